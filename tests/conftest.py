@@ -1,0 +1,25 @@
+"""Fixtures shared by all tests."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def project_root():
+    """The checkout's top folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tfds_data_dir():
+    """A TFDS data_dir with real MNIST, Fashion-MNIST and CIFAR-10; skips where there is none."""
+    for candidate in (os.environ.get("TFDS_DATA_DIR"), ROOT.parent / "shared" / "tfds"):
+        if candidate and (pathlib.Path(candidate) / "mnist").is_dir():
+            return str(candidate)
+    pytest.skip("no TFDS data: set TFDS_DATA_DIR to a data_dir that holds mnist")
