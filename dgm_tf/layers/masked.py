@@ -1,0 +1,180 @@
+"""Layers whose weights or output units are shared out among tasks by learnable binary masks."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dgm_tf.layers import mask_algebra
+
+PLASTICITIES = ("weights", "units", None)
+
+
+class MaskedLayer(keras.layers.Layer):
+    """A linear layer with a mask over its weights (DGMw) or its output units (DGMa).
+
+    It holds the embedding of the task being learned, the cumulated mask of the tasks before, and the
+    stored bits of every task up to this one, each in the shape that the layer had when it was learned.
+    Call it with `mask_scale`, a float scalar; without plasticity the argument is ignored.
+
+    Subclasses give the geometry and call the width by Keras's name for it (`width_name`).
+
+    Args:
+      width: int, output units / channels.
+      plasticity: "weights" masks the kernel (eq. 1), "units" the outputs, None nothing.
+      task_shapes: list of (inputs, outputs), one for each earlier task.
+      kernel_initializer: for the kernel, also for what growth adds to it.
+
+    Reference: Ostapenko et al., Learning to Remember, CVPR 2019, section 3.1 and 3.2.
+    """
+
+    width_name = "width"
+
+    def __init__(self, width, plasticity=None, task_shapes=(), kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        if plasticity not in PLASTICITIES:
+            raise ValueError(f"plasticity: expected one of {PLASTICITIES}, got {plasticity!r}")
+        if not isinstance(width, int) or width < 1:
+            raise ValueError(f"{self.width_name} of {self.name}: expected a positive integer, got {width!r}")
+        self.width = width
+        self.plasticity = plasticity
+        self.task_shapes = [tuple(shape) for shape in task_shapes]
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def kernel_shape(self, inputs, outputs):
+        """Shape of the kernel that maps `inputs` to `outputs` channels."""
+        raise NotImplementedError
+
+    def linear(self, inputs, kernel):
+        """The layer's linear map with the given kernel."""
+        raise NotImplementedError
+
+    def plain_layer(self, inputs, outputs, **kwargs):
+        """An unmasked Keras layer of the same geometry, to be built for `inputs` channels."""
+        raise NotImplementedError
+
+    def mask_shape(self, inputs, outputs):
+        """Shape of a task's mask when the layer is `inputs` x `outputs` wide."""
+        return self.kernel_shape(inputs, outputs) if self.plasticity == "weights" else (outputs,)
+
+    def build(self, input_shape):
+        """Creates the kernel and, with plasticity, embedding, cumulated mask and the tasks' bits."""
+        self.input_rank = len(input_shape)
+        self.inputs_width = int(input_shape[-1])
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=self.kernel_shape(self.inputs_width, self.width),
+            initializer=self.kernel_initializer,
+        )
+        if self.plasticity is not None:
+            self._build_masks()
+        super().build(input_shape)
+
+    def _build_masks(self):
+        shape = self.mask_shape(self.inputs_width, self.width)
+        self.embedding = self.add_weight(name="embedding", shape=shape, initializer="zeros")
+        self.reserved = self.add_weight(name="reserved", shape=shape, initializer="zeros", trainable=False)
+        if self.plasticity == "units":
+            # Ones: the network's input z counts as reserved, so that a kernel fed by it is blocked by its
+            # output unit alone. `PlasticGenerator` overwrites it for the layers behind.
+            self.reserved_inputs = self.add_weight(
+                name="reserved_inputs", shape=(self.inputs_width,), initializer="ones", trainable=False
+            )
+        self.task_bits = [
+            self.add_weight(
+                name=f"task_{k}_bits",
+                shape=(mask_algebra.packed_size(self.mask_shape(*task_shape)),),
+                initializer="zeros",
+                dtype="uint8",
+                trainable=False,
+            )
+            for k, task_shape in enumerate([*self.task_shapes, (self.inputs_width, self.width)])
+        ]
+
+    def call(self, inputs, mask_scale=None):
+        """Masked linear map of the task being learned."""
+        if self.plasticity == "weights":
+            return self.linear(inputs, self.kernel * self.mask(mask_scale))
+        outputs = self.linear(inputs, tf.convert_to_tensor(self.kernel))
+        return outputs * self.mask(mask_scale) if self.plasticity == "units" else outputs
+
+    def mask(self, mask_scale):
+        """The current task's soft mask (eq. 2)."""
+        return mask_algebra.soft_mask(tf.convert_to_tensor(self.embedding), mask_scale)
+
+    def kernel_gate(self):
+        """1 - m^{<t}: what kernel gradients are multiplied by (eq. 5); 0 where an earlier task reserved."""
+        if self.plasticity == "weights":
+            return 1.0 - tf.convert_to_tensor(self.reserved)
+        blocked = mask_algebra.blocked_by_units(
+            tf.convert_to_tensor(self.reserved_inputs), tf.convert_to_tensor(self.reserved)
+        )
+        return 1.0 - self._spread_channels(blocked)
+
+    def _spread_channels(self, matrix):
+        """[inputs, outputs] matrix -> the kernel's axis order, broadcastable to the kernel."""
+        return matrix
+
+    def reserve(self):
+        """Ends the task: stores the binary mask's bits and adds them to the cumulated mask."""
+        mask = mask_algebra.binarize(self.embedding)
+        self.task_bits[-1].assign(mask_algebra.pack(mask))
+        self.reserved.assign(np.maximum(np.asarray(self.reserved), mask.astype(np.float32)))
+
+    def task_mask(self, task):
+        """Stored binary mask of a learned task, numpy bool in the shape that the layer then had."""
+        shapes = [*self.task_shapes, (self.inputs_width, self.width)]
+        return mask_algebra.unpack(self.task_bits[task], self.mask_shape(*shapes[task]))
+
+    def task_kernel(self, task):
+        """Kernel of a learned task as numpy: its slice of the layer, masked if weights are plastic."""
+        inputs, outputs = [*self.task_shapes, (self.inputs_width, self.width)][task]
+        corner = tuple(slice(0, n) for n in self.kernel_shape(inputs, outputs))
+        kernel = np.asarray(self.kernel)[corner]
+        return kernel * self.task_mask(task) if self.plasticity == "weights" else kernel
+
+    def grow(self, width, inputs_width=None):
+        """Returns the layer for the next task: at least as wide, old weights in their places.
+
+        New weights come from the kernel's initializer, the cumulated mask is padded with 0, the embedding
+        starts at 0 and the tasks so far keep their bits.
+
+        Args:
+          width: output channels of the new layer, >= the present ones.
+          inputs_width: input channels of the new layer, >= the present ones (default: unchanged).
+
+        Raises:
+          ValueError: if a width would shrink.
+        """
+        inputs_width = self.inputs_width if inputs_width is None else inputs_width
+        if width < self.width or inputs_width < self.inputs_width:
+            raise ValueError(
+                f"grow of {self.name}: expected at least {self.inputs_width} x {self.width} channels, "
+                f"got {inputs_width} x {width}"
+            )
+        layer = type(self).from_config(self.get_config() | self._grown_config(width))
+        layer.build((*(None,) * (self.input_rank - 1), inputs_width))
+        paste(layer.kernel, self.kernel)
+        if self.plasticity is not None:
+            paste(layer.reserved, self.reserved)
+            for new, old in zip(layer.task_bits, self.task_bits, strict=False):
+                new.assign(old)
+        return layer
+
+    def _grown_config(self, width):
+        return {self.width_name: width, "task_shapes": [*self.task_shapes, (self.inputs_width, self.width)]}
+
+    def get_config(self):
+        """Keras config: true widths, those of the earlier tasks included."""
+        return super().get_config() | {
+            self.width_name: self.width,
+            "plasticity": self.plasticity,
+            "task_shapes": [list(shape) for shape in self.task_shapes],
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+def paste(target, source):
+    """Writes the source's values into the target variable's corner; the rest stays as it is."""
+    values = np.array(target)
+    values[tuple(slice(0, n) for n in source.shape)] = np.asarray(source)
+    target.assign(values)

@@ -1,0 +1,43 @@
+"""GAN and classification losses: pure functions of scores; their weights are the caller's.
+
+Every loss is a mean over the batch that it is given. Names follow TF-GAN.
+"""
+
+import tensorflow as tf
+
+
+def wasserstein_generator_loss(fake_scores):
+    """-mean D(fake) (Arjovsky et al., 2017). fake_scores: [N]."""
+    return -tf.reduce_mean(fake_scores)
+
+
+def wasserstein_discriminator_loss(real_scores, fake_scores):
+    """mean D(fake) - mean D(real) (Arjovsky et al., 2017). Scores: [N]."""
+    return tf.reduce_mean(fake_scores) - tf.reduce_mean(real_scores)
+
+
+def wasserstein_gradient_penalty(critic, real, fake, mix):
+    """mean (|grad_x D(x_hat)|_2 - 1)^2 on lines between real and fake (Gulrajani et al., 2017, eq. 3).
+
+    Args:
+      critic: images -> scores [N].
+      real, fake: images [N, H, W, C].
+      mix: [N] in [0, 1], the share of `real` in x_hat.
+    """
+    mix = tf.reshape(mix, [-1, 1, 1, 1])
+    images = mix * real + (1.0 - mix) * fake
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        scores = critic(images)
+    gradient = tape.gradient(scores, images)
+    # sqrt(sum + tiny) and not tf.norm, whose second derivative is NaN where the gradient is 0.
+    norm = tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3]) + 1e-12)
+    return tf.reduce_mean(tf.square(norm - 1.0))
+
+
+def acgan_loss(logits, labels):
+    """Cross-entropy of the class head (Odena et al., 2017), for real and generated images alike.
+
+    logits: [N, classes]; labels: int [N].
+    """
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))

@@ -1,0 +1,132 @@
+"""What every generator with task masks can do: be trained masked, reserve, grow, replay a learned task."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dgm_tf.layers import mask_algebra
+
+
+def conditional_latents(z, labels, num_classes):
+    """z with its first `num_classes` entries overwritten by the class's one-hot code (section 2).
+
+    z: float32 [N, latent]; labels: int [N] in [0, num_classes); returns [N, latent].
+    """
+    return tf.concat([tf.one_hot(labels, num_classes, dtype=z.dtype), z[:, num_classes:]], axis=1)
+
+
+class PlasticGenerator(keras.Model):
+    """A generator made of masked layers in a row (`masked_layers`), each feeding the next.
+
+    Subclasses build the layers and define `call(latents, mask_scale, training)`, `plain(task)` and
+    `_next(widths)`.
+
+    Attributes:
+      masked_layers: list of `MaskedLayer`, in the order of the forward pass.
+      initial_sizes: free capacity to be kept, per masked layer: mask entries at the first task.
+      num_tasks: tasks learned or being learned; the last one is trainable.
+    """
+
+    @property
+    def plasticity(self):
+        """"weights", "units" or None."""
+        return self.masked_layers[0].plasticity
+
+    def masks(self, mask_scale):
+        """The current task's soft masks, one per masked layer."""
+        return [layer.mask(mask_scale) for layer in self.masked_layers]
+
+    def sparsity(self, mask_scale):
+        """R of eq. 6 for the current task."""
+        reserved = [tf.convert_to_tensor(layer.reserved) for layer in self.masked_layers]
+        return mask_algebra.sparsity(self.masks(mask_scale), reserved)
+
+    def transform_gradients(self, gradients, variables, mask_scale, epoch_scale):
+        """Blocks what earlier tasks reserved (eq. 5) and compensates the embeddings' gradients (section 3)."""
+        transforms = {}
+        for layer in self.masked_layers:
+            transforms[layer.kernel.path] = lambda g, layer=layer: g * layer.kernel_gate()
+            transforms[layer.embedding.path] = lambda g, layer=layer: mask_algebra.compensate(
+                g, tf.convert_to_tensor(layer.embedding), mask_scale, epoch_scale
+            )
+        return [
+            transforms.get(variable.path, lambda g: g)(gradient)
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+
+    def reserve(self):
+        """Ends the current task: its binary masks are stored and cumulated in every masked layer."""
+        for layer in self.masked_layers:
+            layer.reserve()
+        self.share_reserved_units()
+
+    def grown_widths(self):
+        """Output widths for the next task that restore each layer's free capacity (section 3.2)."""
+        widths, inputs = [], None
+        for layer, target in zip(self.masked_layers, self.initial_sizes, strict=True):
+            inputs = layer.inputs_width if inputs is None else inputs
+            free = _free(layer)
+            if self.plasticity == "units":
+                added = target - free
+            else:
+                area = int(np.prod(layer.kernel.shape)) // (layer.inputs_width * layer.width)
+                free += area * (inputs - layer.inputs_width) * layer.width
+                added = mask_algebra.additional_outputs(free, target, inputs * area)
+            inputs = layer.width + added
+            widths.append(inputs)
+        return widths
+
+    def grow(self):
+        """Returns the generator for the next task, with every layer's free capacity restored.
+
+        Raises:
+          AssertionError: if a layer has less free capacity than at the start, or more than one output's
+            worth above it without wider inputs having brought it.
+        """
+        grown = self._next(self.grown_widths())
+        for old, new, target in zip(self.masked_layers, grown.masked_layers, self.initial_sizes, strict=True):
+            _check_free_capacity(old, new, target)
+        grown.share_reserved_units()
+        return grown
+
+    def share_reserved_units(self):
+        """Tells each unit-masked layer which of its inputs are reserved: the units of the layer before."""
+        if self.plasticity == "units":
+            for before, layer in zip(self.masked_layers, self.masked_layers[1:], strict=False):
+                layer.reserved_inputs.assign(before.reserved)
+
+    def free_capacity(self):
+        """Mask entries that no task has reserved, per masked layer's name."""
+        return {layer.name: _free(layer) for layer in self.masked_layers}
+
+    def capacity(self):
+        """Per masked layer: units, parameters, used, newly_reserved, reused (mask entries).
+
+        To be called between `reserve` and `grow`, for the task just ended.
+        """
+        rows = {}
+        for layer in self.masked_layers:
+            mask = layer.task_mask(self.num_tasks - 1)
+            earlier = np.zeros(mask.shape, bool)
+            for task in range(self.num_tasks - 1):
+                old = layer.task_mask(task)
+                earlier[tuple(slice(0, n) for n in old.shape)] |= old
+            rows[layer.name] = {
+                "units": layer.width,
+                "parameters": int(mask.size),
+                "used": int(mask.sum()),
+                "newly_reserved": int((mask & ~earlier).sum()),
+                "reused": int((mask & earlier).sum()),
+            }
+        return rows
+
+
+def _free(layer):
+    return int(np.sum(np.asarray(layer.reserved) == 0))
+
+
+def _check_free_capacity(old, new, target):
+    rest = int(np.prod(new.mask_shape(new.inputs_width, 1))) if new.plasticity == "weights" else 1
+    free = _free(new)
+    if free < target or (new.width > old.width and free >= target + rest):
+        raise AssertionError(f"free capacity of {new.name}: expected {target} (+ < {rest}), got {free}")
