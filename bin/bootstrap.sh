@@ -1,0 +1,106 @@
+# Sourced by the scripts in this folder: finds or makes the Python environment, then runs a module in it.
+#
+#   1. An activated environment (venv or conda) in which dgm_tf is installed is used as it is.
+#   2. Otherwise .venv-gpu (where `nvidia-smi -L` works) or .venv-cpu in the checkout, made from the hashed
+#      lock file in requirements/ and kept until that file changes.
+#
+# The code that runs is always this checkout's: the environment only provides what it depends on.
+
+project_root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+
+# Prints the version; succeeds on a Python that TensorFlow publishes wheels for.
+python_check='
+import platform, sys, sysconfig
+print(platform.python_version())
+sys.exit(not ((3, 11) <= sys.version_info[:2] < (3, 14) and sys.implementation.name == "cpython"
+              and sys.maxsize > 2**32 and not sysconfig.get_config_var("Py_GIL_DISABLED")))'
+installed_check='
+import importlib.metadata, importlib.util, sys
+importlib.metadata.version("dgm_tf")
+sys.exit(importlib.util.find_spec("tensorflow") is None)'
+
+say() { echo "dgm_tf: $*" >&2; }
+fail() { say "$@"; exit 1; }
+
+# Isolated (-I), so that neither the working directory nor PYTHONPATH can pass for an installation.
+active_python() {
+    local prefix
+    for prefix in "${VIRTUAL_ENV:-}" "${CONDA_PREFIX:-}"; do
+        if [ -n "$prefix" ] && "$prefix/bin/python" -I -c "$installed_check" >/dev/null 2>&1; then
+            echo "$prefix/bin/python"
+            return
+        fi
+    done
+    return 1
+}
+
+# Candidates are run, not just looked up: the shims of version managers exist for Pythons that do not start.
+find_python() {
+    local name version found=""
+    for name in python3 python3.13 python3.12 python3.11 python; do
+        command -v "$name" >/dev/null || continue
+        if version=$("$name" -I -c "$python_check" 2>/dev/null); then
+            "$name" -I -c 'import sys; print(sys.executable)'
+            return
+        fi
+        found+=" $name (${version:-does not start})"
+    done
+    say "needs Python 3.11, 3.12 or 3.13 (64-bit CPython) or uv on the PATH. Found:${found:- no Python}."
+    return 1
+}
+
+check_platform() {
+    case "$(uname -s) $(uname -m)" in
+        "Linux x86_64" | "Linux aarch64") ;;
+        *) fail "needs Linux on x86_64 or aarch64; this is $(uname -s) on $(uname -m)." ;;
+    esac
+}
+
+# make_venv FOLDER LOCK_FILE: with uv where there is one, else with the standard library's venv and pip.
+make_venv() {
+    local folder=$1 lock=$2 python
+    if command -v uv >/dev/null; then
+        # uv can fetch a Python itself, so finding none is not the end.
+        python=$(find_python 2>/dev/null) || python=">=3.11,<3.14"
+        say "setting up $folder with uv, once; this takes half a minute to a few minutes ..."
+        uv venv --quiet --no-project --python "$python" "$folder"
+        uv pip install --quiet --require-hashes --compile-bytecode --python "$folder/bin/python" -r "$lock"
+    else
+        python=$(find_python) || exit 1
+        "$python" -c "import ensurepip, venv" 2>/dev/null || fail "$python cannot make environments:" \
+            "install its venv module (Debian, Ubuntu: apt install python3-venv) or uv."
+        say "setting up $folder with $python, once; this takes two minutes to ten ..."
+        "$python" -m venv "$folder"
+        "$folder/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --require-hashes -r "$lock"
+    fi
+}
+
+# Prints the Python of the checkout's own environment for this machine. The copy of the lock file in it is
+# written last, so a set-up that was killed is done again, and so is one whose lock file has changed.
+own_python() {
+    local device=cpu folder lock stamp guard
+    if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then device=gpu; fi
+    folder=$project_root/.venv-$device
+    lock=$project_root/requirements/$device.txt
+    stamp=$folder/installed.txt
+    if ! cmp -s "$lock" "$stamp" || ! [ -x "$folder/bin/python" ]; then
+        check_platform
+        exec {guard}>"$folder.lock"
+        if command -v flock >/dev/null; then flock "$guard"; fi  # two first starts at once: one waits
+        if ! cmp -s "$lock" "$stamp" || ! [ -x "$folder/bin/python" ]; then
+            rm -rf "$folder"
+            make_venv "$folder" "$lock" >&2
+            cp "$lock" "$stamp.new"
+            mv "$stamp.new" "$stamp"
+        fi
+        exec {guard}>&-
+    fi
+    echo "$folder/bin/python"
+}
+
+# run_module MODULE ARGUMENTS...: replaces this shell. -P: a dgm_tf in the working directory is not ours.
+run_module() {
+    local python
+    python=$(active_python) || python=$(own_python) || exit 1
+    PYTHONPATH=$project_root${PYTHONPATH:+:$PYTHONPATH} exec "$python" -P -m "$@"
+}

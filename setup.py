@@ -1,0 +1,80 @@
+"""Packaging: one distribution whose wheel also carries the gin files and the packaged images."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).resolve().parent
+
+
+def _version():
+    """The version, read as text: importing the package would need its dependencies."""
+    text = (ROOT / "dgm_tf" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE).group(1)
+
+
+def _gin_packages():
+    """Every folder of gin files as a subpackage of dgm_tf: {"dgm_tf.gin.base": "gin/base", ...}.
+
+    The top-level folder itself must not become a package: `gin` is the name of gin-config.
+    """
+    folders = sorted({path.parent.relative_to(ROOT) for path in (ROOT / "gin").rglob("*.gin")})
+    return {".".join(("dgm_tf", *folder.parts)): folder.as_posix() for folder in folders}
+
+
+def _long_description():
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.exists() else ""
+
+
+GIN_PACKAGES = _gin_packages()
+
+setup(
+    name="dgm_tf",
+    version=_version(),
+    description="Dynamic Generative Memory for class-incremental learning, in TensorFlow and Keras 3",
+    long_description=_long_description(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["dgm_tf", "dgm_tf.*"]) + list(GIN_PACKAGES),
+    package_dir=GIN_PACKAGES,
+    package_data={"dgm_tf": ["data/*.npz"], **{name: ["*.gin"] for name in GIN_PACKAGES}},
+    include_package_data=False,
+    # TensorFlow is an extra: `tensorflow` and `tensorflow-cpu` write the same files and must never meet.
+    install_requires=[
+        "keras>=3.15,<3.16",
+        "tensorflow-datasets>=4.9.10,<4.10",
+        "absl-py",
+        "gin-config>=0.5",
+        "numpy",
+        "importlib_resources",  # TFDS imports it without asking for it
+        "tensorboard",  # TensorFlow no longer asks for it
+        "rich",
+        "matplotlib",
+        "pillow",
+    ],
+    extras_require={
+        "cpu": [
+            "tensorflow-cpu>=2.21,<2.22; platform_machine != 'aarch64'",
+            "tensorflow>=2.21,<2.22; platform_machine == 'aarch64'",  # has no -cpu build
+        ],
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "test": ["pytest", "ruff", "setuptools"],
+    },
+    entry_points={
+        "console_scripts": [
+            "dgm-train = dgm_tf.train:main",
+            "dgm-export = dgm_tf.export:main",
+            "dgm-sample = dgm_tf.sample:main",
+        ]
+    },
+    classifiers=[
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+    ],
+)
