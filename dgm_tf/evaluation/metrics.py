@@ -62,7 +62,7 @@ def task_accuracies(per_class, classes_per_task):
     """
     per_class, sizes = np.asarray(per_class, float), _task_sizes(classes_per_task)
     if per_class.shape != (sizes.sum(),):
-        raise ValueError(f"per_class must hold sum(classes_per_task) = {sizes.sum()} values, got {per_class.shape}")
+        raise ValueError(f"per_class must hold {sizes.sum()} values (all classes), got {per_class.shape}")
     return np.array([_mean_over_classes(part) for part in np.split(per_class, np.cumsum(sizes)[:-1])])
 
 
@@ -89,7 +89,7 @@ def average_accuracy(accuracies, classes_per_task):
     """
     accuracies, sizes = _accuracy_matrix(accuracies), _task_sizes(classes_per_task)
     if sizes.shape != accuracies.shape[:1]:
-        raise ValueError(f"classes_per_task must hold one size per task ({len(accuracies)}), got {sizes.size}")
+        raise ValueError(f"classes_per_task must hold {len(accuracies)} sizes, got {sizes.size}")
     return np.nan_to_num(accuracies) @ sizes / np.cumsum(sizes)
 
 
@@ -118,7 +118,7 @@ def forgetting(accuracies):
 def backward_transfer(accuracies):
     """BWT = mean_{i<T} (a[T, i] - a[i, i]) (Lopez-Paz & Ranzato, 2017, "GEM").
 
-    accuracies: accuracy matrix [T, T]. In [-1, 1], below 0 where later tasks hurt earlier ones; 0.0 for T = 1.
+    accuracies: accuracy matrix [T, T]. In [-1, 1], negative if later tasks hurt earlier ones; 0.0 for T = 1.
     """
     accuracies = _accuracy_matrix(accuracies)
     changes = (accuracies[-1] - np.diag(accuracies))[:-1]

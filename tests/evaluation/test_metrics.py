@@ -65,7 +65,7 @@ class TestMeans:
 
     def test_task_accuracies_average_within_uneven_tasks(self):
         np.testing.assert_allclose(metrics.task_accuracies([0.2, 0.4, 0.9], [2, 1]), [0.3, 0.9])
-        with pytest.raises(ValueError, match="per_class must have shape"):
+        with pytest.raises(ValueError, match="per_class must hold 3 values"):
             metrics.task_accuracies([0.2, 0.4], [2, 1])
 
 

@@ -1,0 +1,225 @@
+"""What a run writes while it learns: TensorBoard events and `metrics.jsonl`."""
+
+import json
+import math
+import os
+import pathlib
+import re
+import time
+
+import numpy as np
+import tensorflow as tf
+
+SPLITS = ("train", "eval")
+
+
+class Summaries:
+    """TensorBoard events under `<run_dir>/train` and `<run_dir>/eval`.
+
+    TensorBoard groups tags by what stands before the first slash; the groups of a run are
+    `loss/critic`, `loss/generator`, `accuracy/average`, `accuracy_per_task/task 3 (two)`,
+    `masks/share_of_ones/<layer>`, `masks/values/<layer>`, `growth/<layer>`, `generated/<class name>`.
+
+    Args:
+        run_dir: the run folder.
+        every_seconds: least time between two unforced `scalars` of one split, in seconds, so that fetching
+            tensors does not slow the loop down.
+        purge_from: on resume, the first step to forget (restored step + 1): what the stopped run wrote at this
+            step or later is removed from the event files of both splits, whose steps are global steps.
+    """
+
+    def __init__(self, run_dir, every_seconds=10.0, purge_from=None):
+        self._run_dir = pathlib.Path(run_dir)
+        self._every_seconds = every_seconds
+        self._writers = {}
+        self._last_written = {}
+        if purge_from is not None:
+            for split in SPLITS:
+                _drop_events_from(self._run_dir / split, purge_from)
+
+    def due(self, split):
+        """Whether `every_seconds` have passed since the last unforced `scalars` of `split`."""
+        last = self._last_written.get(split)
+        return last is None or time.monotonic() - last >= self._every_seconds
+
+    def scalars(self, split, values, step, force=False):
+        """Writes `values` (tag -> number or scalar tensor) if due or forced; returns whether it wrote.
+
+        Tensors are fetched only when written. A forced call leaves the clock of `due` as it is.
+        """
+        if not force and not self.due(split):
+            return False
+        with self._writer(split).as_default(step=_as_step(step)):
+            for tag, value in values.items():
+                tf.summary.scalar(tag, value)
+        if not force:
+            self._last_written[split] = time.monotonic()
+        return True
+
+    def histograms(self, split, values, step):
+        """Writes `values`: tag -> array or tensor of any shape."""
+        with self._writer(split).as_default(step=_as_step(step)):
+            for tag, value in values.items():
+                tf.summary.histogram(tag, value)
+
+    def images(self, split, images, step, also_png_dir=None):
+        """Writes `images`: tag -> uint8 [N, H, W, C] or [H, W, C], C in 1, 3, 4.
+
+        also_png_dir: a folder that gets the same as `<tag>-<step>.png` (`<tag>-<step>-<n>.png` if N > 1),
+        with characters that are awkward in file names replaced by `_`.
+        """
+        with self._writer(split).as_default(step=_as_step(step)):
+            for tag, value in images.items():
+                batch = _image_batch(tag, value)
+                tf.summary.image(tag, batch, max_outputs=len(batch))
+                if also_png_dir is not None:
+                    _write_pngs(also_png_dir, f"{_file_name(tag)}-{int(step):07d}", batch)
+
+    def text(self, split, values, step):
+        """Writes `values`: tag -> Markdown text."""
+        with self._writer(split).as_default(step=_as_step(step)):
+            for tag, value in values.items():
+                tf.summary.text(tag, value)
+
+    def flush(self):
+        """Makes all that was written visible to TensorBoard."""
+        for writer in self._writers.values():
+            writer.flush()
+
+    def close(self):
+        """Flushes and closes the event files; the object is of no use afterwards."""
+        for writer in self._writers.values():
+            writer.close()
+
+    def _writer(self, split):
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
+        if split not in self._writers:
+            self._writers[split] = tf.summary.create_file_writer(str(self._run_dir / split))
+        return self._writers[split]
+
+
+class MetricsLog:
+    """`metrics.jsonl`: one JSON object a line, appended and flushed row by row.
+
+    A last line cut short by a killed run is dropped when the file is opened.
+    """
+
+    def __init__(self, path):
+        self._path = pathlib.Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
+            self._rewrite(read_metrics(self._path))
+        self._file = self._path.open("a", encoding="utf-8")
+
+    def write(self, row):
+        """Appends `row`: a dict of numbers, strings, tensors, arrays, lists, dicts. NaN becomes null."""
+        self._file.write(_to_line(row))
+        self._file.flush()
+
+    def truncate_after(self, global_step):
+        """Drops the first row whose `global_step` is above the given one, and all rows after it.
+
+        For resuming at `global_step`, so that no row is doubled. Rows without a `global_step` go with
+        the rows before them. The file is replaced atomically.
+        """
+        rows = read_metrics(self._path)
+        beyond = [i for i, row in enumerate(rows) if (row.get("global_step") or 0) > global_step]
+        self._file.close()
+        self._rewrite(rows[: beyond[0]] if beyond else rows)
+        self._file = self._path.open("a", encoding="utf-8")
+
+    def close(self):
+        """Closes the file."""
+        self._file.close()
+
+    def _rewrite(self, rows):
+        temporary = self._path.with_name(self._path.name + ".tmp")
+        temporary.write_text("".join(map(_to_line, rows)), encoding="utf-8")
+        os.replace(temporary, self._path)
+
+
+def read_metrics(path):
+    """The rows of a `metrics.jsonl`, a list of dicts; a last line that was cut short is left out.
+
+    Raises ValueError, naming file and line, where another line is not JSON.
+    """
+    text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
+    complete = text[: text.rfind("\n") + 1]
+    rows = []
+    for number, line in enumerate(complete.splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}, line {number}: expected a JSON object, got {line[:60]!r}") from error
+    return rows
+
+
+def _to_line(row):
+    return json.dumps(_plain(row), ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _plain(value):
+    """`value` as JSON knows it: arrays and tensors as numbers or lists, NaN and infinities as None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)) or tf.is_tensor(value):
+        return _plain(np.asarray(value).tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value
+
+
+def _drop_events_from(folder, step):
+    """Rewrites the event files of `folder` without the events at `step` and later, each atomically.
+
+    A `SessionLog.START` event would be the usual way, but TensorBoard's Python loader ignores it for TF 2
+    summaries, so that stale points would stay in the curves.
+    """
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        temporary = folder / "purge.tmp"
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for record in _whole_records(path):
+                event = tf.compat.v1.Event.FromString(record)
+                if event.HasField("file_version") or event.step < step:
+                    writer.write(record)
+        os.replace(temporary, path)
+
+
+def _whole_records(path):
+    """The serialised events of a file, up to one that a killed run wrote half."""
+    try:
+        yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    except tf.errors.DataLossError:
+        return
+
+
+def _as_step(step):
+    return tf.cast(step, tf.int64)
+
+
+def _image_batch(tag, value):
+    batch = np.asarray(value)
+    batch = batch[None] if batch.ndim == 3 else batch
+    if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            f"images[{tag!r}] must be uint8 [N, H, W, C] or [H, W, C] with C in 1, 3, 4, "
+            f"got {batch.dtype} {np.shape(value)}"
+        )
+    return batch
+
+
+def _file_name(tag):
+    return re.sub(r"[^\w.-]+", "_", tag).strip("_")
+
+
+def _write_pngs(folder, stem, batch):
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    for index, image in enumerate(batch):
+        path = os.path.join(folder, f"{stem}-{index}.png" if len(batch) > 1 else f"{stem}.png")
+        tf.io.write_file(f"{path}.tmp", tf.io.encode_png(image))
+        os.replace(f"{path}.tmp", path)

@@ -1,0 +1,184 @@
+"""Promises of the TensorBoard writer and of metrics.jsonl."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util import tensor_util
+
+from dgm_tf.training.summaries import MetricsLog, Summaries, read_metrics
+
+NEVER = 1e9
+
+
+def _read(folder):
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    events.Reload()
+    return events
+
+
+def _points(folder, tag):
+    return [(e.step, float(tensor_util.make_ndarray(e.tensor_proto))) for e in _read(folder).Tensors(tag)]
+
+
+class TestSummaries:
+    def test_scalars_keep_their_tags_and_steps(self, tmp_path):
+        summaries = Summaries(tmp_path, every_seconds=0.0)
+        summaries.scalars("train", {"loss/critic": tf.constant(0.5), "loss/generator": np.float32(2)}, 1)
+        summaries.scalars("train", {"loss/critic": 0.25}, tf.constant(2))
+        summaries.scalars("eval", {"accuracy_per_task/task 3 (two & a half)": 1}, np.int64(7))
+        summaries.close()
+        assert _points(tmp_path / "train", "loss/critic") == [(1, 0.5), (2, 0.25)]
+        assert _points(tmp_path / "train", "loss/generator") == [(1, 2.0)]
+        assert _points(tmp_path / "eval", "accuracy_per_task/task 3 (two & a half)") == [(7, 1.0)]
+
+    def test_unforced_scalars_are_rate_limited_per_split(self, tmp_path):
+        summaries = Summaries(tmp_path, every_seconds=NEVER)
+        assert summaries.due("train") and summaries.scalars("train", {"a": 1.0}, 1)
+        assert not summaries.due("train") and not summaries.scalars("train", {"a": 2.0}, 2)
+        assert summaries.due("eval") and summaries.scalars("train", {"a": 3.0}, 3, force=True)
+        summaries.close()
+        assert _points(tmp_path / "train", "a") == [(1, 1.0), (3, 3.0)]
+
+    def test_a_forced_write_does_not_delay_the_next_one(self, tmp_path):
+        summaries = Summaries(tmp_path, every_seconds=NEVER)
+        summaries.scalars("train", {"a": 1.0}, 1, force=True)
+        assert summaries.due("train")
+
+    def test_values_are_not_fetched_when_not_due(self, tmp_path):
+        class Unfetchable:
+            def __array__(self, *args, **kwargs):
+                raise AssertionError("fetched")
+
+        summaries = Summaries(tmp_path, every_seconds=NEVER)
+        summaries.scalars("train", {"a": 1.0}, 1)
+        summaries.scalars("train", {"a": Unfetchable()}, 2)
+
+    def test_histograms_and_text(self, tmp_path):
+        summaries = Summaries(tmp_path)
+        summaries.histograms("train", {"masks/values/conv": np.linspace(0, 1, 10)}, 4)
+        summaries.text("eval", {"run/config": "a = 1"}, 0)
+        summaries.close()
+        (histogram,) = _read(tmp_path / "train").Tensors("masks/values/conv")
+        buckets = tensor_util.make_ndarray(histogram.tensor_proto)
+        assert buckets[:, 2].sum() == 10
+        assert _read(tmp_path / "eval").Tensors("run/config")[0].step == 0
+
+    def test_images_go_to_events_and_to_png(self, tmp_path):
+        image = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
+        summaries = Summaries(tmp_path)
+        tags = {"generated/T-shirt/top": image, "grid": np.stack([image, image + 1])}
+        summaries.images("eval", tags, 12, also_png_dir=tmp_path / "images")
+        summaries.close()
+        names = sorted(path.name for path in (tmp_path / "images").iterdir())
+        assert names == ["generated_T-shirt_top-0000012.png", "grid-0000012-0.png", "grid-0000012-1.png"]
+        for name, expected in zip(names, [image, image, image + 1], strict=True):
+            png = tf.io.decode_png((tmp_path / "images" / name).read_bytes())
+            np.testing.assert_array_equal(png, expected)
+        size_and_images = _read(tmp_path / "eval").Tensors("grid")[0].tensor_proto.string_val
+        assert len(size_and_images) == 4
+
+    @pytest.mark.parametrize(
+        ("shape", "dtype"), [([4, 4, 1], np.float32), ([4, 4], np.uint8), ([4, 4, 2], np.uint8)]
+    )
+    def test_wrong_images_are_refused_by_tag(self, tmp_path, shape, dtype):
+        with pytest.raises(ValueError, match="generated/3"):
+            Summaries(tmp_path).images("eval", {"generated/3": np.zeros(shape, dtype)}, 0)
+
+    def test_unknown_split_is_refused(self, tmp_path):
+        with pytest.raises(ValueError, match="split must be one of"):
+            Summaries(tmp_path).scalars("test", {"a": 1.0}, 0)
+
+    def test_resume_removes_the_steps_beyond_the_restored_one(self, tmp_path):
+        _write_steps(tmp_path, [1, 2, 3, 4])
+        resumed = Summaries(tmp_path, every_seconds=0.0, purge_from=3)
+        resumed.scalars("train", {"a": 30.0}, 3)
+        resumed.close()
+        assert sorted(_points(tmp_path / "train", "a")) == [(1, 1.0), (2, 2.0), (3, 30.0)]
+
+    def test_resume_copes_with_a_half_written_event(self, tmp_path):
+        _write_steps(tmp_path, [1, 2, 3])
+        (path,) = (tmp_path / "train").iterdir()
+        path.write_bytes(path.read_bytes()[:-5])
+        Summaries(tmp_path, purge_from=3).close()
+        assert _points(tmp_path / "train", "a") == [(1, 1.0), (2, 2.0)]
+        assert list((tmp_path / "train").iterdir()) == [path]
+
+    def test_purging_a_fresh_folder_writes_nothing(self, tmp_path):
+        Summaries(tmp_path, purge_from=3).close()
+        assert list(tmp_path.iterdir()) == []
+
+
+def _write_steps(folder, steps):
+    summaries = Summaries(folder, every_seconds=0.0)
+    for step in steps:
+        summaries.scalars("train", {"a": float(step)}, step)
+    summaries.close()
+
+
+class TestMetricsLog:
+    def test_rows_are_readable_at_once(self, tmp_path):
+        log = MetricsLog(tmp_path / "new" / "metrics.jsonl")
+        log.write({"global_step": 1, "loss": 0.5})
+        assert read_metrics(tmp_path / "new" / "metrics.jsonl") == [{"global_step": 1, "loss": 0.5}]
+
+    def test_values_become_plain_json(self, tmp_path):
+        log = MetricsLog(tmp_path / "m")
+        log.write(
+            {
+                "global_step": tf.constant(3, tf.int64),
+                "loss": tf.constant(0.5),
+                "nan": float("nan"),
+                "inf": np.float32("inf"),
+                "list": [np.float64(1), np.nan, None, True],
+                "array": np.array([[1.0, np.nan]]),
+                "nested": {1: tf.Variable(2.0)},
+                "name": "µ\n",
+            }
+        )
+        assert json.loads((tmp_path / "m").read_text()) == {
+            "global_step": 3,
+            "loss": 0.5,
+            "nan": None,
+            "inf": None,
+            "list": [1.0, None, None, True],
+            "array": [[1.0, None]],
+            "nested": {"1": 2.0},
+            "name": "µ\n",
+        }
+
+    def test_reopening_appends(self, tmp_path):
+        for step in (1, 2):
+            log = MetricsLog(tmp_path / "m")
+            log.write({"global_step": step})
+            log.close()
+        assert read_metrics(tmp_path / "m") == [{"global_step": 1}, {"global_step": 2}]
+
+    def test_truncate_drops_later_rows_and_writing_goes_on(self, tmp_path):
+        log = MetricsLog(tmp_path / "m")
+        rows = [{"global_step": 1}, {"note": "kept"}, {"global_step": 2}, {"global_step": 3}, {"note": "z"}]
+        for row in rows:
+            log.write(row)
+        log.truncate_after(2)
+        log.write({"global_step": 3, "again": True})
+        assert read_metrics(tmp_path / "m") == [*rows[:3], {"global_step": 3, "again": True}]
+        assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+    def test_a_half_written_last_line_is_dropped(self, tmp_path):
+        (tmp_path / "m").write_bytes(b'{"global_step": 1}\n{"global_step": 2, "na\xc3')
+        assert read_metrics(tmp_path / "m") == [{"global_step": 1}]
+        log = MetricsLog(tmp_path / "m")
+        log.write({"global_step": 2})
+        assert read_metrics(tmp_path / "m") == [{"global_step": 1}, {"global_step": 2}]
+
+    def test_a_broken_line_elsewhere_is_named(self, tmp_path):
+        (tmp_path / "m").write_text('{"global_step": 1}\n{"glob\n{"global_step": 3}\n')
+        with pytest.raises(ValueError, match="line 2"):
+            read_metrics(tmp_path / "m")
+
+    def test_truncating_an_empty_log(self, tmp_path):
+        log = MetricsLog(tmp_path / "m")
+        log.truncate_after(5)
+        assert read_metrics(tmp_path / "m") == []
