@@ -71,7 +71,7 @@ make_venv() {
             "install its venv module (Debian, Ubuntu: apt install python3-venv) or uv."
         say "setting up $folder with $python, once; this takes two minutes to ten ..."
         "$python" -m venv "$folder"
-        "$folder/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --require-hashes -r "$lock"
+        "$folder/bin/python" -m pip install -qq --no-input --disable-pip-version-check --require-hashes -r "$lock"
     fi
 }
 

@@ -1,0 +1,200 @@
+"""Reading gin files: found from anywhere, checked before anything runs, flattened into one text.
+
+A gin file is code: its imports run. So a file and all that it includes is first read without running it, imports
+from outside `dgm_tf` are refused, and what gin then parses is the very text that was checked. The same text,
+which needs no other file, goes into the run folder as `config.gin`.
+
+Includes are written from the folder above `gin/`, as on the command line: `include "gin/methods/dgmw.gin"`.
+"""
+
+import difflib
+import importlib
+import inspect
+import pathlib
+import re
+import tokenize
+from typing import NamedTuple
+
+import gin
+from gin import config_parser
+
+from dgm_tf.errors import UserError
+
+PACKAGE = "dgm_tf"
+_INCLUDE = re.compile(r"""\s*include\s+(["'])[^"']*\1\s*(#.*)?""")
+
+
+class _Line(NamedTuple):
+    """A line of the flattened configuration; where is "FILE, line N"; module is set for imports."""
+
+    text: str
+    where: str
+    module: str | None = None
+
+
+class _IgnoreReferences(config_parser.ParserDelegate):
+    """Lets gin's parser read a file without looking up what its @references and %macros stand for."""
+
+    def configurable_reference(self, scoped_configurable_name, evaluate):
+        return None
+
+    def macro(self, macro_name):
+        return None
+
+
+def gin_directory():
+    """The folder of the shipped gin files: inside the installed package, else beside it in the checkout."""
+    package = pathlib.Path(__file__).resolve().parent
+    # In this order: beside an installed package, "gin" is the gin-config library.
+    packaged = package / "gin"
+    return packaged if packaged.is_dir() else package.parent / "gin"
+
+
+def resolve(path):
+    """The existing file that `path` means: as given, else from the folder above `gin/`, else from `gin/`.
+
+    Raises UserError, listing the shipped files, if there is none.
+    """
+    shipped = gin_directory()
+    for folder in (pathlib.Path(), shipped.parent, shipped):
+        if (folder / path).is_file():
+            return folder / path
+    available = sorted(f"gin/{file.name}" for file in shipped.glob("*.gin"))
+    raise UserError(f"gin file {str(path)!r} does not exist.{_suggest(str(path), available)}")
+
+
+def config_text(gin_file, params=()):
+    """The whole configuration as one text that needs no other file: includes inlined, then `params`.
+
+    gin_file: path, found as by `resolve`. params: gin bindings such as "DGM.num_epochs = 3", which win.
+    Raises UserError for a missing or malformed file and for an import from outside dgm_tf. Runs nothing.
+    """
+    return _text(_flatten(gin_file, params))
+
+
+def parse(gin_file, params=()):
+    """Replaces gin's configuration by that of `gin_file` and `params`, and returns `config_text` of it.
+
+    Raises UserError as `config_text` does, and for unknown names and parameters.
+    """
+    lines = _flatten(gin_file, params)
+    import tensorflow  # noqa: F401 - gin must find TensorFlow imported already
+
+    _import_modules(lines)
+    gin.clear_config()
+    try:
+        gin.parse_config(_text(lines))
+        gin.finalize()
+    except ValueError as error:
+        raise UserError(_explain(error, lines)) from error
+    return _text(lines)
+
+
+def _text(lines):
+    return "\n".join(line.text for line in lines) + "\n"
+
+
+def _flatten(gin_file, params):
+    lines = _flatten_file(gin_file, including=())
+    if params:
+        lines.append(_Line("\n# Parameters given with the command", "parameters"))
+    for param in params:
+        lines += _flatten_text(param, f"parameter {param!r}", including=())
+    # The first of these holds two lines, and gin counts lines: one entry each.
+    return [line._replace(text=text) for line in lines for text in line.text.split("\n")]
+
+
+def _flatten_file(path, including):
+    file = resolve(path)
+    if file.resolve() in including:
+        raise UserError(f"gin file {path} includes itself")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"gin file {path} cannot be read: {error}") from error
+    return _flatten_text(text, str(path), (*including, file.resolve()))
+
+
+def _flatten_text(text, name, including):
+    """The lines of `text`, with those of the files it includes in place of each include."""
+    lines = [_Line(line, f"{name}, line {i}") for i, line in enumerate(text.rstrip("\n").split("\n"), 1)]
+    flattened, done = [], 0
+    for statement in _statements(text, name):
+        if not isinstance(statement, (config_parser.ImportStatement, config_parser.IncludeStatement)):
+            continue
+        index = statement.location.line_num - 1
+        flattened += lines[done:index]
+        done = index + 1
+        if isinstance(statement, config_parser.ImportStatement):
+            flattened.append(_checked_import(lines[index], statement))
+        else:
+            flattened += _included(lines[index], statement.filename, including)
+    return flattened + lines[done:]
+
+
+def _statements(text, name):
+    """gin's own reading of `text`; raises UserError where it is malformed."""
+    try:
+        return list(config_parser.ConfigParser(text, _IgnoreReferences()))
+    except SyntaxError as error:
+        raise UserError(f"{name}, line {error.lineno}: {error.msg.splitlines()[-1].strip()}") from error
+    except tokenize.TokenError as error:
+        message, (line, _) = error.args
+        raise UserError(f"{name}, line {line}: {message}") from error
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def _checked_import(line, statement):
+    if statement.module.split(".")[0] != PACKAGE:
+        refused = f"{line.where}: {statement.format()!r} is refused"
+        raise UserError(f"{refused}: a gin file may only import modules of {PACKAGE}")
+    return line._replace(module=statement.module)
+
+
+def _included(line, path, including):
+    if not _INCLUDE.fullmatch(line.text):
+        raise UserError(f'{line.where}: expected a line of its own such as include "gin/methods/dgmw.gin"')
+    try:
+        lines = _flatten_file(path, including)
+    except UserError as error:
+        raise UserError(f"{error} (included by {line.where})") from error
+    return [line._replace(text=f"# {line.text.strip()}"), *lines, line._replace(text=f"# end of {path}")]
+
+
+def _import_modules(lines):
+    for line in lines:
+        if line.module:
+            try:
+                importlib.import_module(line.module)
+            except ModuleNotFoundError as error:
+                if not (error.name or "").startswith(PACKAGE):
+                    raise  # the module exists and needs something that is not installed
+                raise UserError(f"{line.where}: there is no module {error.name}") from error
+
+
+def _explain(error, lines):
+    """gin's message as one sentence, with the line it came from and the names that would have been right."""
+    message = str(error)
+    number = re.search(r"In bindings string line (\d+)", message)
+    where = f"{lines[int(number[1]) - 1].where}: " if number else ""
+    if match := re.match(r"Configurable '(.+)' doesn't have a parameter named '(.+)'", message):
+        name, parameter = match.groups()
+        return f"{where}{name} has no parameter {parameter!r}.{_suggest(parameter, _parameters(name))}"
+    if match := re.match(r"No configurable matching (?:reference )?'(.+)'", message):
+        return f"{where}nothing is registered as {match[1]!r}. Is the import of its module missing?"
+    if match := re.match(r"No bindings specified for '(.+)/gin.macro'", message):
+        return f"%{match[1]} is used but not set"
+    return where + message.splitlines()[0]
+
+
+def _parameters(name):
+    configurable = gin.get_configurable(name)
+    # gin hides a class's parameters behind its own metaclass, but not those of the constructor.
+    function = configurable.__init__ if inspect.isclass(configurable) else configurable
+    return [parameter for parameter in inspect.signature(function).parameters if parameter != "self"]
+
+
+def _suggest(wrong, available):
+    close = difflib.get_close_matches(wrong, available, n=1)
+    return f"{f' Did you mean {close[0]}?' if close else ''} Available: {', '.join(available) or 'none'}"
