@@ -1,0 +1,8 @@
+"""What is learned and in which order: tasks, class-incremental streams and the sources of images."""
+
+from dgm_tf.benchmarks.arrays import Arrays, Split
+from dgm_tf.benchmarks.benchmark import ClassIncrementalBenchmark, PastTaskError, Task
+from dgm_tf.benchmarks.packaged import PackagedMNIST
+from dgm_tf.benchmarks.tfds_source import TFDS
+
+__all__ = ["TFDS", "Arrays", "ClassIncrementalBenchmark", "PackagedMNIST", "PastTaskError", "Split", "Task"]

@@ -1,0 +1,105 @@
+"""Images and labels at rest: what a source loads, and one split of a task."""
+
+import dataclasses
+
+import numpy as np
+
+from dgm_tf.errors import UserError
+
+# Images resized at once: as fast as all of them together, in a fraction of the memory.
+_RESIZE_BATCH = 1024
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Labelled images.
+
+    images: uint8 [N, H, W, C]; labels: int32 [N], learning-order labels.
+
+    Raises:
+        UserError: shapes or types differ from these.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self):
+        _check_images("Split.images", self.images)
+        if np.shape(self.labels) != (len(self.images),) or self.labels.dtype != np.int32:
+            raise UserError(
+                f"Split.labels: expected int32 [{len(self.images)}], one for each image, came "
+                f"{_described(self.labels)}"
+            )
+
+    def __len__(self):
+        return len(self.labels)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arrays:
+    """A whole data set, as a source's `load()` returns it.
+
+    train_images, test_images: uint8 [N, H, W, C]; train_labels, test_labels: integers [N], indices into
+    class_names, the data set's own names in its own order.
+
+    Raises:
+        UserError: shapes or types differ from these, or a label has no name.
+    """
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __post_init__(self):
+        for part in ("train", "test"):
+            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            _check_images(f"{part}_images", images)
+            _check_labels(f"{part}_labels", labels, len(images), len(self.class_names))
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            raise UserError(
+                f"test_images: expected the training images' shape {self.train_images.shape[1:]}, came "
+                f"{self.test_images.shape[1:]}"
+            )
+
+
+def resized(images, size):
+    """The images at size x size, bilinear and rounded; smoothed first where they shrink.
+
+    images: uint8 [N, H, W, C]; size: pixels. Returns uint8 [N, size, size, C].
+    """
+    height, width, channels = images.shape[1:]
+    if (height, width) == (size, size):
+        return images
+    import tensorflow as tf  # here, so that importing the package stays quick
+
+    result = np.empty((len(images), size, size, channels), np.uint8)
+    # On the CPU whatever else there is: the same pixels on every machine.
+    with tf.device("CPU:0"):
+        for start in range(0, len(images), _RESIZE_BATCH):
+            batch = images[start : start + _RESIZE_BATCH]
+            batch = tf.image.resize(batch, (size, size), antialias=size < max(height, width))
+            result[start : start + _RESIZE_BATCH] = np.clip(np.rint(batch.numpy()), 0, 255)
+    return result
+
+
+def _check_images(argument, images):
+    if np.ndim(images) != 4 or images.dtype != np.uint8:
+        raise UserError(f"{argument}: expected uint8 [N, H, W, C], came {_described(images)}")
+
+
+def _check_labels(argument, labels, num_images, num_classes):
+    if np.shape(labels) != (num_images,) or not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(
+            f"{argument}: expected integers [{num_images}], one for each image, came {_described(labels)}"
+        )
+    if num_images and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise UserError(
+            f"{argument}: expected labels from 0 to {num_classes - 1}, one for each class name, came "
+            f"{labels.min()} to {labels.max()} (a split without labels?)"
+        )
+
+
+def _described(array):
+    return f"{getattr(array, 'dtype', type(array).__name__)} {list(np.shape(array))}"

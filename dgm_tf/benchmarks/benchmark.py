@@ -1,0 +1,239 @@
+"""A data set as a strict stream of tasks: each brings new classes, and none comes back."""
+
+import dataclasses
+import functools
+import numbers
+
+import gin
+import numpy as np
+
+from dgm_tf.benchmarks import ordering
+from dgm_tf.benchmarks.arrays import Split, resized
+from dgm_tf.errors import UserError
+
+
+class PastTaskError(UserError):
+    """Real training images of a task that the stream has already passed were asked for."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """One step of the stream.
+
+    index: position in the stream, from 0; classes: learning-order labels, consecutive; class_names: the data
+    set's own names of these classes; train, validation (held out of the training images), test: `Split`s.
+    """
+
+    index: int
+    classes: tuple[int, ...]
+    class_names: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+
+
+@dataclasses.dataclass(eq=False)
+class _Stream:
+    """All tasks' data, lists by task; what has been passed of `train` is None."""
+
+    class_names: tuple[str, ...]
+    ranges: list[range]
+    train: list
+    validation: list
+    test: list
+
+
+@gin.register
+class ClassIncrementalBenchmark:
+    """Classes of a data set arriving task by task, in the strict setting (algorithm.md, section 1).
+
+    A class is its learning-order label everywhere: 0 for the class learned first. The data set is loaded when
+    something of it is first asked for.
+
+    Args:
+        source: an object with `name` and `load() -> Arrays`, such as `TFDS("mnist")`.
+        classes_per_task: one size for all tasks, or a list of sizes.
+        num_tasks: length of the stream; None for as many tasks as classes or sizes allow.
+        class_order: "natural" (the data set's own), "random" (drawn with `seed`), or the data set's labels or
+            class names in the order wanted; classes left out are not learned.
+        seed: of the random order and the validation split, apart from the training seed. In [0, 2**32).
+        validation_fraction: share of each class's training images that is held out, in [0, 1).
+        image_size: height and width to which images are resized, in pixels.
+
+    Raises:
+        UserError: an argument is not as described; what depends on the data set shows when it is loaded.
+
+    Reference: Ostapenko et al., Learning to Remember, CVPR 2019, section 3.
+    """
+
+    def __init__(
+        self,
+        source,
+        classes_per_task=1,
+        num_tasks=None,
+        class_order="natural",
+        seed=0,
+        validation_fraction=0.1,
+        image_size=32,
+    ):
+        _check_source(source)
+        ordering.check_sizes(classes_per_task, num_tasks)
+        ordering.check_order(class_order)
+        if not isinstance(class_order, str):
+            ordering.task_sizes(classes_per_task, num_tasks, len(class_order))
+        _check_number("seed", seed, numbers.Integral, 0, 2**32)
+        _check_number("validation_fraction", validation_fraction, numbers.Real, 0, 1)
+        _check_number("image_size", image_size, numbers.Integral, 1, 2**16)
+        self._source = source
+        self._classes_per_task = classes_per_task
+        self._num_tasks = num_tasks
+        self._class_order = class_order
+        self._seed = seed
+        self._validation_fraction = validation_fraction
+        self._image_size = image_size
+        self._latest = -1
+
+    @property
+    def name(self):
+        """The source's name."""
+        return self._source.name
+
+    @property
+    def num_tasks(self):
+        """Length of the stream."""
+        return len(self._stream.ranges)
+
+    @property
+    def num_classes(self):
+        """How many classes have been learned at the end of the stream."""
+        return len(self._stream.class_names)
+
+    @property
+    def class_names(self):
+        """The data set's own names of all classes of the stream, in learning order."""
+        return self._stream.class_names
+
+    @property
+    def image_shape(self):
+        """(height, width, channels) of every image."""
+        return self._stream.test[0].images.shape[1:]
+
+    def task_classes(self, t):
+        """Learning-order labels that task t brings, a tuple."""
+        return tuple(self._stream.ranges[self._checked(t)])
+
+    def task(self, t):
+        """Task t with its real images; moves the stream forward to t and drops the training images before it.
+
+        Forward jumps are fine (a resumed run makes them), and so is asking again for the latest task.
+
+        Raises:
+            PastTaskError: a later task has been given already.
+            UserError: there is no task t.
+        """
+        self._checked(t)
+        if t < self._latest:
+            raise PastTaskError(
+                f"t: expected {self._latest} or later, came {t}; the stream is at task {self._latest}, and "
+                "nothing real of the tasks before it may be read"
+            )
+        stream = self._stream
+        stream.train[:t] = [None] * t
+        self._latest = t
+        classes = self.task_classes(t)
+        names = stream.class_names[classes[0] : classes[-1] + 1]
+        return Task(t, classes, names, stream.train[t], stream.validation[t], stream.test[t])
+
+    def test_split(self, t):
+        """Test images of task t, of any task at any time: for evaluation only."""
+        return self._stream.test[self._checked(t)]
+
+    def past_validation(self, t):
+        """Real validation images of a task before the latest one, for the "published" protocol only.
+
+        This is not strict: a learner that uses them, if only to choose an epoch, has looked at the past.
+
+        Raises:
+            UserError: task t has not been passed yet.
+        """
+        if self._checked(t) >= self._latest:
+            raise UserError(f"t: expected a task before the latest one ({self._latest}), came {t}")
+        return self._stream.validation[t]
+
+    def fresh_copy(self):
+        """The same stream at its beginning, loaded anew.
+
+        For what stands outside the strict setting: upper bounds, and classifiers that only measure.
+        """
+        return ClassIncrementalBenchmark(
+            self._source,
+            self._classes_per_task,
+            self._num_tasks,
+            self._class_order,
+            self._seed,
+            self._validation_fraction,
+            self._image_size,
+        )
+
+    def __iter__(self):
+        """The tasks in their order; a stream can be gone through once."""
+        for t in range(self.num_tasks):
+            yield self.task(t)
+
+    def _checked(self, t):
+        if not isinstance(t, numbers.Integral) or not 0 <= t < self.num_tasks:
+            raise UserError(f"t: expected a task from 0 to {self.num_tasks - 1}, came {t!r}")
+        return t
+
+    @functools.cached_property
+    def _stream(self):
+        arrays = self._source.load()
+        available = np.unique(arrays.train_labels)
+        order = ordering.resolve_order(self._class_order, arrays.class_names, available, self._seed)
+        ranges = ordering.task_ranges(
+            ordering.task_sizes(self._classes_per_task, self._num_tasks, len(order))
+        )
+        order = order[: ranges[-1].stop]
+        _check_tested(order, arrays)
+        held_out = ordering.validation_mask(arrays.train_labels, self._validation_fraction, self._seed)
+        # The place of each of the data set's labels in the order of learning; -1 for those never learned.
+        places = np.full(len(arrays.class_names), -1, np.int32)
+        places[order] = np.arange(len(order))
+        train = np.where(held_out, -1, places[arrays.train_labels])
+        validation = np.where(held_out, places[arrays.train_labels], -1)
+        return _Stream(
+            class_names=tuple(arrays.class_names[label] for label in order),
+            ranges=ranges,
+            train=self._by_task(arrays.train_images, train, ranges),
+            validation=self._by_task(arrays.train_images, validation, ranges),
+            test=self._by_task(arrays.test_images, places[arrays.test_labels], ranges),
+        )
+
+    def _by_task(self, images, labels, ranges):
+        """One `Split` for each task, of its classes alone, resized; labels: in learning order."""
+        splits = []
+        for classes in ranges:
+            mask = (labels >= classes.start) & (labels < classes.stop)
+            splits.append(Split(resized(images[mask], self._image_size), labels[mask].astype(np.int32)))
+        return splits
+
+
+def _check_source(source):
+    if isinstance(source, type) or not callable(getattr(source, "load", None)):
+        raise UserError(
+            f"source: expected an object with load(), such as TFDS('mnist') (in gin: @TFDS() with brackets), "
+            f"came {source!r}"
+        )
+
+
+def _check_number(argument, value, kind, low, high):
+    if not isinstance(value, kind) or isinstance(value, bool) or not low <= value < high:
+        expected = "an integer" if kind is numbers.Integral else "a number"
+        raise UserError(f"{argument}: expected {expected} in [{low}, {high}), came {value!r}")
+
+
+def _check_tested(order, arrays):
+    untested = np.setdiff1d(order, arrays.test_labels)
+    if untested.size:
+        names = ", ".join(arrays.class_names[label] for label in untested[:5])
+        raise UserError(f"source: {untested.size} classes to learn have no test images, such as {names}")

@@ -1,0 +1,151 @@
+"""Which classes come when: the order of learning, the sizes of the tasks, and the held-out images."""
+
+import itertools
+import numbers
+
+import numpy as np
+
+from dgm_tf.errors import UserError
+
+# RandomState throughout: NumPy keeps its stream of numbers for ever, so an order of classes or a
+# validation split drawn today is drawn again by every later version.
+
+
+def check_order(class_order):
+    """Refuses what cannot be a class order, before any data set is known.
+
+    Raises:
+        UserError: neither "natural" nor "random" nor a sequence of distinct labels and names.
+    """
+    if class_order in ("natural", "random"):
+        return
+    expected = '"natural", "random" or a sequence of labels or class names'
+    if isinstance(class_order, str) or not np.iterable(class_order):
+        raise UserError(f"class_order: expected {expected}, came {class_order!r}")
+    for entry in class_order:
+        if isinstance(entry, bool) or not isinstance(entry, (str, numbers.Integral)):
+            raise UserError(f"class_order: expected {expected}, came {entry!r} in it")
+    _check_distinct(class_order, class_order)
+
+
+def resolve_order(class_order, class_names, available, seed):
+    """The data set's own labels in the order in which they are learned.
+
+    Args:
+        class_order: "natural", "random" or a sequence of labels and class names; see `check_order`.
+        class_names: names of all the data set's classes, by label.
+        available: labels that have images, ascending.
+        seed: of the random order.
+
+    Returns:
+        int64 [number of classes to learn].
+
+    Raises:
+        UserError: a class of the sequence is unknown, without images, ambiguous or there twice.
+    """
+    if isinstance(class_order, str):
+        available = np.asarray(available, np.int64)
+        return available if class_order == "natural" else np.random.RandomState(seed).permutation(available)
+    order = [_label_of(entry, class_names) for entry in class_order]
+    _check_distinct(order, class_order)
+    for label in order:
+        if label not in available:
+            raise UserError(f"class_order: class {class_names[label]!r} (label {label}) has no images here")
+    return np.asarray(order, np.int64)
+
+
+def check_sizes(classes_per_task, num_tasks):
+    """Refuses what cannot be the sizes of tasks, before any data set is known.
+
+    Raises:
+        UserError: a size or number that is not a positive integer, or fewer sizes than tasks.
+    """
+    one_size = isinstance(classes_per_task, numbers.Integral)
+    if not one_size and (isinstance(classes_per_task, str) or not np.iterable(classes_per_task)):
+        raise UserError(
+            f"classes_per_task: expected a positive integer or a list of them, came {classes_per_task!r}"
+        )
+    sizes = [classes_per_task] if one_size else list(classes_per_task)
+    if not sizes or not all(_is_positive(size) for size in sizes):
+        raise UserError(f"classes_per_task: expected positive integers, came {classes_per_task!r}")
+    if num_tasks is None:
+        return
+    if not _is_positive(num_tasks):
+        raise UserError(f"num_tasks: expected a positive integer or None, came {num_tasks!r}")
+    if not one_size and num_tasks > len(sizes):
+        raise UserError(
+            f"num_tasks: expected at most {len(sizes)}, the number of sizes in classes_per_task, came "
+            f"{num_tasks}"
+        )
+
+
+def task_sizes(classes_per_task, num_tasks, num_classes):
+    """How many classes each task brings.
+
+    Args:
+        classes_per_task: one size for all tasks, or a list of sizes; see `check_sizes`.
+        num_tasks: length of the stream; None for as many tasks as classes or sizes allow.
+        num_classes: how many classes there are to choose from.
+
+    Returns:
+        A list of integers.
+
+    Raises:
+        UserError: the tasks need more classes than there are, or one size does not divide them.
+    """
+    if not isinstance(classes_per_task, numbers.Integral):
+        sizes = list(classes_per_task)[:num_tasks]
+    else:
+        if num_tasks is None and num_classes % classes_per_task:
+            raise UserError(
+                f"classes_per_task: {classes_per_task} does not divide the {num_classes} classes; set "
+                "num_tasks, or give a list of sizes"
+            )
+        sizes = [classes_per_task] * (num_tasks or num_classes // classes_per_task)
+    if sum(sizes) > num_classes:
+        raise UserError(
+            f"classes_per_task: {len(sizes)} tasks need {sum(sizes)} classes, there are only {num_classes}"
+        )
+    return sizes
+
+
+def task_ranges(sizes):
+    """Learning-order labels of each task: a list of ranges, one after the other."""
+    ends = list(itertools.accumulate(sizes))
+    return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def validation_mask(labels, fraction, seed):
+    """Which training images are held out: the same share of every class, at least one image left in each.
+
+    Drawn class by class from (seed, label), so that no order of learning changes it.
+
+    labels: [N], the data set's own labels; fraction: in [0, 1). Returns bool [N].
+    """
+    mask = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        held_out = min(round(fraction * len(members)), len(members) - 1)
+        mask[np.random.RandomState([seed, int(label)]).permutation(members)[:held_out]] = True
+    return mask
+
+
+def _label_of(entry, class_names):
+    known = f"labels from 0 to {len(class_names) - 1} or class names such as {', '.join(class_names[:3])}"
+    if isinstance(entry, numbers.Integral):
+        if not 0 <= entry < len(class_names):
+            raise UserError(f"class_order: expected {known}, came {entry}")
+        return int(entry)
+    if class_names.count(entry) != 1:
+        problem = "the name of several classes (give its label)" if entry in class_names else "no class"
+        raise UserError(f"class_order: expected {known}, came {entry!r}, {problem}")
+    return class_names.index(entry)
+
+
+def _check_distinct(entries, class_order):
+    if len(set(entries)) != len(entries):
+        raise UserError(f"class_order: expected each class once, came {list(class_order)!r}")
+
+
+def _is_positive(number):
+    return isinstance(number, numbers.Integral) and not isinstance(number, bool) and number > 0

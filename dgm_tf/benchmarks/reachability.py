@@ -1,0 +1,50 @@
+"""Asks quickly whether servers answer, before a download spends minutes on retries."""
+
+import http.client
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+
+def hosts_of(urls):
+    """Distinct hosts of the http(s) addresses among `urls`: a dict from host to one address on it."""
+    split = [(urllib.parse.urlsplit(url), url) for url in urls]
+    return {
+        parts.hostname: url for parts, url in split if parts.hostname and parts.scheme in ("http", "https")
+    }
+
+
+def answering(urls, seconds=5.0):
+    """The addresses among `urls` that answer an HTTP HEAD request, through the proxy that is set, if any.
+
+    All are asked at the same time, and this returns after `seconds` whatever happens. Any answer counts, an
+    error status too: it shows that there is a network.
+    """
+    urls = list(urls)
+    answered = []
+    # Daemon threads: a name server that never answers can hold neither this function nor the program's end.
+    threads = [threading.Thread(target=_ask, args=(url, seconds, answered), daemon=True) for url in urls]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [url for url in urls if url in answered]
+
+
+def _ask(url, seconds, answered):
+    request = urllib.request.Request(url, method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=seconds).close()
+    except urllib.error.HTTPError:
+        pass
+    except urllib.error.URLError as error:
+        # A certificate that is not trusted here is an answer too: the downloader has certificates of its own.
+        if not isinstance(error.reason, ssl.SSLCertVerificationError):
+            return
+    except (OSError, ValueError, http.client.HTTPException):
+        return
+    answered.append(url)
