@@ -24,8 +24,8 @@ class Summaries:
         run_dir: the run folder.
         every_seconds: least time between two unforced `scalars` of one split, in seconds, so that fetching
             tensors does not slow the loop down.
-        purge_from: on resume, the first step to forget (restored step + 1): what the stopped run wrote at this
-            step or later is removed from the event files of both splits, whose steps are global steps.
+        purge_from: on resume, the first step to forget (restored step + 1): events of the stopped run at this
+            step or later are removed from the event files of both splits, whose steps are global steps.
     """
 
     def __init__(self, run_dir, every_seconds=10.0, purge_from=None):
