@@ -63,15 +63,15 @@ make_venv() {
         # uv can fetch a Python itself, so finding none is not the end.
         python=$(find_python 2>/dev/null) || python=">=3.11,<3.14"
         say "setting up $folder with uv, once; this takes half a minute to a few minutes ..."
-        uv venv --quiet --no-project --python "$python" "$folder"
-        uv pip install --quiet --require-hashes --compile-bytecode --python "$folder/bin/python" -r "$lock"
+        uv venv --quiet --no-project --python "$python" "$folder" &&
+            uv pip install --quiet --require-hashes --compile-bytecode --python "$folder/bin/python" -r "$lock"
     else
         python=$(find_python) || exit 1
         "$python" -c "import ensurepip, venv" 2>/dev/null || fail "$python cannot make environments:" \
             "install its venv module (Debian, Ubuntu: apt install python3-venv) or uv."
         say "setting up $folder with $python, once; this takes two minutes to ten ..."
-        "$python" -m venv "$folder"
-        "$folder/bin/python" -m pip install -qq --no-input --disable-pip-version-check --require-hashes -r "$lock"
+        "$python" -m venv "$folder" && "$folder/bin/python" -m pip install -qq --no-input \
+            --disable-pip-version-check --require-hashes -r "$lock"
     fi
 }
 
@@ -89,9 +89,8 @@ own_python() {
         if command -v flock >/dev/null; then flock "$guard"; fi  # two first starts at once: one waits
         if ! cmp -s "$lock" "$stamp" || ! [ -x "$folder/bin/python" ]; then
             rm -rf "$folder"
-            make_venv "$folder" "$lock" >&2
-            cp "$lock" "$stamp.new"
-            mv "$stamp.new" "$stamp"
+            make_venv "$folder" "$lock" >&2 || fail "$folder could not be set up; the next start tries again."
+            cp "$lock" "$stamp.new" && mv "$stamp.new" "$stamp"
         fi
         exec {guard}>&-
     fi

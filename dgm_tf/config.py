@@ -1,8 +1,8 @@
 """Reading gin files: found from anywhere, checked before anything runs, flattened into one text.
 
-A gin file is code: its imports run. So a file and all that it includes is first read without running it, imports
-from outside `dgm_tf` are refused, and what gin then parses is the very text that was checked. The same text,
-which needs no other file, goes into the run folder as `config.gin`.
+A gin file is code: its imports run. So a file and all that it includes is first read without running it,
+imports from outside `dgm_tf` are refused, and what gin then parses is the very text that was checked. That
+text, which needs no other file, goes into the run folder as `config.gin`.
 
 Includes are written from the folder above `gin/`, as on the command line: `include "gin/methods/dgmw.gin"`.
 """

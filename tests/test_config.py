@@ -1,0 +1,159 @@
+"""Reading gin files: what is found, what is refused, what ends up in the run folder."""
+
+import re
+import sys
+
+import gin
+import pytest
+
+from dgm_tf import config
+from dgm_tf.errors import UserError
+
+
+@gin.register(module="test_config")
+class Digits:
+    """Stands for any class that gin files set parameters of."""
+
+    def __init__(self, order="natural", classes_per_task=1):
+        self.order, self.classes_per_task = order, classes_per_task
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes a gin file in a fresh working directory and returns its name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write_file(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return name
+
+    yield write_file
+    gin.clear_config()
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """Stands for the installed package's folder of gin files, with the working directory elsewhere."""
+    folder = tmp_path / "installed" / "gin"
+    (folder / "base").mkdir(parents=True)
+    (folder / "mnist.gin").write_text('include "gin/base/digits.gin"\nDigits.order = "random"\n')
+    (folder / "base" / "digits.gin").write_text("Digits.classes_per_task = 2\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setattr(config, "gin_directory", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def module_that_must_not_run(tmp_path, monkeypatch):
+    """Importing it would be seen in sys.modules."""
+    (tmp_path / "arbitrary_code.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "arbitrary_code"
+    assert "arbitrary_code" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import {}", "import {} as dgm_tf", "from {} import a", "from {} import \\\n  a", "import {}.dgm_tf"],
+)
+def test_imports_from_outside_are_refused_before_anything_runs(write, module_that_must_not_run, statement):
+    write("base.gin", "# a comment\n\n" + statement.format(module_that_must_not_run))
+    including = write("run.gin", 'import dgm_tf.losses\ninclude "base.gin"\n')
+    for gin_file in ("base.gin", including):
+        with pytest.raises(UserError, match=r"base.gin, line 3: .*arbitrary_code.* is refused"):
+            config.parse(gin_file)
+
+
+def test_an_import_hidden_in_a_parameter_is_refused(write, module_that_must_not_run):
+    with pytest.raises(UserError, match="refused"):
+        config.parse(write("run.gin", ""), ["Digits.order = 'x'\nimport arbitrary_code"])
+
+
+def test_dynamic_registration_is_refused(write):
+    with pytest.raises(UserError, match="refused"):
+        config.parse(write("run.gin", "from __gin__ import dynamic_registration"))
+
+
+def test_modules_of_the_package_are_imported(write):
+    config.parse(write("run.gin", "import dgm_tf.losses\nfrom dgm_tf import errors"))
+    assert "dgm_tf.losses" in sys.modules
+
+
+@pytest.mark.parametrize("path", ["gin/mnist.gin", "mnist.gin"])
+def test_shipped_files_are_found_from_anywhere(shipped, path):
+    assert config.resolve(path) == shipped / "mnist.gin"
+
+
+def test_a_file_in_the_working_directory_comes_first(shipped, write):
+    write("gin/mnist.gin", "Digits.order = 'mine'\n")
+    assert "mine" in config.config_text("gin/mnist.gin")
+
+
+def test_an_unknown_file_names_the_nearest(shipped):
+    with pytest.raises(UserError, match=r"'gin/mnits.gin' does not exist. Did you mean gin/mnist.gin\?"):
+        config.resolve("gin/mnits.gin")
+
+
+def test_parameters_win_over_the_file_and_the_file_over_its_includes(shipped):
+    config.parse("gin/mnist.gin", ["Digits.order = 'given'"])
+    digits = gin.get_configurable("Digits")()
+    assert (digits.order, digits.classes_per_task) == ("given", 2)
+
+
+def test_the_flattened_text_means_the_same_without_the_files(shipped, write):
+    text = config.parse("gin/mnist.gin", ["Digits.order = [\n  1, 2]", "number = 3"])
+    bindings = gin.config_str()
+    for path in shipped.rglob("*.gin"):
+        path.unlink()
+    assert config.parse(write("config.gin", text)) == text
+    assert gin.config_str() == bindings
+
+
+def test_text_that_looks_like_an_include_is_left_alone(write):
+    text = "Digits.order = '''\ninclude \"nothing.gin\"\nimport os\n'''\n"
+    assert config.config_text(write("run.gin", text)) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Digits.ordre = 1", r"no parameter 'ordre'. Did you mean order\? Available: order, classes_per"),
+        ("Didgits.order = 1", "nothing is registered as 'Didgits'"),
+        ("Digits.order = @Nothing", "nothing is registered as '@Nothing'"),
+        ("Digits.order = natural", "Failed to parse token 'natural'"),
+        ("Digits.order 1", "expected ':' or '='"),
+        ("Digits.order = [1,", "EOF in multi-line statement|unexpected EOF"),
+        ("import dgm_tf.nothing", "there is no module dgm_tf.nothing"),
+        ('include "nothing.gin"', r"'nothing.gin' does not exist.*included by run.gin, line 3"),
+        ('include "run.gin"', "run.gin includes itself"),
+    ],
+)
+def test_mistakes_are_named_with_file_and_line(write, line, message):
+    gin_file = write("run.gin", f"Digits.order = 2\n\n{line}\n")
+    with pytest.raises(UserError, match=message) as caught:
+        config.parse(gin_file)
+    assert re.search(r"run.gin(, line [34]| includes itself)", str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_mistakes_in_parameters_and_includes_are_named(shipped):
+    with pytest.raises(UserError, match="parameter 'Digits.x = 1', line 1: Digits has no parameter 'x'"):
+        config.parse("gin/mnist.gin", ["Digits.order = 1", "Digits.x = 1"])
+    (shipped / "base" / "digits.gin").write_text("\n\nDigits.y = 2")
+    with pytest.raises(UserError, match="gin/base/digits.gin, line 3: Digits has no parameter 'y'"):
+        config.parse("gin/mnist.gin")
+
+
+def test_a_macro_that_is_not_set_is_named(write):
+    with pytest.raises(UserError, match="%number is used but not set"):
+        config.parse(write("run.gin", "Digits.order = %number"))
+
+
+def test_files_that_are_no_text_are_refused(write, tmp_path):
+    (tmp_path / "run.gin").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="run.gin cannot be read"):
+        config.parse("run.gin")
