@@ -25,7 +25,7 @@ class Split:
 
     def __post_init__(self):
         _check_images("Split.images", self.images)
-        if np.shape(self.labels) != (len(self.images),) or self.labels.dtype != np.int32:
+        if np.shape(self.labels) != (len(self.images),) or _dtype(self.labels) != np.int32:
             raise UserError(
                 f"Split.labels: expected int32 [{len(self.images)}], one for each image, came "
                 f"{_described(self.labels)}"
@@ -85,12 +85,12 @@ def resized(images, size):
 
 
 def _check_images(argument, images):
-    if np.ndim(images) != 4 or images.dtype != np.uint8:
+    if np.ndim(images) != 4 or _dtype(images) != np.uint8:
         raise UserError(f"{argument}: expected uint8 [N, H, W, C], came {_described(images)}")
 
 
 def _check_labels(argument, labels, num_images, num_classes):
-    if np.shape(labels) != (num_images,) or not np.issubdtype(labels.dtype, np.integer):
+    if np.shape(labels) != (num_images,) or not np.issubdtype(_dtype(labels), np.integer):
         raise UserError(
             f"{argument}: expected integers [{num_images}], one for each image, came {_described(labels)}"
         )
@@ -99,6 +99,10 @@ def _check_labels(argument, labels, num_images, num_classes):
             f"{argument}: expected labels from 0 to {num_classes - 1}, one for each class name, came "
             f"{labels.min()} to {labels.max()} (a split without labels?)"
         )
+
+
+def _dtype(array):
+    return getattr(array, "dtype", np.dtype(object))  # lists and the like are no arrays
 
 
 def _described(array):

@@ -17,10 +17,10 @@ def check_order(class_order):
     Raises:
         UserError: neither "natural" nor "random" nor a sequence of distinct labels and names.
     """
-    if class_order in ("natural", "random"):
-        return
     expected = '"natural", "random" or a sequence of labels or class names'
-    if isinstance(class_order, str) or not np.iterable(class_order):
+    if isinstance(class_order, str) and class_order in ("natural", "random"):
+        return
+    if isinstance(class_order, str) or not np.iterable(class_order) or not len(class_order):
         raise UserError(f"class_order: expected {expected}, came {class_order!r}")
     for entry in class_order:
         if isinstance(entry, bool) or not isinstance(entry, (str, numbers.Integral)):
@@ -102,6 +102,8 @@ def task_sizes(classes_per_task, num_tasks, num_classes):
                 "num_tasks, or give a list of sizes"
             )
         sizes = [classes_per_task] * (num_tasks or num_classes // classes_per_task)
+    if not sizes:
+        raise UserError("source: expected a data set with training images, came one without")
     if sum(sizes) > num_classes:
         raise UserError(
             f"classes_per_task: {len(sizes)} tasks need {sum(sizes)} classes, there are only {num_classes}"

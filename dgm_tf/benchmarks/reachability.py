@@ -36,8 +36,8 @@ def answering(urls, seconds=5.0):
 
 
 def _ask(url, seconds, answered):
-    request = urllib.request.Request(url, method="HEAD")
     try:
+        request = urllib.request.Request(url, method="HEAD")
         urllib.request.urlopen(request, timeout=seconds).close()
     except urllib.error.HTTPError:
         pass
