@@ -32,7 +32,7 @@ class TFDS:
             raise UserError(f"TFDS.name: expected the name of a data set, such as 'mnist', came {name!r}")
         self.name = name
         self._splits = {"train_split": train_split, "test_split": test_split}
-        self._data_dir = data_dir
+        self._data_dir = data_dir or None  # an empty flag is no folder
         self._download = download
 
     def load(self):
