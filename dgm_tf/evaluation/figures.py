@@ -37,7 +37,8 @@ def accuracy_figure(average_accuracy, classes_per_task=None, bounds=None, title=
     figure, axes = _figure(6.4, 4.2)
     for index, (name, values) in enumerate((bounds or {}).items()):
         values = np.full(num_tasks, values, float) if np.isscalar(values) else np.array(values, float)
-        line = {"color": GREY, "linestyle": BOUND_STYLES[index % len(BOUND_STYLES)], "label": _plain_text(name)}
+        style = BOUND_STYLES[index % len(BOUND_STYLES)]
+        line = {"color": GREY, "linestyle": style, "label": _plain_text(name)}
         axes.plot(seen[: len(values)], 100 * values[:num_tasks], **line)
     percent = 100 * np.array(average_accuracy, float)
     axes.plot(seen, percent, color=BLUE, marker="o", linewidth=2, label="this run")
