@@ -125,6 +125,14 @@ class MaskedLayer(keras.layers.Layer):
         shapes = [*self.task_shapes, (self.inputs_width, self.width)]
         return mask_algebra.unpack(self.task_bits[task], self.mask_shape(*shapes[task]))
 
+    def earlier_mask(self, task):
+        """The cumulated binary mask m^{<task}, numpy bool in the layer's present shape."""
+        earlier = np.zeros(self.mask_shape(self.inputs_width, self.width), bool)
+        for k in range(task):
+            mask = self.task_mask(k)
+            earlier[tuple(slice(0, n) for n in mask.shape)] |= mask
+        return earlier
+
     def task_kernel(self, task):
         """Kernel of a learned task as numpy: its slice of the layer, masked if weights are plastic."""
         inputs, outputs = [*self.task_shapes, (self.inputs_width, self.width)][task]
@@ -153,12 +161,16 @@ class MaskedLayer(keras.layers.Layer):
             )
         layer = type(self).from_config(self.get_config() | self._grown_config(width))
         layer.build((*(None,) * (self.input_rank - 1), inputs_width))
-        paste(layer.kernel, self.kernel)
-        if self.plasticity is not None:
-            paste(layer.reserved, self.reserved)
-            for new, old in zip(layer.task_bits, self.task_bits, strict=False):
-                new.assign(old)
+        layer.inherit(self)
         return layer
+
+    def inherit(self, layer):
+        """Takes over the weights of the layer that this one, built for the next task, was grown from."""
+        paste(self.kernel, layer.kernel)
+        if self.plasticity is not None:
+            paste(self.reserved, layer.reserved)
+            for new, old in zip(self.task_bits, layer.task_bits, strict=False):
+                new.assign(old)
 
     def _grown_config(self, width):
         return {self.width_name: width, "task_shapes": [*self.task_shapes, (self.inputs_width, self.width)]}

@@ -99,11 +99,12 @@ class TaskBatchNormalization(BatchNormalization):
 
     def affine(self, task):
         """(scale, offset), numpy [channels]: what normalization does in inference for a learned task."""
-        gamma, beta, mean, variance = self._parameters(task)
+        gamma, beta, mean, variance = self.task_values(task)
         scale = gamma / np.sqrt(variance + np.float32(EPSILON))
         return scale, beta - mean * scale
 
-    def _parameters(self, task):
+    def task_values(self, task):
+        """gamma, beta, mean and variance of a learned task, numpy [4, channels]."""
         if task < len(self.task_widths):
             return np.asarray(self.task_parameters[task])
         return np.stack([np.asarray(v) for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)])
@@ -113,9 +114,13 @@ class TaskBatchNormalization(BatchNormalization):
         tasks = [*self.task_widths, int(self.gamma.shape[0])]
         layer = type(self).from_config(self.get_config() | {"task_widths": tasks})
         layer.build((None, width))
-        for task, parameters in enumerate(layer.task_parameters):
-            parameters.assign(self._parameters(task))
+        layer.inherit(self)
         return layer
+
+    def inherit(self, layer):
+        """Takes over the parameters of the tasks so far from the layer that this one was grown from."""
+        for task, parameters in enumerate(self.task_parameters):
+            parameters.assign(layer.task_values(task))
 
     def get_config(self):
         """Keras config, the widths of the earlier tasks included."""

@@ -30,10 +30,7 @@ class TaskConv2DTranspose(MaskedConv2DTranspose):
         """Kernel of a learned task, numpy."""
         return np.asarray(self.task_kernels[task] if task < len(self.task_shapes) else self.kernel)
 
-    def grow(self, width, inputs_width=None):
-        """Returns the layer for the next task with a fresh kernel; earlier tasks keep theirs."""
-        layer = type(self).from_config(self.get_config() | self._grown_config(width))
-        layer.build((*(None,) * (self.input_rank - 1), inputs_width or self.inputs_width))
-        for task, kernel in enumerate(layer.task_kernels):
-            kernel.assign(self.task_kernel(task))
-        return layer
+    def inherit(self, layer):
+        """Keeps the kernels of the tasks so far; the next task's own one is fresh."""
+        for task, kernel in enumerate(self.task_kernels):
+            kernel.assign(layer.task_kernel(task))

@@ -120,13 +120,8 @@ class DCGANGenerator(PlasticGenerator):
     def _next(self, widths):
         config = self.get_config() | {"widths": widths, "task_widths": [*self.task_widths, self.widths]}
         grown = type(self).from_config(config)
-        inputs = None
-        for i, width in enumerate(widths):
-            grown.masked_layers[i] = self.masked_layers[i].grow(width, inputs)
-            grown.norms[i] = self.norms[i].grow(width)
-            inputs = width
-        del grown.output_layer  # Keras would go on tracking the replaced layer's weights
-        grown.output_layer = self.output_layer.grow(self.image_shape[-1], inputs)
+        for new, old in zip(grown.layers, self.layers, strict=True):
+            new.inherit(old)
         return grown
 
     def get_config(self):

@@ -60,6 +60,12 @@ class PlasticGenerator(keras.Model):
             layer.reserve()
         self.share_reserved_units()
 
+    def restore_reserved(self):
+        """Sets the cumulated masks to what the stored bits of the tasks before the current one say."""
+        for layer in self.masked_layers:
+            layer.reserved.assign(layer.earlier_mask(self.num_tasks - 1).astype(np.float32))
+        self.share_reserved_units()
+
     def grown_widths(self):
         """Output widths for the next task that restore each layer's free capacity (section 3.2)."""
         widths, inputs = [], None
@@ -95,6 +101,11 @@ class PlasticGenerator(keras.Model):
             for before, layer in zip(self.masked_layers, self.masked_layers[1:], strict=False):
                 layer.reserved_inputs.assign(before.reserved)
 
+    def task_size(self):
+        """Parameters of the generator on the current task: kernels, batch norm and image layer, no embeddings."""
+        embeddings = sum(int(np.prod(layer.embedding.shape)) for layer in self.masked_layers)
+        return sum(int(np.prod(v.shape)) for v in self.trainable_variables) - embeddings
+
     def free_capacity(self):
         """Mask entries that no task has reserved, per masked layer's name."""
         return {layer.name: _free(layer) for layer in self.masked_layers}
@@ -107,10 +118,7 @@ class PlasticGenerator(keras.Model):
         rows = {}
         for layer in self.masked_layers:
             mask = layer.task_mask(self.num_tasks - 1)
-            earlier = np.zeros(mask.shape, bool)
-            for task in range(self.num_tasks - 1):
-                old = layer.task_mask(task)
-                earlier[tuple(slice(0, n) for n in old.shape)] |= old
+            earlier = layer.earlier_mask(self.num_tasks - 1)
             rows[layer.name] = {
                 "units": layer.width,
                 "parameters": int(mask.size),

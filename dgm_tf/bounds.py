@@ -1,0 +1,55 @@
+"""What real data would give: joint training above, fine-tuning below, and the judge of GAN-test."""
+
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from dgm_tf import serialization
+from dgm_tf.evaluation.evaluator import fresh_classifier, seen_test_images, test_results, train_classifier
+from dgm_tf.learner import Learner
+from dgm_tf.methods.fine_tuning import FineTuning
+
+
+def joint_classifier(learner, benchmark, settings, cache_dir):
+    """A classifier like the learner's, trained on the real images of all the stream's classes, kept on disk.
+
+    For measuring only: GAN-test is its accuracy on generated images, and its accuracy on real test images is
+    the joint-training bound. cache_dir: folder shared by the runs on the same data.
+    """
+    network = fresh_classifier(learner, benchmark.num_classes, "joint")
+    path = pathlib.Path(cache_dir) / f"joint-{_fingerprint(network, learner, benchmark, settings)}.npz"
+    if path.is_file():
+        serialization.assign_arrays("joint", network.weights, serialization.read_arrays(path)[0])
+        return network
+    groups = [(task.train.images, task.train.labels) for task in benchmark.fresh_copy()]
+    train_classifier(network, groups, settings.judge_epochs, 64, 1e-3, learner.seed)
+    serialization.write_arrays(path, serialization.to_arrays("joint", network.weights))
+    return network
+
+
+def _fingerprint(network, learner, benchmark, settings):
+    sizes = [len(benchmark.test_split(t)) for t in range(benchmark.num_tasks)]
+    facts = [
+        serialization.network_to_json(network), benchmark.name, list(benchmark.class_names), sizes,
+        settings.judge_epochs, learner.seed,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def fine_tuning_accuracies(learner, benchmark, settings):
+    """A_k after each task of a classifier like the learner's that is only fine-tuned: the lower bound."""
+    stream = benchmark.fresh_copy()
+    bound = Learner(FineTuning(type(learner.method.classifier), epochs=settings.fine_tuning_epochs), learner.seed)
+    averages = []
+    for task in stream:
+        bound.learn(task)
+        images, labels = seen_test_images(stream, task.index)
+        averages.append(test_results(bound.logits(images), labels, bound.task_classes)["average"])
+    return averages
+
+
+def share_correct(predicted, labels):
+    """Mean over classes of the share of right predictions."""
+    return float(np.mean([np.mean(predicted[labels == c] == c) for c in np.unique(labels)]))

@@ -1,0 +1,109 @@
+"""What a learner is worth: class-incremental accuracy, GAN-test and GAN-train."""
+
+import dataclasses
+
+import gin
+import numpy as np
+
+from dgm_tf.errors import UserError
+from dgm_tf.evaluation import metrics
+from dgm_tf.training.classifier import ClassifierPhase
+from dgm_tf.training.inference import network_logits
+from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.randomness import seeded_initializers
+
+PROTOCOLS = ("strict", "published")
+TOP = 5
+
+
+@gin.register
+@dataclasses.dataclass(frozen=True)
+class EvaluationSettings:
+    """How a run is judged.
+
+    Attributes:
+      protocol: "strict" chooses the best epoch on the current task's validation images and replayed earlier
+        ones; "published" on real validation images of all classes, as the paper's experiments did: not strict.
+      validation_per_class: at most so many validation images of each class.
+      gan_test_per_class: generated images of each class for GAN-test; 0 leaves it out.
+      gan_train_epochs: passes of GAN-train's classifier over the replay; 0 leaves GAN-train out.
+      gan_train_every_task: measure GAN-train after every task, not only after the last.
+      judge_epochs: passes over the real images of the classifier behind GAN-test (joint training).
+      fine_tuning_epochs: passes over each task's images for the lower bound; 0 leaves it out.
+    """
+
+    protocol: str = "strict"
+    validation_per_class: int = 200
+    gan_test_per_class: int = 500
+    gan_train_epochs: int = 3
+    gan_train_every_task: bool = False
+    judge_epochs: int = 3
+    fine_tuning_epochs: int = 1
+
+    def __post_init__(self):
+        if self.protocol not in PROTOCOLS:
+            raise UserError(f"EvaluationSettings.protocol: expected one of {PROTOCOLS}, got {self.protocol!r}")
+
+
+def seen_test_images(benchmark, task):
+    """(images, labels) of the test images of all tasks up to `task`."""
+    splits = [benchmark.test_split(t) for t in range(task + 1)]
+    return np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits])
+
+
+def test_results(logits, labels, task_classes):
+    """Accuracies of logits [N, classes] on the test images of all tasks so far, as a JSON-ready dict.
+
+    `tasks`: accuracy on each task's images; `average`: A_k, the mean over classes (section 1).
+    """
+    confusion = metrics.confusion_matrix(labels, np.argmax(logits, axis=1), logits.shape[1])
+    per_class = metrics.per_class_accuracy(confusion)
+    row = {
+        "tasks": [float(np.mean(per_class[list(classes)])) for classes in task_classes],
+        "average": float(metrics.macro_accuracy(confusion)),
+        "micro": float(metrics.micro_accuracy(confusion)),
+        "per_class": [float(a) for a in per_class],
+        "confusion": confusion.tolist(),
+    }
+    if logits.shape[1] > TOP:
+        row["top5"] = float(metrics.macro_top_k_accuracy(logits, labels, TOP))
+    return row
+
+
+def train_classifier(network, groups, epochs, batch_size, learning_rate, seed, augmentation=None):
+    """Trains a two-headed network's class head on groups of (images, labels), for measuring only."""
+    phase = ClassifierPhase(network, ImagePool(groups), epochs, batch_size, learning_rate, seed, augmentation)
+    for step in range(phase.num_steps):
+        phase.step(step)
+    return network
+
+
+def fresh_classifier(learner, num_classes, purpose):
+    """A network like the learner's classifier, freshly initialised."""
+    with seeded_initializers(learner.seed, purpose):
+        network = learner.method.classifier
+        return type(network).from_config(network.get_config() | {"num_classes": num_classes})
+
+
+def gan_test(judge, learner, per_class):
+    """Share of generated images that a classifier trained on real ones takes for their class, mean over classes."""
+    labels = np.repeat(np.arange(len(learner.class_names)), per_class)
+    images = learner.method.replay(labels, seed=learner.seed)
+    hits = predictions(judge, images) == labels
+    return float(np.mean(hits))
+
+
+def gan_train_classifier(learner, settings, per_class, augmentation):
+    """A fresh classifier that learned from nothing but replayed images of all classes."""
+    num_classes = len(learner.class_names)
+    labels = np.repeat(np.arange(num_classes, dtype=np.int32), per_class)
+    images = learner.method.replay(labels, seed=learner.seed)
+    network = fresh_classifier(learner, num_classes, "gan train")
+    return train_classifier(
+        network, [(images, labels)], settings.gan_train_epochs, 64, 1e-3, learner.seed, augmentation
+    )
+
+
+def predictions(network, images):
+    """int64 [N]: the class head's choices for float images."""
+    return np.argmax(network_logits(network, images), axis=1)

@@ -1,0 +1,181 @@
+"""A learner that takes one task after the other: the Python API, and what experiments are built on."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from dgm_tf import serialization
+from dgm_tf.errors import UserError
+from dgm_tf.methods.context import TaskContext
+from dgm_tf.training.loop import Position, run_phase
+from dgm_tf.training.pool import to_float, to_uint8
+
+FORMAT = 1  # of saved learners
+
+
+class Learner:
+    """Learns tasks with a method and answers for all classes seen so far.
+
+    Args:
+      method: a `Method`, such as `DGM()`.
+      seed: int, of everything random in training.
+
+    Attributes:
+      class_names: original names of the classes seen so far, in learning order: a class's label is its
+        position in this list.
+      task_classes: per task its labels.
+    """
+
+    def __init__(self, method, seed=0):
+        self.method, self.seed = method, seed
+        self.class_names, self.task_classes = [], []
+        self.image_shape = None
+        self.position = Position()
+        self._restored = None
+
+    @property
+    def num_tasks(self):
+        """Tasks learned to their end."""
+        return self.position.task
+
+    def learn(self, task, callbacks=()):
+        """Learns a task's classes; returns what the method reports, such as capacity and warnings.
+
+        Args:
+          task: `benchmarks.Task`; its index must be the number of tasks learned so far.
+          callbacks: `Callback`s that watch.
+
+        Raises:
+          UserError: if the task is not the next one, or its images have another shape.
+        """
+        self._check(task)
+        resumed = self._restored is not None
+        if not resumed:
+            self.task_classes.append(tuple(task.classes))
+            self.class_names.extend(task.class_names)
+        context = TaskContext(task, tuple(self.task_classes), self.image_shape, self.seed)
+        if not resumed:
+            self.method.begin_task(context)
+        phases = self.method.phases(context)
+        for callback in callbacks:
+            callback.on_task_begin(self, context)
+        for index in range(self.position.phase, len(phases)):
+            run_phase(self, context, self._make_phase(phases[index], callbacks), callbacks)
+            self.position = Position(task.index, index + 1, 0, self.position.global_step)
+        for callback in callbacks:
+            callback.on_phases_end(self, context)
+        self._restored = None
+        outcome = self.method.end_task(context)
+        self.position = Position(task.index + 1, 0, 0, self.position.global_step)
+        for callback in callbacks:
+            callback.on_task_end(self, context, outcome)
+        return outcome
+
+    def _make_phase(self, make, callbacks):
+        phase = make()
+        if self._restored is not None:
+            serialization.assign_arrays("phase", phase.variables(), self._restored)
+            for callback in callbacks:
+                callback.restore(self, self._restored)
+            self._restored = None
+        return phase
+
+    def _check(self, task):
+        if task.index != self.position.task:
+            raise UserError(f"task: expected task {self.position.task} next, got task {task.index}")
+        shape = tuple(task.train.images.shape[1:])
+        if self.image_shape not in (None, shape):
+            raise UserError(f"task: expected images of shape {self.image_shape}, got {shape}")
+        self.image_shape = shape
+
+    def logits(self, images):
+        """float32 [N, classes seen so far]; images: uint8 or float32 in [-1, 1], [N, H, W, C]."""
+        if not self.task_classes:
+            raise UserError("logits: expected a learner that has learned a task, got one that has not")
+        if tuple(np.shape(images)[1:]) != self.image_shape:
+            raise UserError(f"images: expected shape [N, {self.image_shape}], got {np.shape(images)}")
+        return self.method.logits(np.asarray(to_float(np.asarray(images))))
+
+    def classify(self, images):
+        """int64 [N] labels in learning order; see `class_names`. Images as for `logits`."""
+        return np.argmax(self.logits(images), axis=1)
+
+    def replay(self, labels, seed=0):
+        """uint8 [N, H, W, C] generated images of learned classes; labels: int [N]; a function of the seed."""
+        labels = np.asarray(labels)
+        known = sum(len(classes) for classes in self.task_classes[: self.num_tasks])
+        if labels.size and not 0 <= labels.min() <= labels.max() < known:
+            raise UserError(f"labels: expected values in [0, {known}), got {labels.min()} to {labels.max()}")
+        return to_uint8(self.method.replay(labels, seed))
+
+    def description(self):
+        """What beside the arrays it takes to make this learner again, for JSON."""
+        return {
+            "format": FORMAT,
+            "method": serialization.to_json(self.method),
+            "networks": {k: serialization.network_to_json(n) for k, n in self.method.networks().items()},
+            "seed": self.seed,
+            "class_names": self.class_names,
+            "task_classes": self.task_classes,
+            "image_shape": self.image_shape,
+            "position": dataclasses.asdict(self.position),
+        }
+
+    def arrays(self):
+        """All weights of all networks."""
+        arrays = {}
+        for name, network in self.method.networks().items():
+            arrays |= serialization.to_arrays(name, network.weights)
+        return arrays
+
+    @classmethod
+    def from_state(cls, description, arrays, method=None):
+        """A learner from `description` and `arrays`; in the middle of a task, `learn` goes on from there.
+
+        method: settings to go on with; default: those that it was saved with.
+        """
+        if description["format"] != FORMAT:
+            raise UserError(f"saved learner: expected format {FORMAT}, got {description['format']}")
+        learner = cls(method or serialization.from_json(description["method"]), description["seed"])
+        learner.class_names = list(description["class_names"])
+        learner.task_classes = [tuple(classes) for classes in description["task_classes"]]
+        learner.image_shape = tuple(description["image_shape"])
+        learner.position = Position(**description["position"])
+        networks = {k: serialization.network_from_json(d) for k, d in description["networks"].items()}
+        for name, network in networks.items():
+            serialization.assign_arrays(name, network.weights, arrays)
+        learner.method.restore_networks(networks, learner.task_classes)
+        if len(learner.task_classes) > learner.position.task:
+            learner._restored = arrays
+        return learner
+
+    def save(self, directory):
+        """Writes learner.json, weights.npz and masks.npz; returns {"weights_bytes", "masks_bytes"}.
+
+        What follows from the tasks' stored bits, and what is empty between tasks, is not written.
+        """
+        directory = pathlib.Path(directory)
+        arrays = {k: v for k, v in self.arrays().items() if k.rsplit("/", 1)[-1] not in self.method.derived}
+        masks = {k: v for k, v in arrays.items() if v.dtype == np.uint8}
+        weights = {k: v for k, v in arrays.items() if k not in masks}
+        serialization.write_arrays(directory / "masks.npz", masks, compress=True)
+        serialization.write_arrays(directory / "weights.npz", weights)
+        serialization.write_json(directory / "learner.json", self.description())
+        return {f"{name}_bytes": (directory / f"{name}.npz").stat().st_size for name in ("weights", "masks")}
+
+
+def load(directory):
+    """The learner saved in a directory, or in a run folder's `memory/`.
+
+    Raises:
+      UserError: if there is none.
+    """
+    directory = pathlib.Path(directory)
+    for place in (directory, directory / "memory"):
+        if (place / "learner.json").is_file():
+            description = serialization.read_json(place / "learner.json")
+            arrays = serialization.read_arrays(place / "weights.npz")[0]
+            arrays |= serialization.read_arrays(place / "masks.npz")[0]
+            return Learner.from_state(description, arrays)
+    raise UserError(f"{directory}: expected a saved learner (learner.json) or a run folder with one, found none")

@@ -1,0 +1,61 @@
+"""What a method of continual learning is: a few hooks around the training phases of each task."""
+
+from dgm_tf.errors import UserError
+from dgm_tf.training.inference import network_logits
+
+
+class Method:
+    """Base of all methods; a subclass is a dataclass of its settings and overrides what it does differently.
+
+    Per task the learner calls `begin_task` (new networks), `phases` (what to train; a phase is made anew when
+    a killed task is taken up in it again, so making it must not change a network), then `end_task`.
+    A subclass keeps its networks in attributes and says which they are through `networks`.
+    """
+
+    # Names of weights that follow from others between tasks, and are not saved then.
+    derived = ()
+
+    def begin_task(self, context):
+        """Prepares the networks for a new task. context: `TaskContext`."""
+
+    def phases(self, context):
+        """List of functions without arguments, each making the next `Phase` to be trained."""
+        raise NotImplementedError
+
+    def end_task(self, context):
+        """Ends the task after its last phase; returns a dict of results, such as {"warnings": [...]}."""
+        return {}
+
+    def networks(self):
+        """Dict name -> network: everything that saving keeps."""
+        raise NotImplementedError
+
+    def restore_networks(self, networks, task_classes):
+        """Takes networks that were saved, by the names that `networks` gives them."""
+        raise NotImplementedError
+
+    @property
+    def classifier(self):
+        """The network whose logits classify."""
+        return self.networks()["discriminator"]
+
+    def replay(self, labels, seed):
+        """float32 [N, H, W, C] images in [-1, 1] of learned classes; labels: int [N]; a function of seed.
+
+        Raises:
+          UserError: if the method has no generative memory.
+        """
+        raise UserError(f"replay: {type(self).__name__} has no generative memory")
+
+    def watch(self):
+        """(scalars, histograms): what to log of the networks besides the losses, by tag."""
+        return {}, {}
+
+    @property
+    def replays(self):
+        """Whether `replay` works."""
+        return type(self).replay is not Method.replay
+
+    def logits(self, images):
+        """float32 [N, classes seen so far] for float images in [-1, 1], in inference mode."""
+        return network_logits(self.classifier, images)

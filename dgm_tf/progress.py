@@ -1,0 +1,65 @@
+"""What a person watches: a progress bar with the time left, and a line an epoch."""
+
+import sys
+
+from rich import progress as rich_progress
+from rich.console import Console
+
+from dgm_tf.training.loop import Callback
+
+
+class Progress(Callback):
+    """A bar per phase where there is a terminal, and a line after every epoch everywhere.
+
+    Args:
+      benchmark: for the number of tasks.
+      best: `BestEpoch`, for the validation accuracy.
+      console: `rich.console.Console`; default: standard output.
+    """
+
+    def __init__(self, benchmark, best, console=None):
+        self._benchmark, self._best = benchmark, best
+        self._console = console or Console(file=sys.stdout)
+        self._bar = None
+
+    def on_phase_begin(self, learner, context, phase):
+        """Starts a bar."""
+        names = ", ".join(context.task.class_names)
+        self._title = f"task {context.index + 1}/{self._benchmark.num_tasks} ({names}) {phase.name}"
+        self._bar = rich_progress.Progress(
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(),
+            rich_progress.MofNCompleteColumn(),
+            rich_progress.TimeElapsedColumn(),
+            rich_progress.TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._row = self._bar.add_task(self._title, total=phase.num_steps, completed=learner.position.step)
+        self._bar.start()
+
+    def on_step(self, learner, context, phase, step, metrics):
+        """Moves the bar; closes it at the end of the phase."""
+        self._bar.update(self._row, completed=step)
+        self._metrics = metrics
+
+    def on_epoch_end(self, learner, context, phase, epoch):
+        """Prints the epoch's losses and, so that a collapse is seen, each mask's share of ones."""
+        values = {k.rsplit("/", 1)[-1]: float(v) for k, v in self._metrics.items()}
+        shares = [v for k, v in learner.method.watch()[0].items() if "share_of_ones" in k]
+        text = f"{self._title} epoch {epoch + 1}/{phase.epochs}  "
+        text += "  ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in values.items())
+        if shares and phase.name == "gan":
+            text += "  mask ones " + " ".join(f"{share:.2f}" for share in shares)
+        if phase.trains_classifier and self._best.history:
+            text += f"  validation {self._best.history[-1]:.2%}"
+        self._bar.console.print(text, highlight=False, soft_wrap=True)
+        if epoch + 1 == phase.epochs:
+            self.close()
+
+    def close(self):
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

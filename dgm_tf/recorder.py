@@ -1,0 +1,229 @@
+"""What a run keeps: results.json, tables, TensorBoard, images, figures, the memory and its export."""
+
+import pathlib
+import time
+
+import numpy as np
+
+from dgm_tf import bounds, serialization
+from dgm_tf.evaluation import evaluator, figures, metrics, report
+from dgm_tf.export import export
+from dgm_tf.training.inference import network_logits
+from dgm_tf.training.loop import Callback
+from dgm_tf.training.pool import to_float, to_uint8
+
+GRID_IMAGES = 10  # generated images of each class that are kept for people to look at
+
+
+class Recorder(Callback):
+    """Evaluates a learner after each task and writes all of it into the run folder.
+
+    Args:
+      run_dir, benchmark, settings (`EvaluationSettings`), console: of the run.
+      best: `BestEpoch`; drift: `ReplayDrift`; log: `TrainingLog`.
+      notes: what `notes` gave before, on resume, or None.
+    """
+
+    def __init__(self, run_dir, benchmark, settings, best, drift, log, notes=None, console=None):
+        self._run_dir, self._benchmark, self._settings = pathlib.Path(run_dir), benchmark, settings
+        self._best, self._drift, self._log, self._console = best, drift, log, console
+        notes = notes or {"results": _empty_results(benchmark, settings), "seconds": {}}
+        self._results, self._seconds = notes["results"], notes["seconds"]
+        self._judge = self._clock = None
+
+    def notes(self):
+        """JSON value for the checkpoint: results so far, seconds of the task in hand."""
+        self._stop_clock()
+        return {"results": self._results, "seconds": self._seconds}
+
+    def _start_clock(self, name):
+        self._stop_clock()
+        self._clock = name, time.monotonic()
+
+    def _stop_clock(self):
+        if self._clock is not None:
+            name, since = self._clock
+            now = time.monotonic()
+            self._seconds[name] = round(self._seconds.get(name, 0.0) + now - since, 3)
+            self._clock = name, now
+
+    def on_task_begin(self, learner, context):
+        """Starts the task's clock."""
+        self._start_clock("prepare")
+
+    def on_phase_begin(self, learner, context, phase):
+        """Starts the phase's clock."""
+        self._start_clock(phase.name)
+
+    def on_phases_end(self, learner, context):
+        """What comes now is not training."""
+        self._start_clock("end_task")
+
+    def on_task_end(self, learner, context, outcome):
+        """Measures the learner and writes everything."""
+        self._start_clock("evaluation")
+        results = self._results
+        self._measure_classifier(learner, context)
+        if learner.method.replays:
+            self._measure_replay(learner, context)
+        if "capacity" in outcome:
+            results["capacity"].append(outcome["capacity"])
+        for warning in outcome.get("warnings", []):
+            self._warn(warning)
+        results |= learner.save(self._run_dir / "memory")
+        self._write_images(learner)
+        self._write_summaries(learner, context)
+        self._stop_clock()
+        results["seconds"].append(self._seconds)
+        self._seconds, self._clock = {}, None
+        self._write()
+        report.print_task(results, context.index, console=self._console)
+
+    def _warn(self, warning):
+        self._results["warnings"].append(warning)
+        report.print_warning(warning, console=self._console)
+
+    def _measure_classifier(self, learner, context):
+        """One row of the accuracy matrix, of the last epoch and of the best."""
+        results, tasks = self._results, learner.task_classes
+        images, labels = evaluator.seen_test_images(self._benchmark, context.index)
+        last = evaluator.test_results(learner.logits(images), labels, tasks)
+        results["accuracy_matrix"].append(last["tasks"] + [None] * (self._benchmark.num_tasks - len(tasks)))
+        for key in ("average", "micro", "top5"):
+            if key in last:
+                results[f"{key}_accuracy"].append(last[key])
+        results["per_class_accuracy"].append(last["per_class"])
+        results["confusion"] = last["confusion"]
+        best = self._best.logits(learner, images)
+        if best is not None:
+            best = evaluator.test_results(best, labels, tasks)["average"]
+        results["best_average_accuracy"].append(best)
+        results["validation_accuracy"].append(self._best.history)
+        matrix = np.array([row[: len(tasks)] for row in results["accuracy_matrix"]], float)
+        results["forgetting"].append(float(metrics.forgetting(matrix)))
+        results["backward_transfer"].append(float(metrics.backward_transfer(matrix)) if len(tasks) > 1 else None)
+
+    def _measure_replay(self, learner, context):
+        """GAN-test, GAN-train and the drift."""
+        results, settings = self._results, self._settings
+        results["replay_drift"] = max(results["replay_drift"] or 0.0, self._drift.measure(learner))
+        if settings.gan_test_per_class:
+            results["gan_test"].append(evaluator.gan_test(self._joint(learner), learner, settings.gan_test_per_class))
+        last = context.index + 1 == self._benchmark.num_tasks
+        if settings.gan_train_epochs and (last or settings.gan_train_every_task):
+            results["gan_train"].append(self._gan_train(learner, context))
+        elif settings.gan_train_epochs:
+            results["gan_train"].append(None)
+
+    def _gan_train(self, learner, context):
+        train = context.task.train
+        per_class = round(len(train) / len(context.task.classes))
+        augmentation = getattr(getattr(learner.method, "settings", None), "augmentation", None)
+        classifier = evaluator.gan_train_classifier(learner, self._settings, per_class, augmentation)
+        images, labels = evaluator.seen_test_images(self._benchmark, context.index)
+        predicted = evaluator.predictions(classifier, np.asarray(to_float(images)))
+        return bounds.share_correct(predicted, labels)
+
+    def _joint(self, learner):
+        if self._judge is None:
+            cache = self._run_dir.parent / ".cache"
+            self._judge = bounds.joint_classifier(learner, self._benchmark, self._settings, cache)
+        return self._judge
+
+    def _generated(self, learner):
+        """uint8 [classes, GRID_IMAGES, H, W, C]: the same z whenever it is asked."""
+        labels = np.repeat(np.arange(len(learner.class_names)), GRID_IMAGES)
+        images = to_uint8(learner.method.replay(labels, seed=0))
+        return images.reshape(-1, GRID_IMAGES, *images.shape[1:])
+
+    def _write_images(self, learner):
+        if not learner.method.replays:
+            return
+        images = self._generated(learner)
+        grid = figures.image_grid(images.reshape(-1, *images.shape[2:]), columns=GRID_IMAGES)
+        figures.save_image(grid, self._run_dir / "images" / f"generated_after_task_{learner.num_tasks:02d}.png")
+        tags = {
+            f"generated/{name}": figures.image_grid(row, columns=GRID_IMAGES)
+            for name, row in zip(learner.class_names, images, strict=True)
+        }
+        self._log.summaries.images("eval", tags, learner.position.global_step)
+
+    def _write_summaries(self, learner, context):
+        results = self._results
+        names = ["average_accuracy", "top5_accuracy", "forgetting", "gan_test", "gan_train"]
+        values = {f"accuracy/{k}": results[k][-1] for k in names if results[k] and results[k][-1] is not None}
+        for task, accuracy in enumerate(results["accuracy_matrix"][-1][: learner.num_tasks]):
+            members = ", ".join(learner.class_names[c] for c in learner.task_classes[task])
+            values[f"accuracy_per_task/task {task + 1} ({members})"] = accuracy
+        if results["capacity"]:
+            values["growth/generator_parameters"] = results["capacity"][-1]["size"]
+            for name, layer in results["capacity"][-1]["layers"].items():
+                values |= {f"growth/{name}/{k}": layer[k] for k in ("units", "used", "newly_reserved", "reused", "free")}
+        self._log.summaries.scalars("eval", values, learner.position.global_step, force=True)
+        self._log.summaries.flush()
+        self._log.write("eval", learner, task_learned=context.index, **values)
+
+    def _write(self):
+        serialization.write_json(self._run_dir / "results.json", self._results)
+
+    def finish(self, learner):
+        """Bounds, figures and export after the last task; returns the results."""
+        results = self._results
+        since = time.monotonic()
+        results["bounds"] = {"joint training": self._joint_accuracy(learner)}
+        if self._settings.fine_tuning_epochs:
+            results["bounds"]["fine-tuning"] = bounds.fine_tuning_accuracies(learner, self._benchmark, self._settings)
+        results["seconds_bounds"] = round(time.monotonic() - since, 3)
+        self._write_figures(learner)
+        if learner.method.replays:
+            results["export_bytes"] = export(learner, self._run_dir / "export")
+        results["finished"] = True
+        self._write()
+        report.print_final(results, console=self._console)
+        return results
+
+    def _joint_accuracy(self, learner):
+        """The bound after each task: the one joint classifier, choosing among the classes then seen."""
+        averages = []
+        network = self._joint(learner)
+        for task in range(self._benchmark.num_tasks):
+            images, labels = evaluator.seen_test_images(self._benchmark, task)
+            logits = network_logits(network, np.asarray(to_float(images)))[:, : labels.max() + 1]
+            averages.append(bounds.share_correct(np.argmax(logits, axis=1), labels))
+        return averages
+
+    def _write_figures(self, learner):
+        results, folder = self._results, self._run_dir / "figures"
+        sizes = [len(classes) for classes in learner.task_classes]
+        drawn = {
+            "accuracy": figures.accuracy_figure(results["average_accuracy"], sizes, results["bounds"]),
+            "accuracy_matrix": figures.accuracy_matrix_figure(
+                np.array(results["accuracy_matrix"], float), _task_names(learner)
+            ),
+            "confusion": figures.confusion_figure(np.array(results["confusion"]), learner.class_names),
+        }
+        if results["capacity"]:
+            drawn["capacity"] = figures.capacity_figure(results["capacity"])
+            drawn["size"] = figures.size_figure(results["capacity"])
+        if learner.method.replays:
+            images = dict(zip(learner.class_names, self._generated(learner), strict=True))
+            drawn["generated"] = figures.class_grid_figure(images)
+        for name, figure in drawn.items():
+            figures.save(figure, folder / f"{name}.png")
+
+
+def _task_names(learner):
+    return [", ".join(learner.class_names[c] for c in classes) for classes in learner.task_classes]
+
+
+def _empty_results(benchmark, settings):
+    lists = (
+        "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_accuracy", "best_average_accuracy",
+        "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
+        "capacity", "seconds", "warnings",
+    )  # fmt: skip
+    facts = {
+        "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),
+        "tasks": [list(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)], "replay_drift": None,
+    }  # fmt: skip
+    return facts | {name: [] for name in lists}

@@ -1,0 +1,108 @@
+"""Settings as JSON, networks as arrays, files that are never half-written."""
+
+import dataclasses
+import importlib
+import io
+import json
+import os
+import pathlib
+import sys
+
+import numpy as np
+
+from dgm_tf.errors import UserError
+
+
+def to_json(value):
+    """A dataclass of settings (classes, nested dataclasses, plain values) as what JSON can hold."""
+    if isinstance(value, type) or callable(value) and not dataclasses.is_dataclass(value):
+        return {"type": f"{value.__module__}:{value.__qualname__}"}
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"new": f"{type(value).__module__}:{type(value).__qualname__}", "settings": fields}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    return value
+
+
+def from_json(value):
+    """The inverse of `to_json`; lists come back as tuples.
+
+    Raises:
+      UserError: if a class is neither dgm_tf's nor in a module that is already imported.
+    """
+    if isinstance(value, list):
+        return tuple(from_json(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "type" in value:
+        return _find(value["type"])
+    return _find(value["new"])(**{k: from_json(v) for k, v in value["settings"].items()})
+
+
+def _find(path):
+    module, name = path.split(":")
+    if module not in sys.modules and module.split(".")[0] != "dgm_tf":
+        raise UserError(f"{path} is needed to load this: import {module} first")
+    return getattr(importlib.import_module(module), name)
+
+
+def network_to_json(network):
+    """Class and config of a network."""
+    network_class = f"{type(network).__module__}:{type(network).__qualname__}"
+    return {"class": network_class, "config": network.get_config()}
+
+
+def network_from_json(description):
+    """A network as described, freshly initialised."""
+    return _find(description["class"]).from_config(description["config"])
+
+
+def to_arrays(name, variables):
+    """Dict of numpy arrays, keyed by name, position and variable."""
+    return {f"{name}/{i:04d}/{v.path}": np.asarray(v) for i, v in enumerate(variables)}
+
+
+def assign_arrays(name, variables, arrays):
+    """Writes arrays of `to_arrays` back into equal variables; a variable without its array is left alone."""
+    for i, variable in enumerate(variables):
+        key = f"{name}/{i:04d}/{variable.path}"
+        if key in arrays:
+            variable.assign(arrays[key])
+
+
+def write_atomically(path, data):
+    """Writes bytes or text to a temporary name beside `path`, then renames it."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_json(path, value):
+    """Indented JSON, atomically; NaN is refused."""
+    write_atomically(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path):
+    """The value in a JSON file."""
+    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+
+
+def write_arrays(path, arrays, compress=False, **texts):
+    """An .npz of arrays and JSON values, atomically."""
+    buffer = io.BytesIO()
+    encoded = {k: np.frombuffer(json.dumps(v).encode(), np.uint8) for k, v in texts.items()}
+    (np.savez_compressed if compress else np.savez)(buffer, **arrays, **encoded)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_arrays(path, *texts):
+    """(arrays, *JSON values) of `write_arrays`."""
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file.files if key not in texts}
+        return (arrays, *(json.loads(file[key].tobytes()) for key in texts))

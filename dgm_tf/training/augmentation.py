@@ -1,0 +1,67 @@
+"""Random changes of a classifier's inputs, so that it cannot tell classes by their generators' fingerprints."""
+
+import dataclasses
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@gin.register
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Levels, affine changes and noise, each image its own; 0 or a pair of equal ends turns one off.
+
+    It touches classification updates only, never the critic. Its randomness is stateless, so that a resumed run
+    draws the same (Keras's random layers keep a state that a checkpoint would have to carry).
+
+    Attributes:
+      black_level: (low, high) added to images in [0, 1], then clipped.
+      contrast: (low, high) factor on images in [0, 1].
+      translation: largest shift, share of the image's side.
+      rotation: largest angle, share of a full turn.
+      zoom: largest relative change of size.
+      noise: standard deviation of Gaussian noise on images in [-1, 1].
+    """
+
+    black_level: tuple = (0.0, 0.3)
+    contrast: tuple = (0.7, 1.1)
+    translation: float = 0.08
+    rotation: float = 0.03
+    zoom: float = 0.1
+    noise: float = 0.15
+
+    def __call__(self, images, seed):
+        """float32 images [N, H, W, C] in [-1, 1], int32 seed [2] -> images of the same shape."""
+        seeds = tf.unstack(tf.random.split(seed, 4))
+        draws = tf.random.stateless_uniform([7, tf.shape(images)[0]], seeds[0])
+        if self.translation or self.rotation or self.zoom:
+            images = self._affine(images, draws)
+        images = self._levels(images, draws)
+        return images + self.noise * tf.random.stateless_normal(tf.shape(images), seeds[1])
+
+    def _levels(self, images, draws):
+        black, contrast = (
+            (low + (high - low) * draw)[:, None, None, None]
+            for (low, high), draw in zip((self.black_level, self.contrast), tf.unstack(draws[:2]), strict=True)
+        )
+        light = (images + 1.0) / 2.0
+        return tf.clip_by_value(black + contrast * light, 0.0, 1.0) * 2.0 - 1.0
+
+    def _affine(self, images, draws):
+        height, width = images.shape[1:3]
+        dx, dy, angle, zoom_x, zoom_y = (2.0 * d - 1.0 for d in tf.unstack(draws[2:]))
+        angle = angle * self.rotation * 2.0 * np.pi
+        scale_x, scale_y = 1.0 + self.zoom * zoom_x, 1.0 + self.zoom * zoom_y
+        a, b = scale_x * tf.cos(angle), -scale_y * tf.sin(angle)
+        c, d = scale_x * tf.sin(angle), scale_y * tf.cos(angle)
+        center_x, center_y = (width - 1) / 2.0, (height - 1) / 2.0
+        shift_x = center_x - a * center_x - b * center_y + dx * self.translation * width
+        shift_y = center_y - c * center_x - d * center_y + dy * self.translation * height
+        zeros = tf.zeros_like(a)
+        transforms = tf.stack([a, b, shift_x, c, d, shift_y, zeros, zeros], axis=1)
+        background = -1.0  # black beyond the border, as in the images
+        return keras.ops.image.affine_transform(
+            images - background, transforms, "bilinear", "constant", 0.0, data_format="channels_last"
+        ) + background  # fmt: skip

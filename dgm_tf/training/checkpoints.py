@@ -1,0 +1,91 @@
+"""One file from which a killed run goes on, in the middle of a task too."""
+
+import pathlib
+import signal
+import time
+
+from dgm_tf import serialization
+from dgm_tf.training.loop import Callback
+
+
+class Interrupted(Exception):
+    """The run was asked to stop and has saved its state. `signum`: the signal's number."""
+
+    def __init__(self, signum):
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+
+
+class StopSignals:
+    """Inside this context SIGINT and SIGTERM are noted instead of acted upon; a second one acts."""
+
+    def __init__(self):
+        self.received = None
+
+    def __enter__(self):
+        self._previous = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, signum, frame):
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = signum
+
+    def __exit__(self, *_):
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+
+
+class Checkpointer(Callback):
+    """Writes `latest.npz` every so often, at the ends of phases and tasks, and when the run is to stop.
+
+    It must be the last of the callbacks, so that what they note of a step is in its checkpoint.
+
+    Args:
+      directory: where to write.
+      every_seconds: time between two checkpoints.
+      signals: `StopSignals`.
+      watched: callbacks whose arrays are kept as well.
+      notes: function returning a JSON value to be kept, such as the results so far.
+      writes: whether this process writes (the chief of several workers).
+    """
+
+    def __init__(self, directory, every_seconds, signals, watched=(), notes=dict, writes=True):
+        self._path = pathlib.Path(directory) / "latest.npz"
+        self._every_seconds, self._signals = every_seconds, signals
+        self._watched, self._notes, self._writes = watched, notes, writes
+        self._last = time.monotonic()
+
+    def on_step_end(self, learner, context, phase):
+        """Saves if it is time or the run is to stop; then raises `Interrupted`."""
+        stop = self._signals.received
+        if stop is not None or time.monotonic() - self._last >= self._every_seconds:
+            self.save(learner, phase.variables())
+        if stop is not None:
+            raise Interrupted(stop)
+
+    def on_phases_end(self, learner, context):
+        """Saves the trained networks before the task is ended and evaluated."""
+        self.save(learner)
+
+    def on_task_end(self, learner, context, outcome):
+        """Saves the ended task; then raises `Interrupted` if the run is to stop."""
+        self.save(learner)
+        if self._signals.received is not None:
+            raise Interrupted(self._signals.received)
+
+    def save(self, learner, phase_variables=()):
+        """Writes the checkpoint."""
+        self._last = time.monotonic()
+        if not self._writes:
+            return
+        arrays = learner.arrays() | serialization.to_arrays("phase", phase_variables)
+        for callback in self._watched:
+            arrays |= callback.arrays()
+        serialization.write_arrays(self._path, arrays, learner=learner.description(), notes=self._notes())
+
+
+def read_checkpoint(directory):
+    """(arrays, learner's description, notes) of the latest checkpoint, or None."""
+    path = pathlib.Path(directory) / "latest.npz"
+    return serialization.read_arrays(path, "learner", "notes") if path.is_file() else None

@@ -1,0 +1,142 @@
+"""Training of the class head by cross-entropy: one update, and a phase of nothing but such updates."""
+
+import dataclasses
+
+import gin
+import keras
+import tensorflow as tf
+
+from dgm_tf import losses
+from dgm_tf.errors import UserError
+from dgm_tf.training import schedules
+from dgm_tf.training.augmentation import Augmentation
+from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
+from dgm_tf.training.phase import Phase
+from dgm_tf.training.randomness import numpy_generator, replica_count, replica_slice, stateless_seed
+
+
+@gin.register
+@dataclasses.dataclass(frozen=True)
+class ClassifierSettings:
+    """When, from what and how the classifier learns.
+
+    Attributes:
+      replay_schedule: updates beside each GAN step: "balanced" (t + 1 of them, the paper's), "constant"
+        (`updates` of them) or "none".
+      updates: for "constant".
+      current_share: for "constant": share of the current task's images; None: equal classes.
+      closing_epochs: passes over replay and current images after the GAN is trained; 0 in the paper.
+      augmentation: `Augmentation` of its inputs or None, as in the paper.
+      generated_current: share in [0, 1] of the current task's images that are generated in the closing epochs.
+      quantize_replay: rounds replayed images to 8 bits, as real ones are.
+      learning_rate: of the closing epochs.
+    """
+
+    replay_schedule: str = "balanced"
+    updates: int = 1
+    current_share: float | None = None
+    closing_epochs: int = 0
+    augmentation: Augmentation | None = None
+    generated_current: float = 0.0
+    quantize_replay: bool = False
+    learning_rate: float = 1e-3
+
+    def __post_init__(self):
+        if self.replay_schedule not in schedules.REPLAY_SCHEDULES:
+            raise UserError(
+                f"ClassifierSettings.replay_schedule: expected one of {schedules.REPLAY_SCHEDULES}, "
+                f"got {self.replay_schedule!r}"
+            )
+        if self.replay_schedule == "none" and self.closing_epochs < 1:
+            raise UserError(
+                "ClassifierSettings: with replay_schedule 'none' the classifier would never learn: "
+                f"expected closing_epochs >= 1, got {self.closing_epochs}"
+            )
+
+
+def classifier_update(network, optimizer, images, labels, augmentation, seed, variables):
+    """One Adam step on the cross-entropy of a batch; returns (loss, accuracy). To be called per replica."""
+    if augmentation is not None:
+        images = replica_slice(augmentation(images, seed))
+        labels = replica_slice(labels)
+    else:
+        images, labels = replica_slice(images), replica_slice(labels)
+    with tf.GradientTape() as tape:
+        _, logits = network(images, training=True, update_statistics=True)
+        loss = losses.acgan_loss(logits, labels)
+    apply_mean_gradients(optimizer, tape.gradient(loss, variables), variables)
+    hits = tf.cast(tf.argmax(logits, 1, output_type=labels.dtype) == labels, tf.float32)
+    return loss, tf.reduce_mean(hits)
+
+
+def class_variables(network):
+    """What cross-entropy trains of a two-headed network: all but the realness head."""
+    realness = {id(v) for v in network.realness.trainable_variables}
+    return [v for v in network.trainable_variables if id(v) not in realness]
+
+
+class ClassifierPhase(Phase):
+    """Passes over a pool of images with cross-entropy updates.
+
+    Args:
+      network: two-headed network, (realness, logits).
+      pool: `ImagePool`.
+      epochs: passes over it.
+      batch_size: images a step, over all replicas.
+      learning_rate: of Adam (beta_1 0.5, beta_2 0.999).
+      seed: int; all randomness follows from it and the step.
+      augmentation: `Augmentation` or None.
+    """
+
+    name = "classifier"
+    trains_classifier = True
+
+    def __init__(self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None):
+        super().__init__(epochs, schedules.num_batches(len(pool), batch_size))
+        self._pool, self._batch_size, self._seed = pool, batch_size, seed
+        self._strategy = tf.distribute.get_strategy()
+        self._optimizer = make_adam(learning_rate, class_variables(network))
+        self._noise = stateless_seed(seed, "augmentation")
+        self._plan = (None, None)
+        self._update = tf.function(self._make_update(network, augmentation))
+
+    def _make_update(self, network, augmentation):
+        variables = class_variables(network)
+
+        def replica_update(indices, step):
+            images, labels = self._pool.gather(indices)
+            seed = tf.random.fold_in(self._noise, step)
+            loss, accuracy = classifier_update(
+                network, self._optimizer, images, labels, augmentation, seed, variables
+            )
+            return {"loss/classifier": loss, "accuracy/training": accuracy}
+
+        def update(indices, step):
+            return mean_over_replicas(self._strategy, self._strategy.run(replica_update, (indices, step)))
+
+        return update
+
+    def step(self, index):
+        """One update."""
+        epoch, batch = divmod(index, self.batches)
+        if self._plan[0] != epoch:
+            rng = numpy_generator(self._seed, "batches", epoch)
+            self._plan = epoch, schedules.epoch_batches(rng, len(self._pool), self._batch_size)
+        return self._update(tf.constant(self._plan[1][batch], tf.int32), tf.constant(index, tf.int32))
+
+    def variables(self):
+        """The optimizer's."""
+        return self._optimizer.variables
+
+
+def make_adam(learning_rate, variables, beta_1=0.5, beta_2=0.999):
+    """A built Adam: its slots must exist before a step is traced under several replicas."""
+    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2)
+    optimizer.build(variables)
+    return optimizer
+
+
+def check_batch_size(batch_size):
+    """Raises UserError unless the global batch splits evenly over the replicas."""
+    if batch_size % replica_count():
+        raise UserError(f"batch_size: expected a multiple of the {replica_count()} replicas, got {batch_size}")

@@ -1,0 +1,56 @@
+"""Choosing a tf.distribute strategy, and applying gradients under it."""
+
+import tensorflow as tf
+
+from dgm_tf.errors import UserError
+from dgm_tf.training.randomness import replica_count
+
+STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
+
+
+def make_strategy(name="auto"):
+    """The strategy of that name; "auto": mirrored where there are several GPUs, else none.
+
+    Raises:
+      UserError: for another name.
+    """
+    if name not in STRATEGIES:
+        raise UserError(f"strategy: expected one of {', '.join(STRATEGIES)}, got {name!r}")
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if name == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if name == "mirrored" or (name == "auto" and len(devices) > 1):
+        return tf.distribute.MirroredStrategy(devices or logical_cpus())
+    return tf.distribute.get_strategy()
+
+
+def logical_cpus():
+    """Names of the logical CPU devices."""
+    return [device.name for device in tf.config.list_logical_devices("CPU")]
+
+
+def is_chief():
+    """Whether this process is the one that writes files."""
+    resolver = tf.distribute.get_strategy().cluster_resolver
+    return resolver is None or not resolver.task_type or resolver.task_type == "chief" or (
+        resolver.task_type == "worker" and resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
+    )  # fmt: skip
+
+
+def apply_mean_gradients(optimizer, gradients, variables, clip_norm=None):
+    """One optimizer step with the gradients' mean over replicas, clipped by global norm after the reduction."""
+    replicas = replica_count()
+    if replicas > 1:
+        gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+    if clip_norm is not None:
+        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+    if replicas > 1:
+        gradients = [gradient / replicas for gradient in gradients]  # Keras sums them over replicas
+    optimizer.apply(gradients, variables)
+
+
+def mean_over_replicas(strategy, metrics):
+    """Per-replica dict of scalars -> dict of their means."""
+    return {k: strategy.reduce(tf.distribute.ReduceOp.MEAN, v, axis=None) for k, v in metrics.items()}

@@ -1,0 +1,195 @@
+"""The GAN step of section 5: classifier updates, a WGAN-GP critic update, a generator update."""
+
+import dataclasses
+
+import gin
+import tensorflow as tf
+
+from dgm_tf import losses
+from dgm_tf.training import schedules
+from dgm_tf.training.classifier import classifier_update, class_variables, make_adam
+from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
+from dgm_tf.training.phase import Phase
+from dgm_tf.training.randomness import numpy_generator, replica_slice, split_seed, stateless_seed
+
+
+@gin.register
+@dataclasses.dataclass(frozen=True)
+class GANSettings:
+    """Schedule and constants of the WGAN-GP AC-GAN (section 5's table; defaults: MNIST).
+
+    Attributes:
+      epochs: passes over a task's images.
+      batch_size: images a step, over all replicas.
+      generator_learning_rate, discriminator_learning_rate: of Adam.
+      beta_1, beta_2: of Adam.
+      gradient_penalty_weight: lambda_GP.
+      critic_steps: critic updates for each generator update.
+      auxiliary_loss: whether the generator also minimises the cross-entropy of its images' classes.
+      clip_norm: global norm that the generator's gradients are clipped at.
+    """
+
+    epochs: int = 100
+    batch_size: int = 64
+    generator_learning_rate: float = 2e-3
+    discriminator_learning_rate: float = 2e-3
+    beta_1: float = 0.5
+    beta_2: float = 0.999
+    gradient_penalty_weight: float = 1.0
+    critic_steps: int = 1
+    auxiliary_loss: bool = False
+    clip_norm: float = 1e4
+
+
+class GeneratorRules:
+    """What a method may change in the generator's update; these defaults are a plain conditional GAN's.
+
+    `schedule` is the dict of float tensors that `schedule_at` gives for the step.
+    """
+
+    def __init__(self, generator, num_classes):
+        self.generator, self.num_classes = generator, num_classes
+
+    def schedule_at(self, epoch, batch, epochs, batches):
+        """Dict of Python floats for the step, such as the mask scale."""
+        return {}
+
+    def generate(self, z, labels, schedule):
+        """Images of the task being learned, batch norm in training mode."""
+        raise NotImplementedError
+
+    def penalty(self, schedule):
+        """A scalar added to the generator's loss."""
+        return 0.0
+
+    def transform_gradients(self, gradients, variables, schedule):
+        """The gradients that the optimizer gets."""
+        return gradients
+
+
+class GANPhase(Phase):
+    """Adversarial training on the current task, with the classifier learning beside it.
+
+    Args:
+      rules: `GeneratorRules`, the method's part.
+      discriminator: two-headed network (realness, logits).
+      pool: `ImagePool`, its last group the current task's real images.
+      gan: `GANSettings`.
+      classifier: `ClassifierSettings`.
+      seed: int; all randomness follows from it and the step.
+    """
+
+    name = "gan"
+
+    def __init__(self, rules, discriminator, pool, gan, classifier, seed):
+        start, stop = pool.ranges[-1]
+        super().__init__(gan.epochs, schedules.num_batches(stop - start, gan.batch_size))
+        self._rules, self._discriminator, self._pool = rules, discriminator, pool
+        self._gan, self._classifier, self._seed = gan, classifier, seed
+        self._strategy = tf.distribute.get_strategy()
+        self._d_optimizer = make_adam(
+            gan.discriminator_learning_rate, discriminator.trainable_variables, gan.beta_1, gan.beta_2
+        )
+        self._g_optimizer = make_adam(
+            gan.generator_learning_rate, rules.generator.trainable_variables, gan.beta_1, gan.beta_2
+        )
+        self._noise = stateless_seed(seed, "gan")
+        self._plan = (None, None)
+        self._train_step = tf.function(self._distributed_step, reduce_retracing=True)
+        self.trains_classifier = classifier.replay_schedule != "none"
+
+    def step(self, index):
+        """One step of section 5."""
+        epoch, batch = divmod(index, self.batches)
+        schedule = {k: tf.constant(v, tf.float32) for k, v in self.progress(index).items()}
+        real, mixed = self._indices(epoch, batch, index)
+        return self._train_step(real, mixed, tf.constant(index, tf.int32), schedule)
+
+    def progress(self, index):
+        """The method's schedule at this step."""
+        return self._rules.schedule_at(*divmod(index, self.batches), self.epochs, self.batches)
+
+    def variables(self):
+        """The optimizers'."""
+        return self._d_optimizer.variables + self._g_optimizer.variables
+
+    def _indices(self, epoch, batch, index):
+        """(real [critic_steps, B], mixed [updates, B]) indices into the pool."""
+        if self._plan[0] != epoch:
+            start, stop = self._pool.ranges[-1]
+            rng = numpy_generator(self._seed, "epoch", epoch)
+            self._plan = epoch, start + schedules.epoch_batches(rng, stop - start, self._gan.batch_size)
+        batches = self._plan[1]
+        real = batches[[(batch + i) % len(batches) for i in range(self._gan.critic_steps)]]
+        mixed = self._classifier_indices(numpy_generator(self._seed, "classifier", index), batches[batch])
+        return tf.constant(real, tf.int32), tf.constant(mixed, tf.int32)
+
+    def _classifier_indices(self, rng, current):
+        settings = self._classifier
+        if settings.replay_schedule == "balanced":
+            return schedules.balanced(rng, self._pool, current)
+        updates = settings.updates if settings.replay_schedule == "constant" else 0
+        return schedules.constant(rng, self._pool, len(current), updates, settings.current_share)
+
+    def _distributed_step(self, real, mixed, index, schedule):
+        metrics = self._strategy.run(self._replica_step, (real, mixed, index, schedule))
+        return mean_over_replicas(self._strategy, metrics)
+
+    def _replica_step(self, real, mixed, index, schedule):
+        seeds = split_seed(tf.random.fold_in(self._noise, index), 3)
+        metrics = {}
+        if self.trains_classifier:
+            metrics |= self._update_classifier(mixed, seeds[0])
+        metrics |= self._update_critic(real, schedule, seeds[1])
+        return metrics | self._update_generator(real[0], schedule, seeds[2])
+
+    def _update_classifier(self, mixed, seed):
+        variables = class_variables(self._discriminator)
+        loss, accuracy = tf.constant(0.0), tf.constant(0.0)
+        updates = tf.shape(mixed)[0]
+        for i in tf.range(updates):
+            images, labels = self._pool.gather(mixed[i])
+            step_loss, step_accuracy = classifier_update(
+                self._discriminator, self._d_optimizer, images, labels, self._classifier.augmentation,
+                tf.random.fold_in(seed, i), variables,
+            )  # fmt: skip
+            loss, accuracy = loss + step_loss, accuracy + step_accuracy
+        count = tf.cast(updates, tf.float32)
+        return {"loss/classifier": loss / count, "accuracy/training": accuracy / count}
+
+    def _critic(self, images):
+        return self._discriminator(images, training=True)[0]
+
+    def _update_critic(self, real, schedule, seed):
+        heads = {id(v) for v in self._discriminator.logits.trainable_variables}
+        variables = [v for v in self._discriminator.trainable_variables if id(v) not in heads]
+        for i in range(self._gan.critic_steps):
+            images, labels = self._pool.gather(replica_slice(real[i]))
+            z_seed, mix_seed = split_seed(tf.random.fold_in(seed, i), 2)
+            fake = tf.stop_gradient(self._generate(labels, real[i], schedule, z_seed))
+            mix = replica_slice(tf.random.stateless_uniform([tf.shape(real)[1]], mix_seed))
+            with tf.GradientTape() as tape:
+                distance = losses.wasserstein_discriminator_loss(self._critic(images), self._critic(fake))
+                penalty = losses.wasserstein_gradient_penalty(self._critic, images, fake, mix)
+                loss = distance + self._gan.gradient_penalty_weight * penalty
+            apply_mean_gradients(self._d_optimizer, tape.gradient(loss, variables), variables)
+        return {"loss/critic": loss, "loss/wasserstein_distance": -distance, "loss/gradient_penalty": penalty}
+
+    def _generate(self, labels, indices, schedule, seed):
+        shape = [tf.shape(indices)[0], self._rules.generator.latent_size]
+        return self._rules.generate(replica_slice(tf.random.stateless_normal(shape, seed)), labels, schedule)
+
+    def _update_generator(self, real, schedule, seed):
+        _, labels = self._pool.gather(replica_slice(real))
+        variables = self._rules.generator.trainable_variables
+        with tf.GradientTape() as tape:
+            fake = self._generate(labels, real, schedule, seed)
+            scores, logits = self._discriminator(fake, training=True)
+            adversarial = losses.wasserstein_generator_loss(scores)
+            penalty = self._rules.penalty(schedule)
+            loss = adversarial + penalty
+            if self._gan.auxiliary_loss:
+                loss += losses.acgan_loss(logits, labels)
+        gradients = self._rules.transform_gradients(tape.gradient(loss, variables), variables, schedule)
+        apply_mean_gradients(self._g_optimizer, gradients, variables, self._gan.clip_norm)
+        return {"loss/generator": adversarial, "loss/generator_penalty": penalty}

@@ -1,0 +1,63 @@
+"""The one loop over a phase's steps, and what may watch it."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """Where a learner stands: tasks done, phase of the task, steps of the phase done, steps in all."""
+
+    task: int = 0
+    phase: int = 0
+    step: int = 0
+    global_step: int = 0
+
+
+class Callback:
+    """Watches a learner. All hooks do nothing; `step` counts the phase's steps done."""
+
+    def on_task_begin(self, learner, context):
+        """Before the first phase, and when a killed task is taken up again."""
+
+    def on_phase_begin(self, learner, context, phase):
+        """Before a phase's first (or first remaining) step."""
+
+    def on_step(self, learner, context, phase, step, metrics):
+        """After a step; metrics: dict of scalar tensors."""
+
+    def on_epoch_end(self, learner, context, phase, epoch):
+        """After an epoch's last step; epoch: 0-based."""
+
+    def on_step_end(self, learner, context, phase):
+        """After all other hooks of a step: the state is consistent and may be saved."""
+
+    def on_phases_end(self, learner, context):
+        """After the last phase, before the method ends the task."""
+
+    def on_task_end(self, learner, context, outcome):
+        """After the method ended the task; outcome: what it reports."""
+
+    def arrays(self):
+        """Dict of arrays that a checkpoint must keep for this callback."""
+        return {}
+
+    def restore(self, learner, arrays):
+        """Takes its arrays back from a checkpoint's."""
+
+
+def run_phase(learner, context, phase, callbacks):
+    """Runs what is left of a phase; the learner's position says where it begins."""
+    for callback in callbacks:
+        callback.on_phase_begin(learner, context, phase)
+    for index in range(learner.position.step, phase.num_steps):
+        metrics = phase.step(index)
+        learner.position = dataclasses.replace(
+            learner.position, step=index + 1, global_step=learner.position.global_step + 1
+        )
+        for callback in callbacks:
+            callback.on_step(learner, context, phase, index + 1, metrics)
+        if (index + 1) % phase.batches == 0:
+            for callback in callbacks:
+                callback.on_epoch_end(learner, context, phase, index // phase.batches)
+        for callback in callbacks:
+            callback.on_step_end(learner, context, phase)

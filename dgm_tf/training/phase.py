@@ -1,0 +1,34 @@
+"""A stretch of training that the loop can stop and take up at any step."""
+
+
+class Phase:
+    """Epochs of equal length over one compiled step; its step function depends on nothing but the step's number.
+
+    Attributes:
+      name: for people and logs.
+      epochs, batches: int, steps are epochs * batches.
+      trains_classifier: whether the classifier is worth evaluating after its epochs.
+    """
+
+    name = "phase"
+    trains_classifier = False
+
+    def __init__(self, epochs, batches):
+        self.epochs, self.batches = epochs, batches
+
+    @property
+    def num_steps(self):
+        """Steps in all."""
+        return self.epochs * self.batches
+
+    def step(self, index):
+        """Runs step `index` in [0, num_steps); returns a dict of scalar tensors for people to watch."""
+        raise NotImplementedError
+
+    def variables(self):
+        """What a checkpoint must keep beside the networks: the optimizers' variables."""
+        return []
+
+    def progress(self, index):
+        """Dict of floats that describe the schedule at this step, for logs."""
+        return {}
