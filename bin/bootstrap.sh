@@ -86,7 +86,10 @@ own_python() {
     if ! cmp -s "$lock" "$stamp" || ! [ -x "$folder/bin/python" ]; then
         check_platform
         exec {guard}>"$folder.lock"
-        if command -v flock >/dev/null; then flock "$guard"; fi  # two first starts at once: one waits
+        if command -v flock >/dev/null && ! flock --nonblock "$guard"; then
+            say "waiting for another command that is setting up $folder ..."
+            flock "$guard"
+        fi
         if ! cmp -s "$lock" "$stamp" || ! [ -x "$folder/bin/python" ]; then
             rm -rf "$folder"
             make_venv "$folder" "$lock" >&2 || fail "$folder could not be set up; the next start tries again."
