@@ -168,8 +168,8 @@ def _import_modules(lines):
             try:
                 importlib.import_module(line.module)
             except ModuleNotFoundError as error:
-                if not (error.name or "").startswith(PACKAGE):
-                    raise  # the module exists and needs something that is not installed
+                if not f"{line.module}.".startswith(f"{error.name}."):
+                    raise  # the module exists, but not something that it imports itself
                 raise UserError(f"{line.where}: there is no module {error.name}") from error
 
 

@@ -83,6 +83,15 @@ def test_modules_of_the_package_are_imported(write):
     assert "dgm_tf.losses" in sys.modules
 
 
+def test_what_is_missing_inside_a_module_is_no_mistake_of_the_user(write, monkeypatch):
+    def import_module(name):
+        raise ModuleNotFoundError("No module named 'dgm_tf.missing'", name="dgm_tf.missing")
+
+    monkeypatch.setattr(config.importlib, "import_module", import_module)
+    with pytest.raises(ModuleNotFoundError):
+        config.parse(write("run.gin", "import dgm_tf.losses"))
+
+
 @pytest.mark.parametrize("path", ["gin/mnist.gin", "mnist.gin"])
 def test_shipped_files_are_found_from_anywhere(shipped, path):
     assert config.resolve(path) == shipped / "mnist.gin"
