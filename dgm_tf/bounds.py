@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from dgm_tf import serialization
-from dgm_tf.evaluation.evaluator import fresh_classifier, seen_test_images, test_results, train_classifier
+from dgm_tf.evaluation.evaluator import accuracy_report, fresh_classifier, seen_test_images, train_classifier
 from dgm_tf.learner import Learner
 from dgm_tf.methods.fine_tuning import FineTuning
 
@@ -46,7 +46,7 @@ def fine_tuning_accuracies(learner, benchmark, settings):
     for task in stream:
         bound.learn(task)
         images, labels = seen_test_images(stream, task.index)
-        averages.append(test_results(bound.logits(images), labels, bound.task_classes)["average"])
+        averages.append(accuracy_report(bound.logits(images), labels, bound.task_classes)["average"])
     return averages
 
 

@@ -9,10 +9,10 @@ import tensorflow as tf
 from dgm_tf import serialization
 from dgm_tf.evaluation.best_epoch import BestEpoch
 from dgm_tf.evaluation.evaluator import EvaluationSettings
-from dgm_tf.evaluation.recorder import Recorder
 from dgm_tf.evaluation.replay_drift import ReplayDrift
 from dgm_tf.learner import Learner
 from dgm_tf.progress import Progress
+from dgm_tf.recorder import Recorder
 from dgm_tf.training.checkpoints import Checkpointer, StopSignals, read_checkpoint
 from dgm_tf.training.distribution import is_chief
 from dgm_tf.training.logging import TrainingLog
@@ -24,10 +24,9 @@ def run_experiment(
     benchmark=gin.REQUIRED,
     method=gin.REQUIRED,
     seed=0,
-    evaluation=EvaluationSettings(),
+    evaluation=None,
     checkpoint_seconds=120.0,
     summary_seconds=10.0,
-    console=None,
 ):
     """Learns all tasks of the benchmark, or what a killed run left of them; returns the results.
 
@@ -36,26 +35,25 @@ def run_experiment(
       benchmark: `ClassIncrementalBenchmark`.
       method: `Method`.
       seed: int, of all randomness in training; the benchmark has its own.
-      evaluation: `EvaluationSettings`.
+      evaluation: `EvaluationSettings`; None: its defaults.
       checkpoint_seconds, summary_seconds: time between checkpoints and between summaries.
-      console: `rich.console.Console` for the progress bar and tables.
 
     Raises:
       Interrupted: after SIGINT or SIGTERM, when the state has been saved.
     """
-    run_dir = pathlib.Path(run_dir)
+    run_dir, evaluation = pathlib.Path(run_dir), evaluation or EvaluationSettings()
     saved = read_checkpoint(run_dir / "checkpoints")
     with StopSignals() as signals, tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
         learner, results = Learner(method, seed), None
         if saved is not None:
             arrays, description, results = saved
             learner = Learner.from_state(description, arrays, method)
-        log = stack.enter_context(TrainingLog(run_dir, summary_seconds, learner.position.global_step))
+        log = stack.enter_context(TrainingLog(run_dir, summary_seconds, learner.position))
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
-        recorder = Recorder(run_dir, benchmark, evaluation, best, drift, log, results, console)
+        recorder = Recorder(run_dir, benchmark, evaluation, best, drift, log, results)
         if saved is not None:
             drift.restore(learner, arrays)
-        progress = Progress(benchmark, best, console)
+        progress = Progress(benchmark, best)
         checkpoints = Checkpointer(
             run_dir / "checkpoints", checkpoint_seconds, signals, (best, drift), recorder.notes, is_chief()
         )

@@ -19,14 +19,14 @@ class Recorder(Callback):
     """Evaluates a learner after each task and writes all of it into the run folder.
 
     Args:
-      run_dir, benchmark, settings (`EvaluationSettings`), console: of the run.
+      run_dir, benchmark, settings (`EvaluationSettings`): of the run.
       best: `BestEpoch`; drift: `ReplayDrift`; log: `TrainingLog`.
       notes: what `notes` gave before, on resume, or None.
     """
 
-    def __init__(self, run_dir, benchmark, settings, best, drift, log, notes=None, console=None):
+    def __init__(self, run_dir, benchmark, settings, best, drift, log, notes=None):
         self._run_dir, self._benchmark, self._settings = pathlib.Path(run_dir), benchmark, settings
-        self._best, self._drift, self._log, self._console = best, drift, log, console
+        self._best, self._drift, self._log = best, drift, log
         notes = notes or {"results": _empty_results(benchmark, settings), "seconds": {}}
         self._results, self._seconds = notes["results"], notes["seconds"]
         self._judge = self._clock = None
@@ -77,27 +77,26 @@ class Recorder(Callback):
         results["seconds"].append(self._seconds)
         self._seconds, self._clock = {}, None
         self._write()
-        report.print_task(results, context.index, console=self._console)
+        report.print_report(report.task_table(results))
 
     def _warn(self, warning):
         self._results["warnings"].append(warning)
-        report.print_warning(warning, console=self._console)
+        report.print_report(report.warning_panel([warning])[0])
 
     def _measure_classifier(self, learner, context):
         """One row of the accuracy matrix, of the last epoch and of the best."""
         results, tasks = self._results, learner.task_classes
         images, labels = evaluator.seen_test_images(self._benchmark, context.index)
-        last = evaluator.test_results(learner.logits(images), labels, tasks)
+        last = evaluator.accuracy_report(learner.logits(images), labels, tasks)
         results["accuracy_matrix"].append(last["tasks"] + [None] * (self._benchmark.num_tasks - len(tasks)))
-        for key in ("average", "micro", "top5"):
-            if key in last:
-                results[f"{key}_accuracy"].append(last[key])
+        for key in ("average", "micro", "top5_average"):
+            results[f"{key}_accuracy"].append(last[key])
         results["per_class_accuracy"].append(last["per_class"])
         results["confusion"] = last["confusion"]
         best = self._best.logits(learner, images)
         if best is not None:
-            best = evaluator.test_results(best, labels, tasks)["average"]
-        results["best_average_accuracy"].append(best)
+            best = evaluator.accuracy_report(best, labels, tasks)["average"]
+        results["best_accuracy"].append(best)
         results["validation_accuracy"].append(self._best.history)
         matrix = np.array([row[: len(tasks)] for row in results["accuracy_matrix"]], float)
         results["forgetting"].append(float(metrics.forgetting(matrix)))
@@ -150,7 +149,7 @@ class Recorder(Callback):
 
     def _write_summaries(self, learner, context):
         results = self._results
-        names = ["average_accuracy", "top5_accuracy", "forgetting", "gan_test", "gan_train"]
+        names = ["average_accuracy", "top5_average_accuracy", "forgetting", "gan_test", "gan_train"]
         values = {f"accuracy/{k}": results[k][-1] for k in names if results[k] and results[k][-1] is not None}
         for task, accuracy in enumerate(results["accuracy_matrix"][-1][: learner.num_tasks]):
             members = ", ".join(learner.class_names[c] for c in learner.task_classes[task])
@@ -158,7 +157,7 @@ class Recorder(Callback):
         if results["capacity"]:
             values["growth/generator_parameters"] = results["capacity"][-1]["size"]
             for name, layer in results["capacity"][-1]["layers"].items():
-                values |= {f"growth/{name}/{k}": layer[k] for k in ("units", "used", "newly_reserved", "reused", "free")}
+                values |= {f"growth/{name}/{k}": v for k, v in layer.items()}
         self._log.summaries.scalars("eval", values, learner.position.global_step, force=True)
         self._log.summaries.flush()
         self._log.write("eval", learner, task_learned=context.index, **values)
@@ -179,7 +178,7 @@ class Recorder(Callback):
             results["export_bytes"] = export(learner, self._run_dir / "export")
         results["finished"] = True
         self._write()
-        report.print_final(results, console=self._console)
+        report.print_report(report.final_table(results))
         return results
 
     def _joint_accuracy(self, learner):
@@ -218,12 +217,13 @@ def _task_names(learner):
 
 def _empty_results(benchmark, settings):
     lists = (
-        "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_accuracy", "best_average_accuracy",
+        "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_average_accuracy", "best_accuracy",
         "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
         "capacity", "seconds", "warnings",
     )  # fmt: skip
     facts = {
         "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),
         "tasks": [list(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)], "replay_drift": None,
+        "classes_per_task": [len(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)],
     }  # fmt: skip
     return facts | {name: [] for name in lists}

@@ -51,23 +51,22 @@ def seen_test_images(benchmark, task):
     return np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits])
 
 
-def test_results(logits, labels, task_classes):
+def accuracy_report(logits, labels, task_classes):
     """Accuracies of logits [N, classes] on the test images of all tasks so far, as a JSON-ready dict.
 
     `tasks`: accuracy on each task's images; `average`: A_k, the mean over classes (section 1).
     """
     confusion = metrics.confusion_matrix(labels, np.argmax(logits, axis=1), logits.shape[1])
     per_class = metrics.per_class_accuracy(confusion)
-    row = {
+    many = logits.shape[1] > TOP
+    return {
         "tasks": [float(np.mean(per_class[list(classes)])) for classes in task_classes],
         "average": float(metrics.macro_accuracy(confusion)),
         "micro": float(metrics.micro_accuracy(confusion)),
         "per_class": [float(a) for a in per_class],
+        "top5_average": float(metrics.macro_top_k_accuracy(logits, labels, TOP)) if many else None,
         "confusion": confusion.tolist(),
     }
-    if logits.shape[1] > TOP:
-        row["top5"] = float(metrics.macro_top_k_accuracy(logits, labels, TOP))
-    return row
 
 
 def train_classifier(network, groups, epochs, batch_size, learning_rate, seed, augmentation=None):

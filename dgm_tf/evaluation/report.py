@@ -65,7 +65,7 @@ def final_table(results):
         table.add_column(_narrow(header), justify=justify, max_width=width, overflow="ellipsis", no_wrap=True)
     for row in rows:
         table.add_row(*map(escape, row))
-    return Group(table, _facts(_run_facts(results)), f"\n[dim]{NOTE}[/dim]", *_warning_panel(results))
+    return Group(table, _facts(_run_facts(results)), f"\n[dim]{NOTE}[/dim]", *warning_panel(results.get("warnings")))
 
 
 def markdown_table(results):
@@ -133,8 +133,8 @@ def _facts(facts):
     return grid
 
 
-def _warning_panel(results):
-    warnings = results.get("warnings") or []
+def warning_panel(warnings):
+    """A list with one box around the warnings that cannot be missed; empty where there are none."""
     if not warnings:
         return []
     text = "\n".join(f"! {escape(str(warning))}" for warning in warnings)

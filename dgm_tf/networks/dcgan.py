@@ -5,7 +5,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dgm_tf.layers import BatchNormalization, MaskedConv2DTranspose, TaskBatchNormalization, TaskConv2DTranspose
+from dgm_tf.layers import (
+    BatchNormalization,
+    MaskedConv2DTranspose,
+    TaskBatchNormalization,
+    TaskConv2DTranspose,
+)
 from dgm_tf.networks.plastic import PlasticGenerator
 
 KERNEL_STDDEV = 0.02  # Radford et al., 2016
@@ -153,10 +158,12 @@ class DCGANDiscriminator(keras.Model):
         super().__init__(name="discriminator")
         self.image_shape, self.num_classes, self.filters = tuple(image_shape), num_classes, tuple(filters)
         self.convolutions = [
-            keras.layers.Conv2D(f, 5, 2, padding="same", use_bias=False, kernel_initializer=_initializer())
-            for f in self.filters
+            keras.layers.Conv2D(
+                f, 5, 2, padding="same", use_bias=False, kernel_initializer=_initializer(), name=f"convolution_{i}"
+            )
+            for i, f in enumerate(self.filters)
         ]
-        self.norms = [BatchNormalization() for _ in self.filters[1:]]
+        self.norms = [BatchNormalization(name=f"norm_{i}") for i in range(1, len(self.filters))]
         self.realness = keras.layers.Dense(1, kernel_initializer=_initializer(), name="realness")
         self.logits = keras.layers.Dense(num_classes, kernel_initializer=_initializer(), name="logits")
         self._build_layers()

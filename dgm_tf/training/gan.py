@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dgm_tf import losses
 from dgm_tf.training import schedules
-from dgm_tf.training.classifier import classifier_update, class_variables, make_adam
+from dgm_tf.training.classifier import class_variables, classifier_update, make_adam
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import numpy_generator, replica_slice, split_seed, stateless_seed
@@ -132,30 +132,32 @@ class GANPhase(Phase):
         return schedules.constant(rng, self._pool, len(current), updates, settings.current_share)
 
     def _distributed_step(self, real, mixed, index, schedule):
-        metrics = self._strategy.run(self._replica_step, (real, mixed, index, schedule))
-        return mean_over_replicas(self._strategy, metrics)
-
-    def _replica_step(self, real, mixed, index, schedule):
         seeds = split_seed(tf.random.fold_in(self._noise, index), 3)
-        metrics = {}
-        if self.trains_classifier:
-            metrics |= self._update_classifier(mixed, seeds[0])
-        metrics |= self._update_critic(real, schedule, seeds[1])
-        return metrics | self._update_generator(real[0], schedule, seeds[2])
+        metrics = self._update_classifier(mixed, seeds[0]) if self.trains_classifier else {}
+        adversarial = self._strategy.run(self._replica_step, (real, schedule, seeds[1], seeds[2]))
+        return metrics | mean_over_replicas(self._strategy, adversarial)
 
     def _update_classifier(self, mixed, seed):
-        variables = class_variables(self._discriminator)
-        loss, accuracy = tf.constant(0.0), tf.constant(0.0)
-        updates = tf.shape(mixed)[0]
+        # The loop stands outside `strategy.run`: replicas cannot synchronise inside control flow.
+        updates, total = tf.shape(mixed)[0], tf.zeros([2])
         for i in tf.range(updates):
-            images, labels = self._pool.gather(mixed[i])
-            step_loss, step_accuracy = classifier_update(
-                self._discriminator, self._d_optimizer, images, labels, self._classifier.augmentation,
-                tf.random.fold_in(seed, i), variables,
-            )  # fmt: skip
-            loss, accuracy = loss + step_loss, accuracy + step_accuracy
-        count = tf.cast(updates, tf.float32)
-        return {"loss/classifier": loss / count, "accuracy/training": accuracy / count}
+            replicas = self._strategy.run(self._replica_classifier_update, (mixed[i], tf.random.fold_in(seed, i)))
+            total += self._strategy.reduce(tf.distribute.ReduceOp.MEAN, replicas, axis=None)
+        loss, accuracy = tf.unstack(total / tf.cast(updates, tf.float32))
+        return {"loss/classifier": loss, "accuracy/training": accuracy}
+
+    def _replica_classifier_update(self, indices, seed):
+        images, labels = self._pool.gather(indices)
+        return tf.stack(
+            classifier_update(
+                self._discriminator, self._d_optimizer, images, labels, self._classifier.augmentation, seed,
+                class_variables(self._discriminator),
+            )
+        )  # fmt: skip
+
+    def _replica_step(self, real, schedule, critic_seed, generator_seed):
+        metrics = self._update_critic(real, schedule, critic_seed)
+        return metrics | self._update_generator(real[0], schedule, generator_seed)
 
     def _critic(self, images):
         return self._discriminator(images, training=True)[0]

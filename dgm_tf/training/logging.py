@@ -15,18 +15,21 @@ class TrainingLog(Callback):
     Args:
       run_dir: the run folder.
       every_seconds: least time between two points of a curve.
-      global_step: where the run stands; what was written beyond it is dropped.
+      position: `Position` where the run stands; what was written beyond it is dropped.
 
     Attributes:
       summaries: `Summaries`, open for others to write to.
       seconds: dict phase -> seconds, of the task in hand.
     """
 
-    def __init__(self, run_dir, every_seconds, global_step=0):
+    def __init__(self, run_dir, every_seconds, position):
         run_dir = pathlib.Path(run_dir)
-        self.summaries = Summaries(run_dir, every_seconds, purge_from=global_step + 1 if global_step else None)
+        self.summaries = Summaries(run_dir, every_seconds, purge_from=position.global_step + 1)
         self.metrics = MetricsLog(run_dir / "metrics.jsonl")
-        self.metrics.truncate_after(global_step)
+        # The rows of an evaluation stand half a step after the task's last one, so that they go if the task
+        # was trained but not ended.
+        between_tasks = (position.phase, position.step) == (0, 0)
+        self.metrics.truncate_after(position.global_step + (0.5 if between_tasks else 0.0))
         self._every_seconds, self._last = every_seconds, 0.0
 
     def __enter__(self):
@@ -58,5 +61,5 @@ class TrainingLog(Callback):
 
     def write(self, kind, learner, **values):
         """One line of metrics.jsonl with the learner's position."""
-        position = learner.position
-        self.metrics.write({"kind": kind, "global_step": position.global_step, "task": position.task, **values})
+        step = learner.position.global_step + (0.5 if kind == "eval" else 0)
+        self.metrics.write({"kind": kind, "global_step": step, "task": learner.position.task, **values})

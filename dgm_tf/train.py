@@ -1,0 +1,121 @@
+r"""Learns a sequence of tasks as a gin file describes; the same command again resumes it.
+
+  bin/train                                      # the quickstart: five digits in about 5 minutes
+  bin/train --gin_file=gin/mnist_dgmw.gin        # the paper's experiment on all of MNIST
+  bin/train --gin_file=gin/mnist_dgmw_fast.gin --gin_param="run_experiment.seed=1" --run_dir=runs/seed1
+
+A run folder is runs/<name of the gin file>, unless --run_dir names another.
+"""
+
+import datetime
+import difflib
+import pathlib
+import platform
+import sys
+
+from absl import flags
+
+from dgm_tf import command_line, config, serialization
+from dgm_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("gin_file", "gin/quickstart.gin", "The gin file that describes the run.")
+flags.DEFINE_multi_string("gin_param", [], "A binding that wins over the file's, such as 'GANSettings.epochs=5'.")
+flags.DEFINE_string("run_dir", None, "The run folder; default: runs/<name of the gin file>.")
+flags.DEFINE_string("data_dir", None, "TFDS data_dir; default: TFDS_DATA_DIR or TFDS's own.")
+flags.DEFINE_bool("download", True, "Whether data sets that are missing may be downloaded.")
+flags.DEFINE_enum("strategy", "auto", ["auto", "none", "mirrored", "multi_worker"], "tf.distribute strategy.")
+
+
+def main():
+    """Console entry point."""
+    command_line.run(train, usage=__doc__)
+
+
+def train():
+    """Runs, resumes, or says that the run is finished; returns the exit status."""
+    run_dir = pathlib.Path(FLAGS.run_dir or f"runs/{pathlib.Path(FLAGS.gin_file).stem}")
+    text = config.parse(FLAGS.gin_file, FLAGS.gin_param)
+    _check_same_configuration(run_dir, text)
+
+    from dgm_tf import experiment
+
+    if experiment.is_finished(run_dir):
+        print(f"{run_dir} is finished: see {run_dir / 'results.json'}; --run_dir names another folder.")
+        return 0
+    return _run(run_dir, text)
+
+
+def _check_same_configuration(run_dir, text):
+    path = run_dir / "config.gin"
+    if not path.is_file():
+        return
+    before = path.read_text()
+    if before != text:
+        texts = before.splitlines(), text.splitlines()
+        diff = "\n".join(difflib.unified_diff(*texts, str(path), "this command", lineterm="", n=1))
+        raise UserError(f"{run_dir} holds a run of another configuration:\n{diff}\nName another --run_dir.")
+
+
+def _run(run_dir, text):
+    import gin
+
+    from dgm_tf import experiment
+    from dgm_tf.training import checkpoints, distribution
+
+    if run_dir.exists() and not run_dir.is_dir():
+        raise UserError(f"run_dir: expected a folder, got the file {run_dir}")
+    with gin.unlock_config():
+        if FLAGS.data_dir is not None:
+            gin.bind_parameter("TFDS.data_dir", FLAGS.data_dir)
+        gin.bind_parameter("TFDS.download", FLAGS.download)
+    strategy = distribution.make_strategy(FLAGS.strategy)
+    with strategy.scope():
+        if distribution.is_chief():
+            serialization.write_atomically(run_dir / "config.gin", text)
+        started = _describe(run_dir)
+        try:
+            experiment.run_experiment(run_dir)
+        except checkpoints.Interrupted as interrupt:
+            print(f"\n{interrupt}; saved. The same command goes on from here.")
+            return 128 + interrupt.signum
+        finally:
+            if distribution.is_chief():
+                serialization.write_atomically(run_dir / "operative_config.gin", gin.operative_config_str())
+                _describe(run_dir, started)
+    return 0
+
+
+def _describe(run_dir, session=None):
+    """Notes this start of the run in run.json, or with `session` its end; returns the session."""
+    import keras
+    import tensorflow as tf
+
+    from dgm_tf import __version__
+    from dgm_tf.training import distribution
+
+    path = run_dir / "run.json"
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    session = session or {"started": now, "command": sys.argv}
+    if path.is_file():
+        sessions = [s for s in serialization.read_json(path)["sessions"] if s["started"] != session["started"]]
+    else:
+        sessions = []
+    session["ended"] = now
+    facts = {
+        "versions": {
+            "dgm_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
+            "python": platform.python_version(),
+        },
+        "machine": platform.platform(),
+        "devices": [d.name for d in tf.config.list_logical_devices()],
+        "replicas": tf.distribute.get_strategy().num_replicas_in_sync,
+        "sessions": [*sessions, session],
+    }  # fmt: skip
+    if distribution.is_chief():
+        serialization.write_json(path, facts)
+    return session
+
+
+if __name__ == "__main__":
+    main()
