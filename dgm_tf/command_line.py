@@ -60,6 +60,8 @@ def _help_text(usage, command_flags):
     for flag in sorted(command_flags, key=lambda flag: flag.name):
         boolean = flag.flag_type() == "bool"
         lines.append(f"  --[no]{flag.name}" if boolean else f"  --{flag.name}=...")
-        default = f" Default: {flag.default_as_str}." if flag.default not in (None, []) else ""
-        lines.append(flags.text_wrap(flag.help + default, length=100, indent="      "))
+        text = flag.help
+        if flag.default not in (None, []):
+            text += " Default: {}.".format(flag.default_as_str.strip("'"))
+        lines.append(flags.text_wrap(text, length=100, indent="      "))
     return "\n".join(lines)
