@@ -1,0 +1,125 @@
+r"""Writes what a run has learned as SavedModels, which need TensorFlow and nothing of this package.
+
+  bin/export --run_dir=runs/quickstart
+  bin/export --run_dir=runs/quickstart --output=/tmp/quickstart
+
+It writes generator/ (signatures `sample` and `generate`), classifier/ (signature `classify`) and classes.json
+(the original class names: a label is a position in this list), which also stands among the assets of both:
+
+  import tensorflow as tf
+  generator = tf.saved_model.load("runs/quickstart/export/generator")
+  images = generator.sample(labels=[0, 0, 1], seed=[1, 2])         # float32 [3, H, W, C] in [-1, 1]
+  classifier = tf.saved_model.load("runs/quickstart/export/classifier")
+  labels = classifier.classify(uint8_images)["label"]              # int32 [N]
+
+A learner without a generative memory has no generator/. A run writes its export by itself when it ends.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+
+from absl import flags
+
+from dgm_tf import command_line
+from dgm_tf.errors import UserError
+
+# Of this command alone: training imports this module and has flags of its own.
+_FLAGS = flags.FlagValues()
+flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
+flags.DEFINE_string("output", None, "Where to write; default: <run_dir>/export.", flag_values=_FLAGS)
+
+MODELS = ("generator", "classifier")
+CLASSES = "classes.json"
+
+
+def export(learner, directory):
+    """Writes a learner's SavedModels; a folder that cannot be finished keeps what it held.
+
+    Args:
+      learner: `Learner` that has learned at least one task.
+      directory: folder, made where needed; an earlier export in it is replaced.
+
+    Returns:
+      {"generator": bytes on disk, "classifier": bytes}, without the generator where the method has none.
+
+    Raises:
+      UserError: if nothing has been learned, or one of the names is taken by something else.
+    """
+    if not learner.num_tasks:
+        raise UserError("export: expected a learner that has learned a task, got one that has not")
+    directory = pathlib.Path(directory).absolute()
+    _check_replaceable(directory)
+    building = directory / ".building"
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        sizes = _write(learner, building)
+        _swap(building, directory)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return sizes
+
+
+def _check_replaceable(directory):
+    for name in MODELS:
+        path = directory / name
+        if path.exists() and not (path / "saved_model.pb").is_file():
+            raise UserError(f"{path} is in the way: it exists and is no SavedModel that could be replaced")
+
+
+def _write(learner, directory):
+    import tensorflow as tf
+
+    from dgm_tf.saved_models import ClassifierModule, GeneratorModule
+
+    classes = directory / CLASSES
+    classes.write_text(json.dumps(learner.class_names, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    sizes = {}
+    for make in (GeneratorModule, ClassifierModule) if learner.method.replays else (ClassifierModule,):
+        module = make(learner)
+        module.classes = tf.saved_model.Asset(str(classes))
+        tf.saved_model.save(module, str(directory / module.name), signatures=module.signatures())
+        sizes[module.name] = _size(directory / module.name)
+    return sizes
+
+
+def _size(directory):
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def _swap(new, directory):
+    """Puts the finished files in the place of the earlier ones; all that takes long has been done."""
+    earlier = new / "earlier"
+    earlier.mkdir()
+    for name in (*MODELS, CLASSES):
+        if (directory / name).exists():
+            os.replace(directory / name, earlier / name)
+        if (new / name).exists():
+            os.replace(new / name, directory / name)
+
+
+def main():
+    """Console entry point."""
+    command_line.run(_export_run, usage=__doc__, flag_values=_FLAGS)
+
+
+def _export_run():
+    if not _FLAGS.run_dir:
+        raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
+    output = pathlib.Path(_FLAGS.output or pathlib.Path(_FLAGS.run_dir) / "export")
+
+    from dgm_tf.learner import load
+
+    learner = load(_FLAGS.run_dir)
+    try:
+        sizes = export(learner, output)
+    except OSError as error:
+        raise UserError(f"--output: cannot write to {output}: {error.strerror or error}") from error
+    for name, size in sizes.items():
+        print(f"{output / name}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""A learner as graphs that run without this package: what `export` writes as SavedModels.
+
+The Keras networks stay outside the modules, which hold nothing but their variables: tracked as layers they
+would be written twice.
+"""
+
+import tensorflow as tf
+
+from dgm_tf.networks.plastic import conditional_latents
+from dgm_tf.training.pool import to_float
+
+
+class GeneratorModule(tf.Module):
+    """Generates images of all learned classes, masks and batch norm folded into each task's weights.
+
+    Args:
+      learner: `Learner` whose method has a `PlasticGenerator` as its `memory`; of a task that is not learned
+        to its end nothing is taken.
+
+    Methods, also under `signatures`, there with their results in a dict:
+      sample(labels int32 [N], seed int32 [2]) -> images, a function of its arguments and nothing else;
+      generate(labels int32 [N], z float32 [N, latent]) -> images, for z from N(0, 1).
+    `images` are float32 [N, H, W, C] in [-1, 1]; a label is the position of a class in the order of learning.
+
+    Raises, when called:
+      tf.errors.InvalidArgumentError: for a label that is no learned class, naming it and the valid range,
+        and for a number of z other than that of labels.
+    """
+
+    def __init__(self, learner):
+        super().__init__(name="generator")
+        method, tasks = learner.method, range(learner.num_tasks)
+        networks = [method.memory.plain(task) for task in tasks]
+        self.weights = [[v.value for v in network.weights] for network in networks]
+        task_of_class = [task for task in tasks for _ in learner.task_classes[task]]
+        latent_size = method.memory.latent_size
+
+        def task_images(task, labels, z):
+            return networks[task](conditional_latents(z, labels, method.classes_up_to(task)), training=False)
+
+        @tf.function(input_signature=[_labels_spec(), tf.TensorSpec([None, latent_size], name="z")])
+        def generate(labels, z):
+            labels = _checked(labels, tf.shape(z)[0], len(task_of_class))
+            task_of_row = tf.gather(tf.constant(task_of_class), labels)
+            # Each row goes through its own task's network alone, however many tasks there are.
+            rows = tf.dynamic_partition(tf.range(tf.size(labels)), task_of_row, len(networks))
+            parts = [task_images(task, tf.gather(labels, r), tf.gather(z, r)) for task, r in enumerate(rows)]
+            return tf.dynamic_stitch(rows, parts)
+
+        @tf.function(input_signature=[_labels_spec(), tf.TensorSpec([2], tf.int32, name="seed")])
+        def sample(labels, seed):
+            # The algorithm is named, as by default each kind of device takes one of its own.
+            z = tf.random.stateless_normal([tf.size(labels), latent_size], seed, alg="philox")
+            return generate(labels, z)
+
+        self.generate, self.sample = generate, sample
+
+    def signatures(self):
+        """The functions by name, results named."""
+        return {name: _named(getattr(self, name), "images") for name in ("sample", "generate")}
+
+
+class ClassifierModule(tf.Module):
+    """Chooses among all classes seen so far.
+
+    Args:
+      learner: `Learner` that has begun at least one task.
+
+    Method, also under `signatures`:
+      classify(images uint8 [N, H, W, C]) -> {"logits": float32 [N, classes], "label": int32 [N]}, labels
+        as above. Images are taken as files hold them and scaled inside, so that no caller can scale them
+        otherwise than training did; tensors of another type are refused.
+    """
+
+    def __init__(self, learner):
+        super().__init__(name="classifier")
+        network = learner.method.classifier
+        self.weights = [v.value for v in network.weights]
+
+        @tf.function(input_signature=[tf.TensorSpec([None, *learner.image_shape], tf.uint8, name="images")])
+        def classify(images):
+            _, logits = network(to_float(images), training=False)
+            return {"logits": logits, "label": tf.argmax(logits, axis=1, output_type=tf.int32)}
+
+        self.classify = classify
+
+    def signatures(self):
+        """The function by name."""
+        return {"classify": self.classify}
+
+
+def _labels_spec():
+    return tf.TensorSpec([None], tf.int32, name="labels")
+
+
+def _checked(labels, count, num_classes):
+    """The labels, behind checks that there are `count` and each is a learned class."""
+    wrong = tf.boolean_mask(labels, (labels < 0) | (labels >= num_classes))
+    message = f"labels: expected values from 0 to {num_classes - 1}, got"
+    checks = [
+        tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [message, wrong]),
+        tf.debugging.assert_equal(tf.size(labels), count, "z: expected one row for each label"),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(labels)
+
+
+def _named(function, result):
+    return tf.function(lambda *inputs: {result: function(*inputs)}, input_signature=function.input_signature)
