@@ -5,7 +5,7 @@ import dataclasses
 import gin
 import numpy as np
 
-from dgm_tf.errors import UserError
+from dgm_tf import checks
 from dgm_tf.evaluation import metrics
 from dgm_tf.training.classifier import ClassifierPhase
 from dgm_tf.training.inference import network_logits
@@ -41,8 +41,12 @@ class EvaluationSettings:
     fine_tuning_epochs: int = 1
 
     def __post_init__(self):
-        if self.protocol not in PROTOCOLS:
-            raise UserError(f"EvaluationSettings.protocol: expected one of {PROTOCOLS}, got {self.protocol!r}")
+        checks.choice(self, "protocol", PROTOCOLS)
+        for name in ("validation_per_class", "judge_epochs"):
+            checks.integer(self, name, "[1, inf)")
+        for name in ("gan_test_per_class", "gan_train_epochs", "fine_tuning_epochs"):
+            checks.integer(self, name, "[0, inf)")
+        checks.flag(self, "gan_train_every_task")
 
 
 def seen_test_images(benchmark, task):

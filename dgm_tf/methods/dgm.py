@@ -6,6 +6,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf import checks
 from dgm_tf.layers import mask_algebra
 from dgm_tf.methods.method import Method
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -78,6 +79,13 @@ class DGM(Method):
     derived = ("embedding", "reserved", "reserved_inputs")
 
     def __post_init__(self):
+        checks.network_class(self, "generator")
+        checks.network_class(self, "discriminator")
+        checks.instance(self, "gan", (GANSettings,))
+        checks.instance(self, "settings", (ClassifierSettings,))
+        checks.number(self, "sparsity_weight", "[0, inf)")
+        checks.number(self, "max_mask_scale", "(1, inf)")
+        checks.flag(self, "reinitialize_discriminator")
         self.memory, self.critic, self.task_classes = None, None, ()
 
     def networks(self):

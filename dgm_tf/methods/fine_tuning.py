@@ -4,6 +4,7 @@ import dataclasses
 
 import gin
 
+from dgm_tf import checks
 from dgm_tf.methods.method import Method
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.augmentation import Augmentation
@@ -34,6 +35,11 @@ class FineTuning(Method):
     augmentation: Augmentation | None = None
 
     def __post_init__(self):
+        checks.network_class(self, "discriminator")
+        checks.integer(self, "epochs", "[1, inf)")
+        checks.integer(self, "batch_size", "[1, inf)")
+        checks.number(self, "learning_rate", "(0, inf)")
+        checks.instance(self, "augmentation", (Augmentation, type(None)))
         self._network = None
 
     def networks(self):

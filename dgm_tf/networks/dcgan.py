@@ -5,12 +5,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf import checks
+from dgm_tf.errors import UserError
 from dgm_tf.layers import (
     BatchNormalization,
     MaskedConv2DTranspose,
     TaskBatchNormalization,
     TaskConv2DTranspose,
 )
+from dgm_tf.layers.masked import PLASTICITIES
 from dgm_tf.networks.plastic import PlasticGenerator
 
 KERNEL_STDDEV = 0.02  # Radford et al., 2016
@@ -41,9 +44,13 @@ class DCGANGenerator(PlasticGenerator):
     ):
         super().__init__(name="generator")
         if tuple(image_shape[:2]) != (32, 32):
-            raise ValueError(f"image_shape: DCGANGenerator makes 32x32 images, got {tuple(image_shape)}")
+            raise UserError(f"image_shape: DCGANGenerator makes 32x32 images, got {tuple(image_shape)}")
         self.image_shape = tuple(image_shape)
         self.filters, self.latent_size = filters, latent_size
+        checks.integer(self, "filters", "[1, inf)")
+        checks.integer(self, "latent_size", "[1, inf)")
+        if plasticity not in PLASTICITIES:
+            raise UserError(f"DCGANGenerator.plasticity: expected one of {PLASTICITIES}, got {plasticity!r}")
         self.widths = list(widths or self._first_widths())
         self.task_widths = [list(w) for w in task_widths]
         self.masked_layers = [
@@ -156,7 +163,8 @@ class DCGANDiscriminator(keras.Model):
 
     def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=(32, 64, 128)):
         super().__init__(name="discriminator")
-        self.image_shape, self.num_classes, self.filters = tuple(image_shape), num_classes, tuple(filters)
+        self.image_shape, self.num_classes, self.filters = tuple(image_shape), num_classes, filters
+        checks.integers(self, "filters", "[1, inf)")
         self.convolutions = [
             keras.layers.Conv2D(
                 f, 5, 2, padding="same", use_bias=False, kernel_initializer=_initializer(), name=f"convolution_{i}"

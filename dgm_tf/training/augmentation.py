@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf import checks
+
 
 @gin.register
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,13 @@ class Augmentation:
     rotation: float = 0.03
     zoom: float = 0.1
     noise: float = 0.15
+
+    def __post_init__(self):
+        checks.pair(self, "black_level", "[-1, 1]")
+        checks.pair(self, "contrast", "[0, inf)")
+        for name in ("translation", "rotation", "zoom"):
+            checks.number(self, name, "[0, 1)")
+        checks.number(self, "noise", "[0, inf)")
 
     def __call__(self, images, seed):
         """float32 images [N, H, W, C] in [-1, 1], int32 seed [2] -> images of the same shape."""

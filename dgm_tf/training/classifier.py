@@ -6,7 +6,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from dgm_tf import losses
+from dgm_tf import checks, losses
 from dgm_tf.errors import UserError
 from dgm_tf.training import schedules
 from dgm_tf.training.augmentation import Augmentation
@@ -42,11 +42,15 @@ class ClassifierSettings:
     learning_rate: float = 1e-3
 
     def __post_init__(self):
-        if self.replay_schedule not in schedules.REPLAY_SCHEDULES:
-            raise UserError(
-                f"ClassifierSettings.replay_schedule: expected one of {schedules.REPLAY_SCHEDULES}, "
-                f"got {self.replay_schedule!r}"
-            )
+        checks.choice(self, "replay_schedule", schedules.REPLAY_SCHEDULES)
+        checks.integer(self, "updates", "[1, inf)")
+        if self.current_share is not None:
+            checks.number(self, "current_share", "(0, 1]")
+        checks.integer(self, "closing_epochs", "[0, inf)")
+        checks.instance(self, "augmentation", (Augmentation, type(None)))
+        checks.number(self, "generated_current", "[0, 1]")
+        checks.flag(self, "quantize_replay")
+        checks.number(self, "learning_rate", "(0, inf)")
         if self.replay_schedule == "none" and self.closing_epochs < 1:
             raise UserError(
                 "ClassifierSettings: with replay_schedule 'none' the classifier would never learn: "
@@ -131,7 +135,8 @@ class ClassifierPhase(Phase):
 
 def make_adam(learning_rate, variables, beta_1=0.5, beta_2=0.999):
     """A built Adam: its slots must exist before a step is traced under several replicas."""
-    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2)
+    # Named, or Keras counts: a resumed process would give the variables other names than the checkpoint's.
+    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2, name="adam")
     optimizer.build(variables)
     return optimizer
 

@@ -5,7 +5,7 @@ import dataclasses
 import gin
 import tensorflow as tf
 
-from dgm_tf import losses
+from dgm_tf import checks, losses
 from dgm_tf.training import schedules
 from dgm_tf.training.classifier import class_variables, classifier_update, make_adam
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
@@ -39,6 +39,16 @@ class GANSettings:
     critic_steps: int = 1
     auxiliary_loss: bool = False
     clip_norm: float = 1e4
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "critic_steps"):
+            checks.integer(self, name, "[1, inf)")
+        for name in ("generator_learning_rate", "discriminator_learning_rate", "clip_norm"):
+            checks.number(self, name, "(0, inf)")
+        for name in ("beta_1", "beta_2"):
+            checks.number(self, name, "[0, 1)")
+        checks.number(self, "gradient_penalty_weight", "[0, inf)")
+        checks.flag(self, "auxiliary_loss")
 
 
 class GeneratorRules:
