@@ -60,8 +60,10 @@ class Learner:
         phases = self.method.phases(context)
         for callback in callbacks:
             callback.on_task_begin(self, context)
+            if resumed:
+                callback.restore(self, self._restored)
         for index in range(self.position.phase, len(phases)):
-            run_phase(self, context, self._make_phase(phases[index], callbacks), callbacks)
+            run_phase(self, context, self._make_phase(phases[index]), callbacks)
             self.position = Position(task.index, index + 1, 0, self.position.global_step)
         for callback in callbacks:
             callback.on_phases_end(self, context)
@@ -72,12 +74,10 @@ class Learner:
             callback.on_task_end(self, context, outcome)
         return outcome
 
-    def _make_phase(self, make, callbacks):
+    def _make_phase(self, make):
         phase = make()
         if self._restored is not None:
             serialization.assign_arrays("phase", phase.variables(), self._restored)
-            for callback in callbacks:
-                callback.restore(self, self._restored)
             self._restored = None
         return phase
 
@@ -156,7 +156,11 @@ class Learner:
         What follows from the tasks' stored bits, and what is empty between tasks, is not written.
         """
         directory = pathlib.Path(directory)
-        arrays = {k: v for k, v in self.arrays().items() if k.rsplit("/", 1)[-1] not in self.method.derived}
+        arrays = self.arrays()
+        for name, network in self.method.networks().items():
+            for key, variable in zip(serialization.keys(name, network.weights), network.weights, strict=True):
+                if variable.name in self.method.derived:
+                    del arrays[key]
         masks = {k: v for k, v in arrays.items() if v.dtype == np.uint8}
         weights = {k: v for k, v in arrays.items() if k not in masks}
         serialization.write_arrays(directory / "masks.npz", masks, compress=True)

@@ -42,6 +42,9 @@ class _Stream:
     validation: list
     test: list
 
+    def __post_init__(self):
+        self.train_sizes = [len(split) for split in self.train]
+
 
 @gin.register
 class ClassIncrementalBenchmark:
@@ -117,6 +120,11 @@ class ClassIncrementalBenchmark:
     def image_shape(self):
         """(height, width, channels) of every image."""
         return self._stream.test[0].images.shape[1:]
+
+    @property
+    def train_sizes(self):
+        """Number of training images of each task, the validation images left out."""
+        return self._stream.train_sizes
 
     def task_classes(self, t):
         """Learning-order labels that task t brings, a tuple."""

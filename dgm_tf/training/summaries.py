@@ -24,8 +24,9 @@ class Summaries:
         run_dir: the run folder.
         every_seconds: least time between two unforced `scalars` of one split, in seconds, so that fetching
             tensors does not slow the loop down.
-        purge_from: on resume, the first step to forget (restored step + 1): events of the stopped run at this
-            step or later are removed from the event files of both splits, whose steps are global steps.
+        purge_from: on resume, the first step to forget (restored step + 1), one for both splits or a dict with one
+            for each: events of the stopped run at this step or later are removed from the event files, whose
+            steps are global steps.
     """
 
     def __init__(self, run_dir, every_seconds=10.0, purge_from=None):
@@ -34,8 +35,9 @@ class Summaries:
         self._writers = {}
         self._last_written = {}
         if purge_from is not None:
-            for split in SPLITS:
-                _drop_events_from(self._run_dir / split, purge_from)
+            steps = purge_from if isinstance(purge_from, dict) else dict.fromkeys(SPLITS, purge_from)
+            for split, step in steps.items():
+                _drop_events_from(self._run_dir / split, step)
 
     def due(self, split):
         """Whether `every_seconds` have passed since the last unforced `scalars` of `split`."""
