@@ -6,7 +6,7 @@ import sys
 
 from absl import flags, logging
 
-from dgm_tf.errors import UserError
+from dgm_tf.errors import UserError, own_message
 
 # For commands: set before TensorFlow is imported, so modules with a `main` import it inside their functions.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -30,7 +30,7 @@ def run(function, usage, flag_values=flags.FLAGS):
     try:
         status = _parse_and_call(function, usage, flag_values)
     except (UserError, flags.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {own_message(error)}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         status = 130

@@ -14,13 +14,16 @@ class ReplayDrift:
         self._per_class, self._reference = per_class, {}
 
     def measure(self, learner):
-        """Largest absolute difference over all past tasks' probe images in [-1, 1]; keeps the newest task's."""
+        """Largest absolute difference over all past tasks' probe images in [-1, 1]; keeps the newest task's.
+
+        A pixel that is not a number counts as the largest difference that there can be, 2.
+        """
         worst = 0.0
         for task, classes in enumerate(learner.task_classes[: learner.num_tasks]):
             labels = np.repeat(np.asarray(classes), self._per_class)
             images = learner.method.replay(labels, seed=0)
             reference = self._reference.setdefault(task, images)
-            worst = max(worst, float(np.max(np.abs(images - reference))))
+            worst = max(worst, float(np.max(np.nan_to_num(np.abs(images - reference), nan=2.0))))
         return worst
 
     def arrays(self):
