@@ -7,68 +7,64 @@ from dgm_tf.errors import UserError
 
 def integer(owner, field, interval):
     """The owner's field must be an integer in the interval, such as "[1, inf)"."""
-    _number(owner, field, interval, numbers.Integral, "an integer")
+    fits = inside(getattr(owner, field), interval, numbers.Integral)
+    _check(owner, field, fits, f"an integer in {interval}")
 
 
 def number(owner, field, interval):
     """The owner's field must be a number in the interval, such as "(0, 1]"; NaN is in none."""
-    _number(owner, field, interval, numbers.Real, "a number")
+    _check(owner, field, inside(getattr(owner, field), interval), f"a number in {interval}")
 
 
 def flag(owner, field):
     """The owner's field must be True or False."""
-    if not isinstance(getattr(owner, field), bool):
-        raise wrong(owner, field, "True or False")
+    _check(owner, field, isinstance(getattr(owner, field), bool), "True or False")
 
 
 def choice(owner, field, choices):
     """The owner's field must be one of the choices."""
-    if getattr(owner, field) not in choices:
-        raise wrong(owner, field, f"one of {', '.join(map(repr, choices))}")
+    _check(owner, field, getattr(owner, field) in choices, f"one of {', '.join(map(repr, choices))}")
 
 
 def pair(owner, field, interval):
     """The owner's field must be (low, high), numbers in the interval with low <= high."""
     value = getattr(owner, field)
-    fits = isinstance(value, (tuple, list)) and len(value) == 2
-    if not fits or not all(_inside(v, interval, numbers.Real) for v in value) or value[0] > value[1]:
-        raise wrong(owner, field, f"(low, high), two numbers in {interval} with low <= high")
+    fits = isinstance(value, (tuple, list)) and len(value) == 2 and all(inside(v, interval) for v in value)
+    _check(owner, field, fits and value[0] <= value[1], f"(low, high), two numbers in {interval} with low <= high")
 
 
 def integers(owner, field, interval):
     """The owner's field must be a list or tuple, not empty, of integers in the interval."""
     values = getattr(owner, field)
-    fits = isinstance(values, (tuple, list)) and values
-    if not fits or not all(_inside(value, interval, numbers.Integral) for value in values):
-        raise wrong(owner, field, f"one or more integers in {interval}, in brackets")
+    fits = isinstance(values, (tuple, list)) and all(inside(v, interval, numbers.Integral) for v in values)
+    _check(owner, field, fits and len(values), f"a list of integers in {interval}")
 
 
 def instance(owner, field, kinds):
     """The owner's field must be an object of one of the classes (a tuple)."""
-    if not isinstance(getattr(owner, field), kinds):
-        names = " or ".join("None" if kind is type(None) else f"a {kind.__name__}" for kind in kinds)
-        raise wrong(owner, field, f"{names} (in gin: with @ and brackets)")
+    names = " or ".join("None" if kind is type(None) else f"@{kind.__name__}()" for kind in kinds)
+    _check(owner, field, isinstance(getattr(owner, field), kinds), names)
 
 
 def network_class(owner, field):
     """The owner's field must be a network class, not called."""
-    if not isinstance(getattr(owner, field), type):
-        raise wrong(owner, field, "a network class (in gin: with @, without brackets)")
+    _check(owner, field, isinstance(getattr(owner, field), type), "a network class (in gin: with @, without brackets)")
 
 
-def wrong(owner, field, expected):
-    """The `UserError` for a field that is not as expected; owner: the object that has it."""
-    return UserError(f"{type(owner).__name__}.{field}: expected {expected}, got {getattr(owner, field)!r}")
+def argument(name, value, fits, expected):
+    """Raises UserError for an argument that does not fit."""
+    if not fits:
+        raise UserError(f"{name}: expected {expected}, got {value!r}")
 
 
-def _number(owner, field, interval, kind, name):
-    if not _inside(getattr(owner, field), interval, kind):
-        raise wrong(owner, field, f"{name} in {interval}")
-
-
-def _inside(value, interval, kind):
+def inside(value, interval, kind=numbers.Real):
+    """Whether a value is a number (of a kind) in an interval such as "[0, inf)"; True and False are none."""
     if not isinstance(value, kind) or isinstance(value, bool):
         return False
     low, high = map(float, interval[1:-1].split(","))
     above = value >= low if interval[0] == "[" else value > low
     return above and (value <= high if interval[-1] == "]" else value < high)
+
+
+def _check(owner, field, fits, expected):
+    argument(f"{type(owner).__name__}.{field}", getattr(owner, field), fits, expected)

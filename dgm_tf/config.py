@@ -90,6 +90,19 @@ def parse(gin_file, params=()):
     return _text(lines)
 
 
+def missing_parameter(error):
+    """The `UserError` that a TypeError or RuntimeError from gin stands for; None where it stands for no such thing."""
+    message, calls = str(error), re.findall(r"In call to configurable '(.+?)'", str(error))
+    if match := re.match(r"Required bindings for `(.+)` not provided in config: \[(.+?)\]", message):
+        name, parameters = match.groups()
+    elif calls and (match := re.search(r"No values supplied by Gin or caller for arguments: \[(.+?)\]", message)):
+        name, parameters = calls[0], match[1]
+    else:
+        return None
+    parameters = parameters.replace("'", "").split(", ")
+    return UserError(f"{name} needs a value for {', '.join(parameters)}, such as '{name}.{parameters[0]} = ...'")
+
+
 def _text(lines):
     return "\n".join(line.text for line in lines) + "\n"
 

@@ -6,16 +6,18 @@ import pathlib
 import gin
 import tensorflow as tf
 
-from dgm_tf import serialization
+from dgm_tf import checks, serialization
+from dgm_tf.benchmarks import ClassIncrementalBenchmark
 from dgm_tf.evaluation.best_epoch import BestEpoch
 from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.evaluation.replay_drift import ReplayDrift
 from dgm_tf.learner import Learner
+from dgm_tf.methods.method import Method
 from dgm_tf.progress import Progress
 from dgm_tf.recorder import Recorder
 from dgm_tf.training.checkpoints import Checkpointer, StopSignals, read_checkpoint
 from dgm_tf.training.distribution import is_chief
-from dgm_tf.training.logging import TrainingLog
+from dgm_tf.training_log import TrainingLog
 
 
 @gin.configurable
@@ -39,9 +41,14 @@ def run_experiment(
       checkpoint_seconds, summary_seconds: time between checkpoints and between summaries.
 
     Raises:
+      UserError: if an argument is not as described.
       Interrupted: after SIGINT or SIGTERM, when the state has been saved.
     """
     run_dir, evaluation = pathlib.Path(run_dir), evaluation or EvaluationSettings()
+    _check_objects(benchmark, method, evaluation)
+    for name, value in {"checkpoint_seconds": checkpoint_seconds, "summary_seconds": summary_seconds}.items():
+        checks.argument(f"run_experiment.{name}", value, checks.inside(value, "[0, inf)"), "a number in [0, inf)")
+    checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
     saved = read_checkpoint(run_dir / "checkpoints")
     with StopSignals() as signals, tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
         learner, results = Learner(method, seed), None
@@ -54,12 +61,23 @@ def run_experiment(
         if saved is not None:
             drift.restore(learner, arrays)
         progress = Progress(benchmark, best)
+        stack.callback(progress.close)  # a bar hides the terminal's cursor
         checkpoints = Checkpointer(
             run_dir / "checkpoints", checkpoint_seconds, signals, (best, drift), recorder.notes, is_chief()
         )
         for task in range(learner.num_tasks, benchmark.num_tasks):
             learner.learn(benchmark.task(task), (best, log, progress, recorder, checkpoints))
         return recorder.finish(learner)
+
+
+def _check_objects(benchmark, method, evaluation):
+    expected = {
+        "benchmark": (benchmark, ClassIncrementalBenchmark, "@ClassIncrementalBenchmark()"),
+        "method": (method, Method, "a method, such as @DGM()"),
+        "evaluation": (evaluation, EvaluationSettings, "@EvaluationSettings()"),
+    }
+    for name, (value, kind, text) in expected.items():
+        checks.argument(f"run_experiment.{name}", value, isinstance(value, kind), text)
 
 
 def is_finished(run_dir):

@@ -24,6 +24,7 @@ class Progress(Callback):
 
     def on_phase_begin(self, learner, context, phase):
         """Starts a bar."""
+        self.close()  # a phase that is resumed at its end has no epoch that would
         names = ", ".join(context.task.class_names)
         self._title = f"task {context.index + 1}/{self._benchmark.num_tasks} ({names}) {phase.name}"
         self._bar = rich_progress.Progress(
@@ -47,7 +48,7 @@ class Progress(Callback):
     def on_epoch_end(self, learner, context, phase, epoch):
         """Prints the epoch's losses and, so that a collapse is seen, each mask's share of ones."""
         values = {k.rsplit("/", 1)[-1]: float(v) for k, v in self._metrics.items()}
-        shares = [v for k, v in learner.method.watch()[0].items() if "share_of_ones" in k]
+        shares = [v for k, v in learner.method.watch({})[0].items() if "share_of_ones" in k]
         text = f"{self._title} epoch {epoch + 1}/{phase.epochs}  "
         text += "  ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in values.items())
         if shares and phase.name == "gan":
@@ -57,6 +58,10 @@ class Progress(Callback):
         self._bar.console.print(text, highlight=False, soft_wrap=True)
         if epoch + 1 == phase.epochs:
             self.close()
+
+    def on_phases_end(self, learner, context):
+        """Takes away a bar that had no step left."""
+        self.close()
 
     def close(self):
         """Takes the bar away."""

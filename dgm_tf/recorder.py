@@ -12,8 +12,6 @@ from dgm_tf.training.inference import network_logits
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_float, to_uint8
 
-GRID_IMAGES = 10  # generated images of each class that are kept for people to look at
-
 
 class Recorder(Callback):
     """Evaluates a learner after each task and writes all of it into the run folder.
@@ -130,19 +128,19 @@ class Recorder(Callback):
         return self._judge
 
     def _generated(self, learner):
-        """uint8 [classes, GRID_IMAGES, H, W, C]: the same z whenever it is asked."""
-        labels = np.repeat(np.arange(len(learner.class_names)), GRID_IMAGES)
+        """uint8 [classes, images, H, W, C]: the same z whenever it is asked."""
+        labels = np.repeat(np.arange(len(learner.class_names)), figures.GRID_IMAGES)
         images = to_uint8(learner.method.replay(labels, seed=0))
-        return images.reshape(-1, GRID_IMAGES, *images.shape[1:])
+        return images.reshape(-1, figures.GRID_IMAGES, *images.shape[1:])
 
     def _write_images(self, learner):
         if not learner.method.replays:
             return
         images = self._generated(learner)
-        grid = figures.image_grid(images.reshape(-1, *images.shape[2:]), columns=GRID_IMAGES)
+        grid = figures.image_grid(images.reshape(-1, *images.shape[2:]), columns=figures.GRID_IMAGES)
         figures.save_image(grid, self._run_dir / "images" / f"generated_after_task_{learner.num_tasks:02d}.png")
         tags = {
-            f"generated/{name}": figures.image_grid(row, columns=GRID_IMAGES)
+            f"generated/{name}": figures.image_grid(row, columns=figures.GRID_IMAGES)
             for name, row in zip(learner.class_names, images, strict=True)
         }
         self._log.summaries.images("eval", tags, learner.position.global_step)

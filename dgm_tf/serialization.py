@@ -59,16 +59,27 @@ def network_from_json(description):
 
 
 def to_arrays(name, variables):
-    """Dict of numpy arrays, keyed by name, position and variable."""
-    return {f"{name}/{i:04d}/{v.path}": np.asarray(v) for i, v in enumerate(variables)}
+    """Dict of numpy arrays, keyed by name and position: what Keras calls a layer depends on those made before."""
+    return {key: np.asarray(v) for key, v in zip(keys(name, variables), variables, strict=True)}
+
+
+def keys(name, variables):
+    """The variables' names in `to_arrays`."""
+    return [f"{name}/{i:04d}" for i in range(len(variables))]
 
 
 def assign_arrays(name, variables, arrays):
-    """Writes arrays of `to_arrays` back into equal variables; a variable without its array is left alone."""
-    for i, variable in enumerate(variables):
-        key = f"{name}/{i:04d}/{variable.path}"
-        if key in arrays:
-            variable.assign(arrays[key])
+    """Writes arrays of `to_arrays` back into equal variables; a variable without its array is left alone.
+
+    Raises:
+      UserError: if an array of that name has no variable.
+    """
+    targets = dict(zip(keys(name, variables), variables, strict=True))
+    homeless = [key for key in arrays if key.startswith(f"{name}/") and key not in targets]
+    if homeless:
+        raise UserError(f"saved arrays of {name}: {len(homeless)} fit no variable of it, such as {homeless[0]}")
+    for key in targets.keys() & arrays.keys():
+        targets[key].assign(arrays[key])
 
 
 def write_atomically(path, data):

@@ -16,7 +16,7 @@ import sys
 from absl import flags
 
 from dgm_tf import command_line, config, serialization
-from dgm_tf.errors import UserError
+from dgm_tf.errors import UserError, own_message
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("gin_file", "gin/quickstart.gin", "The gin file that describes the run.")
@@ -58,32 +58,73 @@ def _check_same_configuration(run_dir, text):
 
 
 def _run(run_dir, text):
-    import gin
-
-    from dgm_tf import experiment
     from dgm_tf.training import checkpoints, distribution
 
-    if run_dir.exists() and not run_dir.is_dir():
-        raise UserError(f"run_dir: expected a folder, got the file {run_dir}")
+    _make_folder(run_dir)
+    _bind_flags()
+    strategy, is_new = distribution.make_strategy(FLAGS.strategy), not (run_dir / "config.gin").exists()
+    with strategy.scope():
+        if distribution.is_chief():
+            serialization.write_atomically(run_dir / "config.gin", text)
+        session = _describe(run_dir)
+        try:
+            _run_experiment(run_dir)
+        except checkpoints.Interrupted as interrupt:
+            print(f"\n{own_message(interrupt)}; saved. The same command goes on from here.")
+            return 128 + interrupt.signum
+        except UserError:
+            if is_new and distribution.is_chief():
+                _release(run_dir)
+            raise
+        finally:
+            _note_end(run_dir, session)
+    return 0
+
+
+def _make_folder(run_dir):
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"run_dir: expected a folder or a place for one, got {run_dir} ({error.strerror})") from error
+
+
+def _bind_flags():
+    import gin
+
+    import dgm_tf.benchmarks  # noqa: F401 - registers TFDS
+
     with gin.unlock_config():
         if FLAGS.data_dir is not None:
             gin.bind_parameter("TFDS.data_dir", FLAGS.data_dir)
         gin.bind_parameter("TFDS.download", FLAGS.download)
-    strategy = distribution.make_strategy(FLAGS.strategy)
-    with strategy.scope():
-        if distribution.is_chief():
-            serialization.write_atomically(run_dir / "config.gin", text)
-        started = _describe(run_dir)
-        try:
-            experiment.run_experiment(run_dir)
-        except checkpoints.Interrupted as interrupt:
-            print(f"\n{interrupt}; saved. The same command goes on from here.")
-            return 128 + interrupt.signum
-        finally:
-            if distribution.is_chief():
-                serialization.write_atomically(run_dir / "operative_config.gin", gin.operative_config_str())
-                _describe(run_dir, started)
-    return 0
+
+
+def _run_experiment(run_dir):
+    from dgm_tf import experiment
+
+    try:
+        experiment.run_experiment(run_dir)
+    except (TypeError, RuntimeError) as error:
+        missing = config.missing_parameter(error)
+        if missing is None:
+            raise
+        raise missing from error
+
+
+def _release(run_dir):
+    """A configuration that fails before its first checkpoint must not claim the folder: the corrected one may."""
+    if not (run_dir / "checkpoints" / "latest.npz").exists():
+        (run_dir / "config.gin").unlink()
+
+
+def _note_end(run_dir, session):
+    import gin
+
+    from dgm_tf.training import distribution
+
+    if distribution.is_chief():
+        serialization.write_atomically(run_dir / "operative_config.gin", gin.operative_config_str())
+        _describe(run_dir, session)
 
 
 def _describe(run_dir, session=None):
@@ -110,11 +151,21 @@ def _describe(run_dir, session=None):
         "machine": platform.platform(),
         "devices": [d.name for d in tf.config.list_logical_devices()],
         "replicas": tf.distribute.get_strategy().num_replicas_in_sync,
+        "seeds": {name: _seed(name) for name in ("run_experiment", "ClassIncrementalBenchmark")},
         "sessions": [*sessions, session],
     }  # fmt: skip
     if distribution.is_chief():
         serialization.write_json(path, facts)
     return session
+
+
+def _seed(name):
+    import gin
+
+    try:
+        return gin.query_parameter(f"{name}.seed")
+    except ValueError:
+        return 0  # the default of both
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from PIL import Image
 BLUE, ORANGE, GREY, LIGHT = "#2f6db3", "#e08a2c", "#6b7280", "#e5e7eb"
 BOUND_STYLES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MOST_ANNOTATED = 12  # rows of a heat map up to which numbers fit into its cells
+GRID_IMAGES = 10  # generated images of each class that a run keeps for people to look at
 PADDING = 2  # pixels between the images of a grid
 
 

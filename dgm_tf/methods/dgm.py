@@ -42,6 +42,10 @@ class MaskRules(GeneratorRules):
         latents = conditional_latents(z, labels, self.num_classes)
         return self.generator(latents, schedule["mask_scale"], training=True)
 
+    def preview(self, z, labels, schedule):
+        """Images in inference mode."""
+        return self.generator(conditional_latents(z, labels, self.num_classes), schedule["mask_scale"])
+
     def penalty(self, schedule):
         """lambda_RU * alpha * R."""
         return self._sparsity_weight * self.generator.sparsity(schedule["mask_scale"])
@@ -197,11 +201,13 @@ class DGM(Method):
         model = tf.function(self.memory.plain(task), reduce_retracing=True)
         return in_batches(model, latents)
 
-    def watch(self):
-        """Share of ones in each layer's mask, and the mask values, of the task being learned."""
-        masks = {layer.name: mask_algebra.binarize(layer.embedding) for layer in self.memory.masked_layers}
-        embeddings = {f"masks/embedding/{layer.name}": layer.embedding for layer in self.memory.masked_layers}
-        return {f"masks/share_of_ones/{name}": float(mask.mean()) for name, mask in masks.items()}, embeddings
+    def watch(self, schedule):
+        """Share of ones in each layer's mask; while the masks are trained, their values too."""
+        layers = self.memory.masked_layers
+        masks = {layer.name: mask_algebra.binarize(layer.embedding) for layer in layers}
+        scale = schedule.get("mask_scale")
+        values = {} if scale is None else {f"masks/values/{layer.name}": layer.mask(scale) for layer in layers}
+        return {f"masks/share_of_ones/{name}": float(mask.mean()) for name, mask in masks.items()}, values
 
 
 def _collapsed_masks(context, layers):

@@ -47,8 +47,11 @@ class Method:
         """
         raise UserError(f"replay: {type(self).__name__} has no generative memory")
 
-    def watch(self):
-        """(scalars, histograms): what to log of the networks besides the losses, by tag."""
+    def watch(self, schedule):
+        """(scalars, histograms): what to log of the networks besides the losses, by tag.
+
+        schedule: what the phase's `progress` gives for the step.
+        """
         return {}, {}
 
     @property

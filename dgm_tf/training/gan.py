@@ -3,6 +3,7 @@
 import dataclasses
 
 import gin
+import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks, losses
@@ -68,6 +69,10 @@ class GeneratorRules:
         """Images of the task being learned, batch norm in training mode."""
         raise NotImplementedError
 
+    def preview(self, z, labels, schedule):
+        """Images as they would be generated now, batch norm in inference mode, for people to look at."""
+        raise NotImplementedError
+
     def penalty(self, schedule):
         """A scalar added to the generator's loss."""
         return 0.0
@@ -118,6 +123,15 @@ class GANPhase(Phase):
     def progress(self, index):
         """The method's schedule at this step."""
         return self._rules.schedule_at(*divmod(index, self.batches), self.epochs, self.batches)
+
+    def preview(self, index, per_class):
+        """float32 [classes, per_class, H, W, C]: the task's classes as generated now, from the same z always."""
+        start, stop = self._pool.ranges[-1]
+        labels = np.repeat(np.unique(self._pool.labels[start:stop]), per_class)
+        z = tf.random.stateless_normal([len(labels), self._rules.generator.latent_size], self._noise)
+        schedule = {k: tf.constant(v, tf.float32) for k, v in self.progress(index).items()}
+        images = self._rules.preview(z, labels, schedule)
+        return tf.reshape(images, [-1, per_class, *images.shape[1:]])
 
     def variables(self):
         """The optimizers'."""

@@ -29,6 +29,10 @@ class Phase:
         """What a checkpoint must keep beside the networks: the optimizers' variables."""
         return []
 
+    def preview(self, index, per_class):
+        """Images [classes, per_class, H, W, C] in [-1, 1] of the task's classes as generated now, or None."""
+        return None
+
     def progress(self, index):
         """Dict of floats that describe the schedule at this step, for logs."""
         return {}

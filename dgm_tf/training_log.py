@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from dgm_tf.evaluation.figures import GRID_IMAGES, image_grid
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.summaries import MetricsLog, Summaries
 
@@ -24,12 +25,12 @@ class TrainingLog(Callback):
 
     def __init__(self, run_dir, every_seconds, position):
         run_dir = pathlib.Path(run_dir)
-        self.summaries = Summaries(run_dir, every_seconds, purge_from=position.global_step + 1)
+        done, between_tasks = position.global_step, (position.phase, position.step) == (0, 0)
+        # What an evaluation wrote stands at the task's last step, and goes if the task was trained but not ended.
+        purge_from = {"train": done + 1, "eval": done + 1 if between_tasks else done}
+        self.summaries = Summaries(run_dir, every_seconds, purge_from)
         self.metrics = MetricsLog(run_dir / "metrics.jsonl")
-        # The rows of an evaluation stand half a step after the task's last one, so that they go if the task
-        # was trained but not ended.
-        between_tasks = (position.phase, position.step) == (0, 0)
-        self.metrics.truncate_after(position.global_step + (0.5 if between_tasks else 0.0))
+        self.metrics.truncate_after(done + (0.5 if between_tasks else 0.0))
         self._every_seconds, self._last = every_seconds, 0.0
 
     def __enter__(self):
@@ -50,14 +51,25 @@ class TrainingLog(Callback):
             return
         step_ms = 1e3 * (now - self._last) / max(1, step - self._since)
         self._last, self._since = now, step
-        scalars, histograms = learner.method.watch()
-        schedule = {f"schedule/{k}": v for k, v in phase.progress(step - 1).items()}
-        values = {k: float(v) for k, v in metrics.items()} | schedule | scalars | {"speed/step_ms": step_ms}
+        schedule = phase.progress(step - 1)
+        scalars, histograms = learner.method.watch(schedule)
+        values = {k: float(v) for k, v in metrics.items()} | {f"schedule/{k}": v for k, v in schedule.items()}
+        values |= scalars | {"speed/step_ms": step_ms}
         at = learner.position.global_step
         self.summaries.scalars("train", values, at, force=True)
         self.summaries.histograms("train", {k: np.asarray(v) for k, v in histograms.items()}, at)
         self.summaries.flush()
         self.write("train", learner, phase=phase.name, epoch=(step - 1) // phase.batches + 1, **values)
+
+    def on_epoch_end(self, learner, context, phase, epoch):
+        """Shows what the generator makes of the task's classes by now."""
+        images = phase.preview(learner.position.step - 1, GRID_IMAGES)
+        if images is not None:
+            grids = {
+                f"generated_in_training/{name}": image_grid(np.asarray(row), columns=GRID_IMAGES)
+                for name, row in zip(context.task.class_names, images, strict=True)
+            }
+            self.summaries.images("train", grids, learner.position.global_step)
 
     def write(self, kind, learner, **values):
         """One line of metrics.jsonl with the learner's position."""

@@ -1,0 +1,137 @@
+r"""Writes generated images of learned classes as PNG files: a folder for each class, and a grid to look at.
+
+  bin/sample --run_dir=runs/quickstart                                  # 100 of each class
+  bin/sample --run_dir=runs/quickstart --classes=3,7 --count=1000 --output=/tmp/digits --seed=1
+
+Classes go by their original names; names with commas in quotes: --classes='"tench, Tinca tinca",goldfish'.
+Where no name is a number, a class's position in the order of learning, from 0, will do as well. The n-th
+image of a class depends on the seed and n alone, not on --count or on the other classes. Files of the same
+names are replaced.
+"""
+
+import pathlib
+import re
+import sys
+
+import numpy as np
+from absl import flags
+
+from dgm_tf import command_line
+from dgm_tf.errors import UserError
+
+_FLAGS = flags.FlagValues()
+flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
+flags.DEFINE_list("classes", ["all"], "Class names, or all.", flag_values=_FLAGS)
+flags.DEFINE_integer("count", 100, "Images of each class.", lower_bound=1, flag_values=_FLAGS)
+flags.DEFINE_string("output", None, "Where to write; default: <run_dir>/samples.", flag_values=_FLAGS)
+flags.DEFINE_integer("seed", 0, "Another seed, other images.", lower_bound=0, flag_values=_FLAGS)
+
+BATCH = 100  # images generated at once, where fewer are wanted, too: each is then the same for any count
+GRID_COLUMNS = 10
+
+
+def find_classes(names, class_names):
+    """Labels, without repetition, of the classes that a person named.
+
+    Args:
+      names: list of str: original names, positions where no class's name is a number, or ["all"].
+      class_names: list of str, the original names in learning order.
+
+    Raises:
+      UserError: for an unknown name, listing the known ones, and for no name.
+    """
+    if list(names) == ["all"]:
+        return list(range(len(class_names)))
+    if not names:
+        raise UserError(f"classes: expected names of classes or all, got none. {_known(class_names)}")
+    positions = not any(name.isdecimal() for name in class_names)
+    labels = []
+    for name in names:
+        if name in class_names:
+            labels.append(class_names.index(name))
+        elif positions and name.isdecimal() and int(name) < len(class_names):
+            labels.append(int(name))
+        else:
+            raise UserError(f"classes: expected names of learned classes, got {name!r}. {_known(class_names)}")
+    return list(dict.fromkeys(labels))
+
+
+def _known(class_names):
+    return f"Learned: {', '.join(class_names)}"
+
+
+def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: None):
+    """Writes `count` images of each class as directory/<class>/<index>.png and a few of all as grid.png.
+
+    Args:
+      learner: `Learner` with a generative memory.
+      labels: classes, in learning order.
+      count: images of each, >= 1.
+      directory: folder, made where needed.
+      seed: int >= 0.
+      on_image: called after each image written.
+
+    Returns:
+      The folders of the classes, by name.
+    """
+    from dgm_tf.evaluation import figures
+
+    folders = _folders(pathlib.Path(directory), learner.class_names)
+    shown = {}
+    for label in labels:
+        name = learner.class_names[label]
+        for index, image in enumerate(_images(learner, label, count, seed)):
+            figures.save_image(image, folders[label] / f"{index:05d}.png")
+            if index < GRID_COLUMNS:
+                shown.setdefault(name, []).append(image)
+            on_image()
+    figures.save(figures.class_grid_figure(shown), pathlib.Path(directory) / "grid.png")
+    return {learner.class_names[label]: folders[label] for label in labels}
+
+
+def _images(learner, label, count, seed):
+    """Yields `count` uint8 images [H, W, C] of a class."""
+    from dgm_tf.training.randomness import numpy_generator
+
+    for start in range(0, count, BATCH):
+        batch_seed = int(numpy_generator(seed, "sample", label, start).integers(2**31))
+        yield from learner.replay(np.full(BATCH, label, np.int32), batch_seed)[: count - start]
+
+
+def _folders(directory, class_names):
+    """For each class a folder of its own whose name is like the class's and works everywhere."""
+    names = [re.sub(r"[^\w .+-]|^\.+|\.+$", "_", name) for name in class_names]
+    taken = [name.casefold() for name in names]
+    return [
+        directory / (name if name and taken.count(name.casefold()) == 1 else f"{name}_{label}")
+        for label, name in enumerate(names)
+    ]
+
+
+def main():
+    """Console entry point."""
+    command_line.run(_sample_run, usage=__doc__, flag_values=_FLAGS)
+
+
+def _sample_run():
+    if not _FLAGS.run_dir:
+        raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
+    output = pathlib.Path(_FLAGS.output or pathlib.Path(_FLAGS.run_dir) / "samples")
+
+    from rich.progress import Progress
+
+    from dgm_tf.learner import load
+
+    learner = load(_FLAGS.run_dir)
+    labels = find_classes(_FLAGS.classes, learner.class_names)
+    try:
+        with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
+            row = bar.add_task("Generating", total=len(labels) * _FLAGS.count)
+            write_samples(learner, labels, _FLAGS.count, output, _FLAGS.seed, lambda: bar.advance(row))
+    except OSError as error:
+        raise UserError(f"--output: cannot write to {output}: {error.strerror or error}") from error
+    print(f"{_FLAGS.count} images of each class in {output}, a few of all in {output / 'grid.png'}")
+
+
+if __name__ == "__main__":
+    main()
