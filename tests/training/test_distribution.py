@@ -1,0 +1,69 @@
+"""Strategies: any number of devices computes what one device would."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from dgm_tf.errors import UserError
+from dgm_tf.training.distribution import apply_mean_gradients, is_chief, make_strategy
+
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def two_devices(project_root):
+    """What two_devices.py reports."""
+    script = pathlib.Path(__file__).with_name("two_devices.py")
+    environment = os.environ | {"PYTHONPATH": str(project_root), "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_two_devices_are_two_replicas(two_devices):
+    assert two_devices["replicas"] == 2
+
+
+@pytest.mark.parametrize("part", ["phases", "learner"])
+def test_steps_on_two_devices_equal_steps_on_one(two_devices, part):
+    apart = {name: difference for name, difference in two_devices[part].items() if difference > TOLERANCE}
+    assert not apart
+
+
+def test_replicas_share_out_the_noise_of_the_global_batch(two_devices):
+    assert max(map(abs, two_devices["noise"])) == 0.0
+
+
+def test_batch_that_replicas_cannot_share_is_refused(two_devices):
+    assert "batch_size: expected a multiple of the 2 replicas, got 7" in two_devices["odd batch"]
+
+
+def test_unknown_strategy_is_refused():
+    with pytest.raises(UserError, match="strategy: expected one of auto, none, .* got 'mirorred'"):
+        make_strategy("mirorred")
+
+
+def test_no_strategy_on_one_device():
+    assert make_strategy("none") is tf.distribute.get_strategy()
+
+
+def test_a_single_process_is_chief():
+    assert is_chief()
+
+
+class Recorder:
+    """Stands for an optimizer."""
+
+    def apply(self, gradients, variables):
+        self.gradients = [g.numpy().tolist() for g in gradients]
+
+
+def test_gradients_are_clipped_by_their_global_norm():
+    recorder = Recorder()
+    apply_mean_gradients(recorder, [tf.constant([3.0]), tf.constant([4.0])], [None, None], clip_norm=1.0)
+    assert recorder.gradients == [pytest.approx([0.6]), pytest.approx([0.8])]

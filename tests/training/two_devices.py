@@ -1,0 +1,110 @@
+"""Trains the same steps on one and on two logical CPU devices; prints the largest differences as JSON.
+
+Run by test_distribution.py in a process of its own: logical devices are configured before TensorFlow starts.
+"""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from dgm_tf.benchmarks.arrays import Split
+from dgm_tf.benchmarks.benchmark import Task
+from dgm_tf.errors import UserError
+from dgm_tf.learner import Learner
+from dgm_tf.methods.dgm import DGM, MaskRules
+from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.training.augmentation import Augmentation
+from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings, check_batch_size
+from dgm_tf.training.distribution import make_strategy
+from dgm_tf.training.gan import GANPhase, GANSettings
+from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.randomness import replica_slice, seeded_initializers
+
+RATE = 1e-3
+GAN = GANSettings(epochs=1, batch_size=8, generator_learning_rate=RATE, discriminator_learning_rate=RATE)
+
+
+def images_of(label, count=16):
+    rng = np.random.default_rng(label)
+    images = rng.integers(0, 256, (count, 32, 32, 1)).astype(np.uint8)
+    return images, np.full(count, label, np.int32)
+
+
+def networks_after_phases():
+    """Two GAN steps (three classifier updates each) of DGMw on a third task, then two classifier steps."""
+    with seeded_initializers(0, "two devices"):
+        generator = DCGANGenerator(plasticity="weights", filters=2)
+        discriminator = DCGANDiscriminator(num_classes=3, filters=(2, 4, 8))
+    pool = ImagePool([images_of(label) for label in range(3)])
+    rules = MaskRules(generator, 3, 0.08, 100.0)
+    settings = ClassifierSettings(augmentation=Augmentation())
+    gan = GANPhase(rules, discriminator, pool, GAN, settings, seed=0)
+    closing = ClassifierPhase(discriminator, pool, 1, 8, RATE, 0, Augmentation())
+    metrics = [phase.step(i) for phase in (gan, closing) for i in range(2)]
+    variables = generator.weights + discriminator.weights + gan.variables() + closing.variables()
+    weights = {f"{i}/{v.path}": np.array(v) for i, v in enumerate(variables)}
+    return weights | {f"{k}/{i}": np.array(v) for i, m in enumerate(metrics) for k, v in m.items()}
+
+
+class TinyGenerator(DCGANGenerator):
+    def __init__(self, plasticity="units", filters=2, **kwargs):
+        super().__init__(plasticity=plasticity, filters=filters, **kwargs)
+
+
+class TinyDiscriminator(DCGANDiscriminator):
+    def __init__(self, filters=(2, 4, 8), **kwargs):
+        super().__init__(filters=filters, **kwargs)
+
+
+def learner_after_two_tasks():
+    """DGMa through growth: weights of the network that follows two tasks, and what it replays of both."""
+    method = DGM(TinyGenerator, TinyDiscriminator, GAN, sparsity_weight=0.01, max_mask_scale=100.0)
+    learner = Learner(method, seed=0)
+    for label in range(2):
+        split = Split(*images_of(label, 8))
+        learner.learn(Task(label, (label,), (str(label),), split, split, split))
+    return learner.arrays() | {"replay": method.replay([0, 1] * 4)}
+
+
+def noise_of_replicas(strategy):
+    def draw():
+        return replica_slice(tf.random.stateless_normal([8], [1, 2]))
+
+    return np.concatenate([np.array(part) for part in strategy.experimental_local_results(strategy.run(draw))])
+
+
+def largest_difference(ours, theirs):
+    if ours.keys() != theirs.keys():
+        raise AssertionError(f"expected the same arrays, got {sorted(ours.keys() ^ theirs.keys())}")
+    return {k: float(np.abs(ours[k].astype(np.float64) - theirs[k]).max(initial=0.0)) for k in ours}
+
+
+def smooth_activations():
+    """At a kink a rounding error changes the gradient by a finite amount; without kinks it stays a rounding error."""
+    tf.nn.relu, tf.nn.leaky_relu = tf.nn.softplus, lambda x, slope: tf.nn.silu(x)
+
+
+def main():
+    smooth_activations()
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    one, two = make_strategy("none"), make_strategy("mirrored")
+    report = {"replicas": two.num_replicas_in_sync}
+    for name, train in (("phases", networks_after_phases), ("learner", learner_after_two_tasks)):
+        results = []
+        for strategy in (one, two):
+            with strategy.scope():
+                results.append(train())
+        report[name] = largest_difference(*results)
+    report["noise"] = (noise_of_replicas(two) - tf.random.stateless_normal([8], [1, 2]).numpy()).tolist()
+    with two.scope():
+        try:
+            check_batch_size(7)
+        except UserError as error:
+            report["odd batch"] = str(error)
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
