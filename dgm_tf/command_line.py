@@ -16,7 +16,8 @@ def run(function, usage, flag_values=flags.FLAGS):
     """Parses the command line, calls `function` and ends the process with what it returns.
 
     Exit status: the integer that `function` returns, 0 for None; 2 after a mistake in the flags or a
-    `UserError`, told on standard error; 130 after Ctrl-C.
+    `UserError`, told on standard error; 130 after Ctrl-C; 141 where nobody reads
+    standard output any more.
 
     Args:
       function: without arguments; it reads its flags.
@@ -29,11 +30,15 @@ def run(function, usage, flag_values=flags.FLAGS):
     logging.set_verbosity(logging.ERROR)  # TFDS warns of every data set that it is about to download
     try:
         status = _parse_and_call(function, usage, flag_values)
+        sys.stdout.flush()
     except (UserError, flags.Error) as error:
         print(f"error: {own_message(error)}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         status = 130
+    except BrokenPipeError:  # the reader, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's own last flush fails again
+        status = 141
     sys.exit(status)
 
 
