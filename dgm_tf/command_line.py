@@ -1,5 +1,6 @@
 """What the commands in bin/ share: flags, help, and mistakes told in one line instead of a stack trace."""
 
+import contextlib
 import inspect
 import os
 import sys
@@ -40,6 +41,23 @@ def run(function, usage, flag_values=flags.FLAGS):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's own last flush fails again
         status = 141
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def quiet_start():
+    """Keeps what TensorFlow's C++ says while it is imported or finds its devices off standard error.
+
+    No log level reaches those lines; errors are exceptions, and come through.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _parse_and_call(function, usage, flag_values):

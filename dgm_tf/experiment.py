@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import tempfile
 
 import gin
 import tensorflow as tf
@@ -55,9 +56,11 @@ def run_experiment(
         if saved is not None:
             arrays, description, results = saved
             learner = Learner.from_state(description, arrays, method)
-        log = stack.enter_context(TrainingLog(run_dir, summary_seconds, learner.position))
+        output_dir = run_dir if is_chief() else pathlib.Path(tempfile.mkdtemp(prefix="dgm_tf_"))  # of one worker
+        log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position))
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
-        recorder = Recorder(run_dir, benchmark, evaluation, best, drift, log, results)
+        cache_dir = run_dir.parent / ".cache"
+        recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
         if saved is not None:
             drift.restore(learner, arrays)
         progress = Progress(benchmark, best)

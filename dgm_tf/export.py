@@ -110,9 +110,10 @@ def _export_run():
         raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
     output = pathlib.Path(_FLAGS.output or pathlib.Path(_FLAGS.run_dir) / "export")
 
-    from dgm_tf.learner import load
+    with command_line.quiet_start():
+        from dgm_tf.learner import load
 
-    learner = load(_FLAGS.run_dir)
+        learner = load(_FLAGS.run_dir)
     try:
         sizes = export(learner, output)
     except OSError as error:

@@ -17,13 +17,15 @@ class Recorder(Callback):
     """Evaluates a learner after each task and writes all of it into the run folder.
 
     Args:
-      run_dir, benchmark, settings (`EvaluationSettings`): of the run.
+      run_dir: where to write; cache_dir: folder that runs on the same data share.
+      benchmark, settings (`EvaluationSettings`): of the run.
       best: `BestEpoch`; drift: `ReplayDrift`; log: `TrainingLog`.
       notes: what `notes` gave before, on resume, or None.
     """
 
-    def __init__(self, run_dir, benchmark, settings, best, drift, log, notes=None):
-        self._run_dir, self._benchmark, self._settings = pathlib.Path(run_dir), benchmark, settings
+    def __init__(self, run_dir, cache_dir, benchmark, settings, best, drift, log, notes=None):
+        self._run_dir, self._cache_dir = pathlib.Path(run_dir), cache_dir
+        self._benchmark, self._settings = benchmark, settings
         self._best, self._drift, self._log = best, drift, log
         notes = notes or {"results": _empty_results(benchmark, settings), "seconds": {}}
         self._results, self._seconds = notes["results"], notes["seconds"]
@@ -123,8 +125,7 @@ class Recorder(Callback):
 
     def _joint(self, learner):
         if self._judge is None:
-            cache = self._run_dir.parent / ".cache"
-            self._judge = bounds.joint_classifier(learner, self._benchmark, self._settings, cache)
+            self._judge = bounds.joint_classifier(learner, self._benchmark, self._settings, self._cache_dir)
         return self._judge
 
     def _generated(self, learner):
@@ -172,8 +173,7 @@ class Recorder(Callback):
             results["bounds"]["fine-tuning"] = bounds.fine_tuning_accuracies(learner, self._benchmark, self._settings)
         results["seconds_bounds"] = round(time.monotonic() - since, 3)
         self._write_figures(learner)
-        if learner.method.replays:
-            results["export_bytes"] = export(learner, self._run_dir / "export")
+        export(learner, self._run_dir / "export")
         results["finished"] = True
         self._write()
         report.print_report(report.final_table(results))

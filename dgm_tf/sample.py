@@ -120,9 +120,10 @@ def _sample_run():
 
     from rich.progress import Progress
 
-    from dgm_tf.learner import load
+    with command_line.quiet_start():
+        from dgm_tf.learner import load
 
-    learner = load(_FLAGS.run_dir)
+        learner = load(_FLAGS.run_dir)
     labels = find_classes(_FLAGS.classes, learner.class_names)
     try:
         with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:

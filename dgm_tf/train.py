@@ -35,11 +35,10 @@ def main():
 def train():
     """Runs, resumes, or says that the run is finished; returns the exit status."""
     run_dir = pathlib.Path(FLAGS.run_dir or f"runs/{pathlib.Path(FLAGS.gin_file).stem}")
-    text = config.parse(FLAGS.gin_file, FLAGS.gin_param)
+    with command_line.quiet_start():
+        text = config.parse(FLAGS.gin_file, FLAGS.gin_param)
+        from dgm_tf import experiment
     _check_same_configuration(run_dir, text)
-
-    from dgm_tf import experiment
-
     if experiment.is_finished(run_dir):
         print(f"{run_dir} is finished: see {run_dir / 'results.json'}; --run_dir names another folder.")
         return 0
@@ -62,7 +61,9 @@ def _run(run_dir, text):
 
     _make_folder(run_dir)
     _bind_flags()
-    strategy, is_new = distribution.make_strategy(FLAGS.strategy), not (run_dir / "config.gin").exists()
+    is_new = not (run_dir / "config.gin").exists()
+    with command_line.quiet_start():
+        strategy = distribution.make_strategy(FLAGS.strategy)
     with strategy.scope():
         if distribution.is_chief():
             serialization.write_atomically(run_dir / "config.gin", text)

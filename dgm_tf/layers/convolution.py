@@ -83,7 +83,7 @@ class MaskedConv2DTranspose(_MaskedConvolution):
         """The transposed convolution; over a single pixel it is a matrix product, which is faster."""
         height, width = inputs.shape[1:3]
         outputs = kernel.shape[2]
-        if (height, width) == (1, 1) and self.padding == "valid":
+        if (height, width) == (1, 1) and self.padding == "valid" and self.strides <= self.kernel_size:
             flat = tf.reshape(kernel, [-1, kernel.shape[3]])
             product = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[3]]), flat, transpose_b=True)
             return tf.reshape(product, [-1, self.kernel_size, self.kernel_size, outputs])
@@ -114,4 +114,4 @@ def _convolved(size, kernel_size, strides, padding):
 def _spread(size, kernel_size, strides, padding):
     if size is None:
         return None
-    return size * strides if padding == "same" else (size - 1) * strides + kernel_size
+    return size * strides + (max(kernel_size - strides, 0) if padding == "valid" else 0)  # as Keras

@@ -113,21 +113,28 @@ class DCGANGenerator(PlasticGenerator):
     def plain(self, task):
         """The generator of a learned task as an ordinary Keras model: masks and batch norm folded in.
 
-        It holds the slice of the network that the task was learned on, so that its cost and its output
-        never change.
+        It holds the slice of the network that the task was learned on, without the channels that its masks
+        leave dead, so that its cost and its output never change.
         """
         inputs = keras.Input((self.latent_size,))
-        x, channels = keras.layers.Reshape((1, 1, self.latent_size))(inputs), self.latent_size
+        x, alive = keras.layers.Reshape((1, 1, self.latent_size))(inputs), np.arange(self.latent_size)
         for layer, norm in zip(self.masked_layers, self.norms, strict=True):
-            kernel, (scale, offset) = layer.task_kernel(task), norm.affine(task)
-            if self.plasticity == "units":
-                scale, offset = scale * layer.task_mask(task), offset * layer.task_mask(task)
-            folded = layer.plain_layer(channels, kernel.shape[2], activation="relu")
-            folded.set_weights([kernel * scale[:, None], offset])
-            x, channels = folded(x), kernel.shape[2]
-        image = self.output_layer.plain_layer(channels, self.image_shape[-1], activation="tanh", use_bias=False)
-        image.set_weights([self.output_layer.task_kernel(task)])
+            kernel, offset = self._folded(layer, norm, task)
+            kernel, before = kernel[..., alive], len(alive)
+            alive = _alive_channels(kernel, offset)
+            folded = layer.plain_layer(before, len(alive), activation="relu")
+            folded.set_weights([kernel[:, :, alive], offset[alive]])
+            x = folded(x)
+        image = self.output_layer.plain_layer(len(alive), self.image_shape[-1], activation="tanh", use_bias=False)
+        image.set_weights([self.output_layer.task_kernel(task)[..., alive]])
         return keras.Model(inputs, image(x), name=f"task_{task}")
+
+    def _folded(self, layer, norm, task):
+        """(kernel, bias) of a learned task's masked layer with mask and batch norm folded in."""
+        scale, offset = norm.affine(task)
+        if self.plasticity == "units":
+            scale, offset = scale * layer.task_mask(task), offset * layer.task_mask(task)
+        return layer.task_kernel(task) * scale[:, None], offset
 
     def _next(self, widths):
         config = self.get_config() | {"widths": widths, "task_widths": [*self.task_widths, self.widths]}
@@ -146,6 +153,12 @@ class DCGANGenerator(PlasticGenerator):
             "widths": list(self.widths),
             "task_widths": [list(w) for w in self.task_widths],
         }
+
+
+def _alive_channels(kernel, offset):
+    """Indices of the output channels that can be other than 0 after ReLU; one at least."""
+    alive = np.flatnonzero(np.any(kernel != 0, axis=(0, 1, 3)) | (offset > 0))
+    return alive if len(alive) else np.arange(1)
 
 
 @gin.register
