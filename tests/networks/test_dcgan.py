@@ -1,0 +1,130 @@
+"""Shapes, configs and growth of the DCGAN pair."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dgm_tf.errors import UserError
+from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.training.randomness import seeded_initializers
+
+PLASTICITIES = ("weights", "units")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("plasticity", PLASTICITIES)
+def test_generator_makes_images(plasticity, channels):
+    generator = DCGANGenerator((32, 32, channels), plasticity, filters=2, latent_size=10)
+    for training in (True, False):
+        images = generator(tf.random.stateless_normal([4, 10], [0, 0]), tf.constant(5.0), training=training)
+        assert images.shape == (4, 32, 32, channels) and np.max(np.abs(images)) <= 1.0
+
+
+def test_generator_has_the_papers_widths():
+    generator = DCGANGenerator()
+    assert [tuple(layer.kernel.shape) for layer in generator.masked_layers] == [
+        (4, 4, 24, 128), (4, 4, 12, 24), (4, 4, 6, 12),
+    ]  # fmt: skip
+    assert generator.initial_sizes == [4 * 4 * 24 * 128, 4 * 4 * 12 * 24, 4 * 4 * 6 * 12]
+    # The paper's DGMw starts at 5.58e4 parameters (Table 3).
+    assert generator.task_size() == pytest.approx(5.58e4, rel=0.02)
+    assert DCGANGenerator(plasticity="units", filters=20).initial_sizes == [80, 40, 20]
+
+
+def test_weights_start_at_the_dcgan_scale():
+    generator, discriminator = DCGANGenerator(), DCGANDiscriminator(num_classes=10)
+    kernels = [v for v in generator.weights + discriminator.weights if v.name == "kernel"]
+    assert len(kernels) == 4 + 3 + 2
+    for kernel in kernels:
+        assert np.std(np.asarray(kernel)) == pytest.approx(0.02, rel=0.2)
+
+
+@pytest.mark.parametrize("plasticity", PLASTICITIES)
+def test_generator_config_round_trips_with_its_history(plasticity):
+    generator = DCGANGenerator((32, 32, 3), plasticity, filters=2, latent_size=10)
+    for _ in range(2):
+        generator.reserve()
+        generator = generator.grow()
+    copy = DCGANGenerator.from_config(generator.get_config())
+    copy.set_weights(generator.get_weights())
+    assert copy.get_config() == generator.get_config() and copy.num_tasks == 3
+    latents = tf.random.stateless_normal([2, 10], [0, 0])
+    for task in range(2):
+        np.testing.assert_array_equal(copy.plain(task)(latents), generator.plain(task)(latents))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"image_shape": (28, 28, 1)}, "image_shape: .* 32x32 images, got .28, 28, 1"),
+        ({"filters": 0}, "filters.*got 0"),
+        ({"latent_size": 0}, "latent_size.*got 0"),
+        ({"plasticity": "units "}, "plasticity: expected one of"),
+    ],
+)
+def test_bad_generator_arguments_are_named(bad, message):
+    with pytest.raises(UserError, match=message):
+        DCGANGenerator(**bad)
+
+
+@pytest.mark.parametrize("image_shape", [(32, 32, 1), (16, 24, 3)])
+def test_discriminator_has_two_heads(image_shape):
+    network = DCGANDiscriminator(image_shape, num_classes=3, filters=(2, 4, 6))
+    images = tf.random.stateless_normal([5, *image_shape], [0, 0])
+    for training in (True, False):
+        realness, logits = network(images, training=training)
+        assert realness.shape == (5,) and logits.shape == (5, 3)
+    features = network.features(images)
+    assert features.shape == (5, image_shape[0] // 8 * (image_shape[1] // 8) * 6)
+    np.testing.assert_allclose(logits, network.logits(features), atol=1e-6)
+
+
+def test_discriminator_moves_its_averages_only_when_asked_to():
+    network = DCGANDiscriminator(filters=(2, 4, 6))
+    images = tf.random.stateless_normal([5, 32, 32, 1], [0, 0])
+    averages = [v for v in network.weights if v.name.startswith("moving")]
+    before = [np.array(v) for v in averages]
+    network(images, training=True)
+    assert all(np.array_equal(old, np.asarray(new)) for old, new in zip(before, averages, strict=True))
+    network(images, training=True, update_statistics=True)
+    assert not any(np.array_equal(old, np.asarray(new)) for old, new in zip(before, averages, strict=True))
+
+
+def test_widening_keeps_all_that_was_learned():
+    network = DCGANDiscriminator(num_classes=2, filters=(2, 4, 6))
+    rng = np.random.default_rng(0)
+    for variable in network.weights:
+        variable.assign(rng.uniform(0.1, 1.0, variable.shape))
+    wider = network.widen(5)
+    images = tf.random.stateless_normal([3, 32, 32, 1], [0, 0])
+    realness, logits = network(images)
+    wider_realness, wider_logits = wider(images)
+    assert wider_logits.shape == (3, 5)
+    np.testing.assert_array_equal(wider_realness, realness)
+    np.testing.assert_allclose(wider_logits[:, :2], logits, rtol=1e-5)
+    assert np.asarray(wider.logits.kernel)[:, 2:].all()  # new outputs are initialised, not zero
+
+
+def test_discriminator_config_round_trips():
+    network = DCGANDiscriminator((16, 16, 3), num_classes=4, filters=(2, 4, 6))
+    copy = DCGANDiscriminator.from_config(network.get_config())
+    copy.set_weights(network.get_weights())
+    images = tf.random.stateless_normal([3, 16, 16, 3], [0, 0])
+    np.testing.assert_array_equal(copy(images)[1], network(images)[1])
+
+
+def test_weights_have_the_same_names_however_many_networks_were_made():
+    for network_class in (DCGANGenerator, DCGANDiscriminator):
+        first, second = ([v.path for v in network_class().weights] for _ in range(2))
+        assert first == second
+
+
+@pytest.mark.parametrize("network_class", [DCGANGenerator, DCGANDiscriminator])
+def test_initial_weights_follow_from_the_seed(network_class):
+    def kernels(seed):
+        with seeded_initializers(seed, "test"):
+            return [v for v in network_class().get_weights() if v.ndim > 1 and v.any()]
+
+    for same, again, other in zip(kernels(0), kernels(0), kernels(1), strict=True):
+        np.testing.assert_array_equal(same, again)
+        assert not np.array_equal(same, other)
