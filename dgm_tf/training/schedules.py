@@ -44,7 +44,8 @@ def constant(rng, pool, batch_size, updates, current_share=None):
     weights = (1.0 / (len(classes) * counts))[np.searchsorted(classes, pool.labels)]
     if current_share is not None and len(pool.ranges) > 1:
         current = slice(*pool.ranges[-1])
-        weights *= (1.0 - current_share) / (weights.sum() - weights[current].sum())
-        weights[current] *= current_share / weights[current].sum()
+        of_current = weights[current].sum()
+        weights[: current.start] *= (1.0 - current_share) / (weights.sum() - of_current)
+        weights[current] *= current_share / of_current
     chosen = rng.choice(len(weights), updates * batch_size, p=weights / weights.sum())
     return chosen.reshape(updates, batch_size).astype(np.int32)
