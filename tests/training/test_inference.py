@@ -1,0 +1,26 @@
+"""Running a function over many rows."""
+
+import numpy as np
+import pytest
+
+from dgm_tf.networks.dcgan import DCGANDiscriminator
+from dgm_tf.training.inference import in_batches, network_logits
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 9])
+def test_rows_come_back_in_their_order(count):
+    sizes = []
+
+    def double(part):
+        sizes.append(len(part))
+        return 2 * part
+
+    rows = np.arange(count * 2).reshape(count, 2)
+    np.testing.assert_array_equal(in_batches(double, rows, batch_size=4), 2 * rows)
+    assert max(sizes) <= 4 and sum(sizes) == count
+
+
+def test_logits_are_the_class_heads_in_inference_mode():
+    network = DCGANDiscriminator(num_classes=3, filters=(2, 4, 6))
+    images = np.random.default_rng(0).uniform(-1, 1, (5, 32, 32, 1)).astype(np.float32)
+    np.testing.assert_array_equal(network_logits(network, images), network(images, training=False)[1])

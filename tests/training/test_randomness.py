@@ -1,0 +1,85 @@
+"""Random numbers are functions of the seed and the purpose."""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dgm_tf.training import randomness
+
+PURPOSES = [("epoch", 0), ("epoch", 1), ("classifier", 0), ("classifier", 1), ("gan",), ("sample", 3, 1), ("sample", 1, 3)]
+
+
+def test_same_seed_and_purpose_give_the_same_numbers():
+    for purpose in PURPOSES:
+        one, two = (randomness.numpy_generator(3, *purpose).random(4) for _ in range(2))
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(
+            randomness.stateless_seed(3, *purpose), randomness.stateless_seed(3, *purpose)
+        )
+
+
+def test_other_seeds_and_purposes_give_other_numbers():
+    draws = [
+        tuple(randomness.numpy_generator(seed, *purpose).integers(2**31, size=2))
+        for seed in (0, 1, 2**40)
+        for purpose in PURPOSES
+    ]
+    assert len(set(draws)) == len(draws)
+
+
+def test_stateless_seeds_fit_tensorflow():
+    seed = randomness.stateless_seed(0, "latents", 3)
+    assert seed.dtype == tf.int32 and seed.shape == (2,) and np.all(seed >= 0)
+
+
+def test_split_seeds_differ():
+    seeds = randomness.split_seed(tf.constant([1, 2]), 4)
+    assert len({tuple(seed.numpy()) for seed in seeds}) == 4
+    again = randomness.split_seed(tf.constant([1, 2]), 4)
+    np.testing.assert_array_equal(seeds, again)
+
+
+def test_initializers_follow_from_seed_and_purpose():
+    def draw(*purpose):
+        with randomness.seeded_initializers(0, *purpose):
+            dense = keras.layers.Dense(3)
+            dense.build((None, 4))
+            return np.array(dense.kernel)
+
+    np.testing.assert_array_equal(draw("grow", 1), draw("grow", 1))
+    assert not np.array_equal(draw("grow", 1), draw("grow", 2))
+
+
+def test_layers_inside_differ_from_each_other():
+    with randomness.seeded_initializers(0, "test"):
+        one, two = keras.layers.Dense(3), keras.layers.Dense(3)
+        one.build((None, 4)), two.build((None, 4))
+    assert not np.array_equal(np.asarray(one.kernel), np.asarray(two.kernel))
+
+
+def test_pythons_own_random_numbers_go_on_as_before():
+    random.seed(5)
+    expected = [random.random() for _ in range(2)]
+    random.seed(5)
+    first = random.random()
+    with randomness.seeded_initializers(0, "test"):
+        random.random()
+    assert [first, random.random()] == expected
+
+
+def test_pythons_state_comes_back_after_an_error_too():
+    random.seed(5)
+    expected = random.random()
+    random.seed(5)
+    with pytest.raises(KeyError), randomness.seeded_initializers(0, "test"):
+        raise KeyError
+    assert random.random() == expected
+
+
+def test_one_replica_has_the_whole_batch():
+    values = tf.range(6)
+    np.testing.assert_array_equal(randomness.replica_slice(values), values)
+    assert randomness.replica_count() == 1
