@@ -150,9 +150,10 @@ class Recorder(Callback):
         results = self._results
         names = ["average_accuracy", "top5_average_accuracy", "forgetting", "gan_test", "gan_train"]
         values = {f"accuracy/{k}": results[k][-1] for k in names if results[k] and results[k][-1] is not None}
+        digits = len(str(self._benchmark.num_tasks))  # TensorBoard sorts by letters
         for task, accuracy in enumerate(results["accuracy_matrix"][-1][: learner.num_tasks]):
             members = ", ".join(learner.class_names[c] for c in learner.task_classes[task])
-            values[f"accuracy_per_task/task {task + 1} ({members})"] = accuracy
+            values[f"accuracy_per_task/task {task + 1:0{digits}d} ({members})"] = accuracy
         if results["capacity"]:
             values["growth/generator_parameters"] = results["capacity"][-1]["size"]
             for name, layer in results["capacity"][-1]["layers"].items():
