@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from dgm_tf.training import randomness
 
-PURPOSES = [("epoch", 0), ("epoch", 1), ("classifier", 0), ("classifier", 1), ("gan",), ("sample", 3, 1), ("sample", 1, 3)]
+PURPOSES = [
+    ("epoch", 0), ("epoch", 1), ("classifier", 0), ("classifier", 1), ("gan",), ("sample", 3, 1), ("sample", 1, 3),
+]  # fmt: skip
 
 
 def test_same_seed_and_purpose_give_the_same_numbers():

@@ -1,0 +1,179 @@
+"""The GAN step of section 5: who learns from what, and that a step is a function of its number."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dgm_tf.errors import UserError
+from dgm_tf.methods.dgm import MaskRules
+from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.training.augmentation import Augmentation
+from dgm_tf.training.classifier import ClassifierSettings
+from dgm_tf.training.gan import GANPhase, GANSettings, GeneratorRules
+from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.randomness import seeded_initializers
+
+SETTINGS = GANSettings(epochs=2, batch_size=8)
+
+
+def group(label, count=16):
+    images = np.random.default_rng(label).integers(0, 256, (count, 32, 32, 1)).astype(np.uint8)
+    return images, np.full(count, label, np.int32)
+
+
+def pool(tasks=2, count=16):
+    return ImagePool([group(label, count) for label in range(tasks)])
+
+
+class Training:
+    """Fresh tiny networks and a phase that trains them."""
+
+    def __init__(self, settings=SETTINGS, classifier=ClassifierSettings(augmentation=Augmentation()), images=None):  # noqa: B008
+        with seeded_initializers(0, "gan test"):
+            self.generator = DCGANGenerator(filters=2, latent_size=16)
+            self.discriminator = DCGANDiscriminator(num_classes=2, filters=(2, 4, 6))
+        self._arguments = (images or pool(), settings, classifier, 0)
+        self.phase = self.new_phase()
+
+    def new_phase(self):
+        rules = MaskRules(self.generator, 2, sparsity_weight=0.1, max_mask_scale=50.0)
+        return GANPhase(rules, self.discriminator, *self._arguments)
+
+    def run(self, start, stop):
+        return [self.phase.step(i) for i in range(start, stop)]
+
+    def weights(self):
+        networks = {"G": self.generator, "D": self.discriminator}
+        return {f"{k} {v.path}": np.array(v) for k, network in networks.items() for v in network.weights}
+
+    def changed(self, steps=1):
+        """Names of the weights that so many steps change."""
+        before = self.weights()
+        self.run(0, steps)
+        return {name for name, value in self.weights().items() if not np.array_equal(value, before[name])}
+
+
+@pytest.fixture(scope="module")
+def unbroken():
+    """A training of four steps: (metrics, weights, phase, which weights the first step changed)."""
+    training = Training()
+    changed = training.changed()
+    metrics = training.run(1, 4)
+    return metrics, training.weights(), training.phase, changed
+
+
+def test_metrics_are_finite_and_named(unbroken):
+    metrics = {k: float(v) for k, v in unbroken[0][-1].items()}
+    assert set(metrics) == {
+        "loss/classifier", "accuracy/training", "loss/critic", "loss/wasserstein_distance",
+        "loss/gradient_penalty", "loss/generator", "loss/generator_penalty",
+    }  # fmt: skip
+    assert np.all(np.isfinite(list(metrics.values())))
+    assert 0.0 <= metrics["accuracy/training"] <= 1.0
+    assert metrics["loss/critic"] == pytest.approx(
+        metrics["loss/gradient_penalty"] - metrics["loss/wasserstein_distance"], abs=1e-5
+    )
+    assert 0.0 < metrics["loss/generator_penalty"] < 0.1  # 0.1 R, R in [0, 1]
+
+
+def test_a_step_trains_all_that_is_trainable(unbroken):
+    fixed = {name for name in unbroken[1] if name not in unbroken[3]}
+    # The realness bias moves every score alike, and so has no gradient; masks are stored at the task's end.
+    assert fixed == {"D realness/bias"} | {
+        f"G masked_{i}/{name}" for i in range(3) for name in ("reserved", "task_0_bits")
+    }
+
+
+def test_balanced_makes_an_update_for_each_task_so_far(unbroken):
+    d_optimizer_steps, g_optimizer_steps = (
+        int(v) for v in unbroken[2].variables() if v.path.endswith("iteration")
+    )
+    assert d_optimizer_steps == 4 * (2 + 1)  # two classifier updates, one of the critic
+    assert g_optimizer_steps == 4
+
+
+def test_steps_are_compiled_once(unbroken):
+    assert unbroken[2]._train_step.experimental_get_tracing_count() == 1
+
+
+def test_a_phase_taken_up_again_ends_as_if_never_stopped(unbroken):
+    training = Training()
+    training.run(0, 2)
+    stopped = training.phase
+    training.phase = training.new_phase()
+    for kept, variable in zip(stopped.variables(), training.phase.variables(), strict=True):
+        variable.assign(kept)
+    training.run(2, 4)
+    for name, value in training.weights().items():
+        np.testing.assert_array_equal(value, unbroken[1][name], err_msg=name)
+
+
+def test_without_classifier_updates_the_class_head_and_the_averages_stay():
+    training = Training(classifier=ClassifierSettings(replay_schedule="none", closing_epochs=1))
+    changed = {name for name in training.changed(steps=2) if name.startswith("D")}
+    assert changed == {
+        *(f"D convolution_{i}/kernel" for i in range(3)),
+        *(f"D norm_{i}/{name}" for i in (1, 2) for name in ("gamma", "beta")),
+        "D realness/kernel",
+    }
+    assert not training.phase.trains_classifier
+
+
+def test_several_critic_steps_constant_replay_and_the_auxiliary_loss():
+    settings = dataclasses.replace(SETTINGS, critic_steps=3, auxiliary_loss=True)
+    training = Training(settings, ClassifierSettings(replay_schedule="constant", updates=2))
+    metrics = training.run(0, 2)
+    iterations = [int(v) for v in training.phase.variables() if v.path.endswith("iteration")]
+    assert iterations == [2 * (2 + 3), 2]
+    assert all(np.isfinite(float(v)) for m in metrics for v in m.values())
+
+
+def test_critic_sees_the_current_task_alone():
+    phase = Training(images=pool(tasks=3)).phase
+    for index in range(phase.num_steps):
+        real, mixed = phase._indices(*divmod(index, phase.batches), index)
+        assert np.all(np.asarray(real) >= 32)
+        assert mixed.shape == (3, 8)
+
+
+def test_an_epoch_passes_over_all_images_of_the_task():
+    phase = Training().phase
+    epochs = [
+        {int(i) for batch in range(2) for i in np.ravel(phase._indices(epoch, batch, 0)[0])} for epoch in range(2)
+    ]
+    assert epochs == [set(range(16, 32))] * 2
+
+
+def test_fewer_images_than_a_batch_make_one_step_an_epoch():
+    phase = Training(images=pool(count=5)).phase
+    assert phase.num_steps == 2
+    assert phase._indices(0, 0, 0)[0].shape == (1, 8)
+
+
+def test_progress_is_the_annealing():
+    phase = Training().phase
+    scales = [phase.progress(i) for i in range(4)]
+    assert [s["epoch_mask_scale"] for s in scales] == [1 / 50, 1 / 50, 50, 50]
+    assert [s["mask_scale"] for s in scales] == pytest.approx([50, 1 / 50, 1 / 50, 50])
+
+
+def test_preview_shows_the_tasks_classes_from_the_same_z():
+    training = Training()
+    images = training.phase.preview(1, per_class=3)
+    assert images.shape == (1, 3, 32, 32, 1) and np.max(np.abs(images)) <= 1.0
+    np.testing.assert_array_equal(images, training.phase.preview(1, per_class=3))
+
+
+def test_plain_rules_change_nothing():
+    rules = GeneratorRules(None, 2)
+    assert rules.schedule_at(0, 0, 1, 1) == {} and rules.penalty({}) == 0.0
+    assert rules.transform_gradients([1.0], ["v"], {}) == [1.0]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"epochs": 0}, {"batch_size": 0}, {"critic_steps": 0}, {"beta_1": 1.0}, {"auxiliary_loss": 1}]
+)
+def test_bad_settings_are_named(bad):
+    with pytest.raises(UserError, match=f"GANSettings.{next(iter(bad))}: expected"):
+        GANSettings(**bad)
