@@ -51,12 +51,12 @@ class Learner:
         """
         self._check(task)
         resumed = self._restored is not None
+        task_classes = self.task_classes if resumed else [*self.task_classes, tuple(task.classes)]
+        context = TaskContext(task, tuple(task_classes), tuple(task.train.images.shape[1:]), self.seed)
         if not resumed:
-            self.task_classes.append(tuple(task.classes))
+            self.method.begin_task(context)  # where it refuses, the learner stays as it was
+            self.task_classes, self.image_shape = task_classes, context.image_shape
             self.class_names.extend(task.class_names)
-        context = TaskContext(task, tuple(self.task_classes), self.image_shape, self.seed)
-        if not resumed:
-            self.method.begin_task(context)
         phases = self.method.phases(context)
         for callback in callbacks:
             callback.on_task_begin(self, context)
@@ -87,7 +87,6 @@ class Learner:
         shape = tuple(task.train.images.shape[1:])
         if self.image_shape not in (None, shape):
             raise UserError(f"task: expected images of shape {self.image_shape}, got {shape}")
-        self.image_shape = shape
 
     def logits(self, images):
         """float32 [N, classes seen so far]; images: uint8 or float32 in [-1, 1], [N, H, W, C]."""
@@ -154,7 +153,12 @@ class Learner:
         """Writes learner.json, weights.npz and masks.npz; returns {"weights_bytes", "masks_bytes"}.
 
         What follows from the tasks' stored bits, and what is empty between tasks, is not written.
+
+        Raises:
+          UserError: before the first task's end, and in the middle of a task (a checkpoint can do that).
         """
+        if not self.num_tasks or len(self.task_classes) > self.num_tasks:
+            raise UserError(f"save: expected a learner at the end of a task, got one with {self.num_tasks} learned")
         directory = pathlib.Path(directory)
         arrays = self.arrays()
         for name, network in self.method.networks().items():

@@ -8,7 +8,7 @@ from dgm_tf import checks
 from dgm_tf.methods.method import Method
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.augmentation import Augmentation
-from dgm_tf.training.classifier import ClassifierPhase
+from dgm_tf.training.classifier import ClassifierPhase, check_batch_size
 from dgm_tf.training.pool import ImagePool
 from dgm_tf.training.randomness import seeded_initializers
 
@@ -52,6 +52,7 @@ class FineTuning(Method):
 
     def begin_task(self, context):
         """A network at the first task, new outputs at the others."""
+        check_batch_size(self.batch_size)
         with seeded_initializers(context.seed, "begin task", context.index):
             if self._network is None:
                 self._network = self.discriminator(
