@@ -1,0 +1,226 @@
+"""DGM: what is learned last never changes what was learned before; replay, growth and warnings."""
+
+import numpy as np
+import pytest
+
+from dgm_tf.errors import UserError
+from dgm_tf.learner import Learner
+from dgm_tf.methods.context import TaskContext
+from dgm_tf.methods.dgm import DGM, MaskRules
+from dgm_tf.training.classifier import ClassifierSettings
+from dgm_tf.training.loop import Callback
+from tests.methods import tiny
+
+LABELS = np.array([0, 0, 0], np.int32)
+
+
+@pytest.fixture(params=["weights", "units"])
+def plasticity(request):
+    return request.param
+
+
+class ReplayWatch(Callback):
+    """Keeps what is replayed of the first class after every step."""
+
+    def __init__(self):
+        self.images = []
+
+    def on_step_end(self, learner, context, phase):
+        if context.index:
+            self.images.append(learner.method.replay(LABELS, seed=7))
+
+
+@pytest.mark.parametrize("plasticity", ["weights", "units"])
+def test_training_a_later_task_leaves_replay_bit_for_bit(plasticity):
+    classifier = ClassifierSettings(closing_epochs=1, generated_current=0.5)
+    learner, watch = Learner(tiny.dgm(plasticity, classifier)), ReplayWatch()
+    learner.learn(tiny.task(0))
+    before = learner.method.replay(LABELS, seed=7)
+    kernels = [np.array(layer.kernel) for layer in learner.method.memory.masked_layers]
+    learner.learn(tiny.task(1), (watch,))
+    after = learner.method.replay(LABELS, seed=7)
+    assert before.std() > 0.0
+    for images in (*watch.images, after):
+        np.testing.assert_array_equal(images, before)
+    assert len(watch.images) == 4 + 4  # steps of the GAN and of the closing phase
+    moved = [
+        np.any(old != np.asarray(layer.kernel)[tuple(slice(0, n) for n in old.shape)])
+        for old, layer in zip(kernels, learner.method.memory.masked_layers, strict=True)
+    ]
+    assert any(moved)  # the second task did train what the first had left free
+
+
+def context_of(method, index=0, classes=((0,), (1,)), per_class=16, seed=0):
+    """The context of a task; the tasks before count as learned, with random masks."""
+    for t in range(index + 1):
+        context = TaskContext(
+            tiny.task(t, classes[t], per_class), tuple(map(tuple, classes[: t + 1])), (32, 32, 1), seed
+        )
+        method.begin_task(context)
+        if t < index:
+            set_embeddings(method, seed + t)
+            method.end_task(context)
+    return context
+
+
+def set_embeddings(method, seed):
+    for layer in method.memory.masked_layers:
+        layer.embedding.assign(np.random.default_rng(seed).normal(size=layer.embedding.shape))
+
+
+def test_scale_is_annealed_over_batches_for_weights_and_over_epochs_for_units(plasticity):
+    method = tiny.dgm(plasticity)
+    context_of(method)
+    rules = MaskRules(method.memory, 1, 0.1, 100.0)
+    schedules = [rules.schedule_at(epoch, batch, 3, 5) for epoch in (0, 2) for batch in (0, 4)]
+    assert [s["epoch_mask_scale"] for s in schedules] == [0.01, 0.01, 100.0, 100.0]
+    expected = {"weights": [100.0, 0.01, 0.01, 100.0], "units": [0.01, 0.01, 100.0, 100.0]}[plasticity]
+    assert [s["mask_scale"] for s in schedules] == pytest.approx(expected)
+
+
+def test_sparsity_counts_for_more_the_larger_the_network(plasticity):
+    method = tiny.dgm(plasticity)
+    context_of(method, 0)
+    assert method._relative_size() == 1.0
+    context_of(method, 1)
+    layers = method.memory.masked_layers
+    entries = sum(np.asarray(layer.embedding).size for layer in layers)
+    free = sum(method.memory.initial_sizes)
+    assert method._relative_size() == pytest.approx(entries / free) and entries > free
+
+
+@pytest.mark.parametrize(
+    ("classes", "per_class", "count"), [([(0,), (1,)], 5, 5), ([(0, 1), (2,)], 7, 7), ([(0,), (1, 2, 3)], 4, 4)]
+)
+def test_replay_set_has_as_many_per_class_as_the_current_classes(classes, per_class, count):
+    method = tiny.dgm()
+    groups = method._replay_set(context_of(method, 1, classes, per_class))
+    assert len(groups) == 1
+    images, labels = groups[0]
+    np.testing.assert_array_equal(np.unique(labels), classes[0])
+    assert np.all(np.bincount(labels) == count) and images.shape == (len(labels), 32, 32, 1)
+
+
+def test_replay_set_keeps_the_tasks_apart_and_follows_from_the_seed():
+    method = tiny.dgm()
+    context = context_of(method, 2, [(0,), (1,), (2,)], 5)
+    groups, again = method._replay_set(context), method._replay_set(context)
+    assert [set(labels) for _, labels in groups] == [{0}, {1}]
+    for (images, _), (same, _) in zip(groups, again, strict=True):
+        np.testing.assert_array_equal(images, same)
+
+
+@pytest.mark.parametrize(("quantize", "dtype"), [(True, np.uint8), (False, np.float32)])
+def test_replay_is_rounded_if_asked_to(quantize, dtype):
+    method = tiny.dgm(classifier=ClassifierSettings(quantize_replay=quantize))
+    (images, _), = method._replay_set(context_of(method, 1))  # fmt: skip
+    assert images.dtype == dtype
+
+
+@pytest.fixture
+def learned(plasticity):
+    """A method at its third task, with random masks of two tasks of two and one classes."""
+    method = tiny.dgm(plasticity)
+    context_of(method, 2, [(0, 1), (2,), (3,)])
+    return method
+
+
+def test_replayed_images_are_in_range_and_follow_from_the_seed(learned):
+    images = learned.replay([0, 2, 1, 2], seed=3)
+    assert images.shape == (4, 32, 32, 1) and images.dtype == np.float32 and np.max(np.abs(images)) <= 1.0
+    np.testing.assert_array_equal(images, learned.replay([0, 2, 1, 2], seed=3))
+    assert not np.array_equal(images, learned.replay([0, 2, 1, 2], seed=4))
+
+
+def test_each_class_comes_from_its_own_task(learned):
+    mixed = learned.replay([2, 0, 2, 1], seed=3)
+    np.testing.assert_array_equal(mixed[[1, 3]], learned.replay([0, 1], seed=3))
+    np.testing.assert_array_equal(mixed[[0, 2]], learned.replay([2, 2], seed=3))
+
+
+def test_a_class_is_coded_as_when_its_task_was_learned(learned):
+    assert [learned.classes_up_to(task) for task in range(3)] == [2, 3, 4]
+    latents = np.random.default_rng(0).normal(size=(2, 16)).astype(np.float32)
+    np.testing.assert_array_equal(learned.generate(0, latents), learned.memory.plain(0)(latents))
+
+
+def test_ending_a_task_reports_capacity_and_keeps_it_free(plasticity):
+    method = tiny.dgm(plasticity)
+    context = context_of(method)
+    set_embeddings(method, 0)
+    size = method.memory.task_size()
+    used = {layer.name: int(np.sum(np.asarray(layer.embedding) >= 0)) for layer in method.memory.masked_layers}
+    outcome = method.end_task(context)
+    assert outcome["warnings"] == [] and outcome["capacity"]["task"] == 0 and outcome["capacity"]["size"] == size
+    for row, name, target in zip(
+        outcome["capacity"]["layers"].values(), used, method.memory.initial_sizes, strict=True
+    ):
+        assert row["used"] == row["newly_reserved"] == used[name] and row["reused"] == 0
+        assert row["parameters"] == target <= row["free"]
+    assert method.memory.num_tasks == 2
+
+
+@pytest.mark.parametrize(("value", "text"), [(-1.0, "is empty"), (1.0, "is full")])
+def test_collapsed_masks_are_warned_of_by_layer_and_class(plasticity, value, text):
+    method = tiny.dgm(plasticity)
+    context = context_of(method)
+    set_embeddings(method, 0)
+    layer = method.memory.masked_layers[1]
+    layer.embedding.assign(np.full(layer.embedding.shape, value))
+    (warning,) = method.end_task(context)["warnings"]
+    assert text in warning and "masked_1" in warning and "task 1 (class 0)" in warning
+
+
+@pytest.mark.parametrize("reinitialize", [True, False])
+def test_discriminator_starts_afresh_or_is_widened(reinitialize):
+    method = tiny.dgm(reinitialize_discriminator=reinitialize)
+    context_of(method, 0)
+    before = method.critic.get_weights()
+    method.begin_task(TaskContext(tiny.task(1), ((0,), (1,)), (32, 32, 1), 0))
+    assert method.critic.num_classes == 2
+    same = np.array_equal(before[0], method.critic.get_weights()[0])
+    assert same != reinitialize
+
+
+@pytest.mark.parametrize(("epochs", "phases"), [(0, ["gan"]), (2, ["gan", "classifier"])])
+def test_closing_epochs_are_a_phase_of_their_own(epochs, phases):
+    method = tiny.dgm(classifier=ClassifierSettings(closing_epochs=epochs))
+    made = [make() for make in method.phases(context_of(method))]
+    assert [phase.name for phase in made] == phases
+
+
+@pytest.mark.parametrize(("share", "sizes"), [(0.0, [16]), (0.25, [12, 4]), (1.0, [0, 16])])
+def test_closing_images_are_generated_as_far_as_asked_for(share, sizes):
+    method = tiny.dgm(classifier=ClassifierSettings(closing_epochs=1, generated_current=share))
+    context = context_of(method)
+    set_embeddings(method, 0)
+    groups = method._closing_images(context)
+    assert [len(labels) for _, labels in groups] == sizes
+    before = method.memory.get_weights()
+    method._closing_images(context)
+    for old, new in zip(before, method.memory.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_watching_shows_shares_of_ones_and_mask_values(plasticity):
+    method = tiny.dgm(plasticity)
+    context_of(method)
+    set_embeddings(method, 0)
+    shares, values = method.watch({"mask_scale": 2.0})
+    for layer in method.memory.masked_layers:
+        embedding = np.asarray(layer.embedding)
+        assert shares[f"masks/share_of_ones/{layer.name}"] == pytest.approx(np.mean(embedding >= 0))
+        np.testing.assert_allclose(
+            values[f"masks/values/{layer.name}"], 1 / (1 + np.exp(-2 * embedding)), rtol=1e-4
+        )
+    assert method.watch({})[1] == {}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"generator": "DCGAN"}, {"max_mask_scale": 1.0}, {"sparsity_weight": -0.1}, {"gan": 3}],
+    ids=lambda bad: next(iter(bad)),
+)
+def test_bad_settings_are_named(bad):
+    with pytest.raises(UserError, match=f"DGM.{next(iter(bad))}: expected"):
+        DGM(**bad)

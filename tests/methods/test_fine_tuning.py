@@ -1,0 +1,43 @@
+"""Fine-tuning, the lower bound."""
+
+import numpy as np
+import pytest
+
+from dgm_tf.errors import UserError
+from dgm_tf.learner import Learner
+from dgm_tf.methods.fine_tuning import FineTuning
+from tests.methods import tiny
+
+
+@pytest.fixture(scope="module")
+def learner():
+    """One that has learned two tasks of two classes."""
+    learner = Learner(FineTuning(tiny.Discriminator, epochs=20, batch_size=8, learning_rate=1e-2))
+    for index in range(2):
+        learner.learn(tiny.task(index, (2 * index, 2 * index + 1)))
+    return learner
+
+
+def test_the_last_task_is_learned_and_the_others_are_forgotten(learner):
+    splits = [tiny.task(index, (2 * index, 2 * index + 1)).train for index in range(2)]
+    accuracies = [np.mean(learner.classify(split.images) == split.labels) for split in splits]
+    assert accuracies[0] == 0.0 and accuracies[1] > 0.9
+
+
+def test_logits_are_over_all_classes_seen(learner):
+    assert learner.logits(tiny.task(0).test.images).shape == (4, 4)
+    assert learner.class_names == ["class 0", "class 1", "class 2", "class 3"]
+
+
+def test_there_is_nothing_to_replay(learner):
+    assert not learner.method.replays
+    with pytest.raises(UserError, match="replay: FineTuning has no generative memory"):
+        learner.replay([0])
+
+
+@pytest.mark.parametrize(
+    "bad", [{"discriminator": "DCGAN"}, {"epochs": 0}, {"learning_rate": 0.0}], ids=lambda bad: next(iter(bad))
+)
+def test_bad_settings_are_named(bad):
+    with pytest.raises(UserError, match=f"FineTuning.{next(iter(bad))}: expected"):
+        FineTuning(**bad)
