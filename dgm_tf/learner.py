@@ -92,9 +92,12 @@ class Learner:
         """float32 [N, classes seen so far]; images: uint8 or float32 in [-1, 1], [N, H, W, C]."""
         if not self.task_classes:
             raise UserError("logits: expected a learner that has learned a task, got one that has not")
-        if tuple(np.shape(images)[1:]) != self.image_shape:
-            raise UserError(f"images: expected shape [N, {self.image_shape}], got {np.shape(images)}")
-        return self.method.logits(np.asarray(to_float(np.asarray(images))))
+        images = np.asarray(images)
+        if images.shape[1:] != self.image_shape:
+            raise UserError(f"images: expected shape [N, {self.image_shape}], got {images.shape}")
+        if images.dtype != np.uint8 and images.dtype.kind != "f":
+            raise UserError(f"images: expected uint8 or float32 in [-1, 1], got {images.dtype}")
+        return self.method.logits(np.asarray(to_float(images)))
 
     def classify(self, images):
         """int64 [N] labels in learning order; see `class_names`. Images as for `logits`."""

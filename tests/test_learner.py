@@ -200,6 +200,11 @@ def test_images_of_another_shape_are_refused(learner):
         learner.classify(np.zeros((2, 28, 28, 1), np.uint8))
 
 
+def test_images_that_are_neither_levels_nor_floats_are_refused(learner):
+    with pytest.raises(UserError, match="images: expected uint8 or float32 in .*, got int64"):
+        learner.classify(np.zeros((2, 32, 32, 1), np.int64))
+
+
 def test_nothing_can_be_asked_of_a_learner_that_has_learned_nothing():
     with pytest.raises(UserError, match="has learned a task"):
         new_learner().classify(np.zeros((2, 32, 32, 1), np.uint8))

@@ -167,7 +167,7 @@ class DCGANDiscriminator(keras.Model):
     """Three 5x5 stride-2 convolutions, leaky ReLU, batch norm on the second and third, two heads.
 
     Args:
-      image_shape: (H, W, channels); H and W divisible by 8.
+      image_shape: (H, W, channels); H and W divisible by 2 for each convolution, so by 8.
       num_classes: outputs of the class head, >= 1.
       filters: of the three convolutions.
 
@@ -178,6 +178,11 @@ class DCGANDiscriminator(keras.Model):
         super().__init__(name="discriminator")
         self.image_shape, self.num_classes, self.filters = tuple(image_shape), num_classes, filters
         checks.integers(self, "filters", "[1, inf)")
+        if any(size % 2 ** len(filters) for size in self.image_shape[:2]):
+            raise UserError(
+                f"image_shape: DCGANDiscriminator expects a height and a width divisible by {2 ** len(filters)}, "
+                f"got {self.image_shape}"
+            )
         self.convolutions = [
             keras.layers.Conv2D(
                 f, 5, 2, padding="same", use_bias=False, kernel_initializer=_initializer(), name=f"convolution_{i}"
@@ -219,7 +224,7 @@ class DCGANDiscriminator(keras.Model):
         """Returns a copy whose class head has outputs for new classes; everything learned is kept."""
         wider = type(self).from_config(self.get_config() | {"num_classes": num_classes})
         for new, old in zip(wider.weights, self.weights, strict=True):
-            values = np.array(new)
+            values = np.asarray(new).copy()
             values[tuple(slice(0, n) for n in old.shape)] = np.asarray(old)
             new.assign(values)
         return wider

@@ -79,6 +79,11 @@ def test_discriminator_has_two_heads(image_shape):
     np.testing.assert_allclose(logits, network.logits(features), atol=1e-6)
 
 
+def test_image_sizes_that_strides_do_not_divide_are_refused():
+    with pytest.raises(UserError, match="image_shape: .* divisible by 8, got .28, 28, 1"):
+        DCGANDiscriminator((28, 28, 1))
+
+
 def test_discriminator_moves_its_averages_only_when_asked_to():
     network = DCGANDiscriminator(filters=(2, 4, 6))
     images = tf.random.stateless_normal([5, 32, 32, 1], [0, 0])
