@@ -17,7 +17,7 @@ sys.exit(not ((3, 11) <= sys.version_info[:2] < (3, 14) and sys.implementation.n
 installed_check='
 import importlib.metadata, importlib.util, sys
 importlib.metadata.version("dgm_tf")
-sys.exit(importlib.util.find_spec("tensorflow") is None)'
+sys.exit(any(importlib.util.find_spec(name) is None for name in ["tensorflow", *sys.argv[1:]]))'
 
 say() { echo "dgm_tf: $*" >&2; }
 fail() { say "$@"; exit 1; }
@@ -26,7 +26,7 @@ fail() { say "$@"; exit 1; }
 active_python() {
     local prefix
     for prefix in "${VIRTUAL_ENV:-}" "${CONDA_PREFIX:-}"; do
-        if [ -n "$prefix" ] && "$prefix/bin/python" -I -c "$installed_check" >/dev/null 2>&1; then
+        if [ -n "$prefix" ] && "$prefix/bin/python" -I -c "$installed_check" ${also_needed:-} >/dev/null 2>&1; then
             echo "$prefix/bin/python"
             return
         fi

@@ -11,6 +11,7 @@ from dgm_tf import serialization
 from dgm_tf.evaluation.evaluator import accuracy_report, fresh_classifier, seen_test_images, train_classifier
 from dgm_tf.learner import Learner
 from dgm_tf.methods.fine_tuning import FineTuning
+from dgm_tf.training.classifier import measuring_batch_size
 
 
 def joint_classifier(learner, benchmark, settings, cache_dir):
@@ -25,7 +26,7 @@ def joint_classifier(learner, benchmark, settings, cache_dir):
         serialization.assign_arrays("joint", network.weights, serialization.read_arrays(path)[0])
         return network
     groups = [(task.train.images, task.train.labels) for task in benchmark.fresh_copy()]
-    train_classifier(network, groups, settings.judge_epochs, 64, 1e-3, learner.seed)
+    train_classifier(network, groups, settings.judge_epochs, learner.seed)
     serialization.write_arrays(path, serialization.to_arrays("joint", network.weights))
     return network
 
@@ -34,7 +35,7 @@ def _fingerprint(network, learner, benchmark, settings):
     tests = [zlib.crc32(benchmark.test_split(t).images) for t in range(benchmark.num_tasks)]
     facts = [
         serialization.network_to_json(network), benchmark.name, list(benchmark.class_names),
-        benchmark.train_sizes, tests, settings.judge_epochs, learner.seed,
+        benchmark.train_sizes, benchmark.validation_split, tests, settings.judge_epochs, learner.seed,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
@@ -42,7 +43,10 @@ def _fingerprint(network, learner, benchmark, settings):
 def fine_tuning_accuracies(learner, benchmark, settings):
     """A_k after each task of a classifier like the learner's that is only fine-tuned: the lower bound."""
     stream = benchmark.fresh_copy()
-    bound = Learner(FineTuning(type(learner.method.classifier), epochs=settings.fine_tuning_epochs), learner.seed)
+    method = FineTuning(epochs=settings.fine_tuning_epochs, batch_size=measuring_batch_size())
+    first = fresh_classifier(learner, len(stream.task_classes(0)), "fine-tuning")
+    method.restore_networks({"discriminator": first}, ())
+    bound = Learner(method, learner.seed)
     averages = []
     for task in stream:
         bound.learn(task)

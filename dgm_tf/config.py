@@ -66,7 +66,7 @@ def resolve(path):
 def config_text(gin_file, params=()):
     """The whole configuration as one text that needs no other file: includes inlined, then `params`.
 
-    gin_file: path, found as by `resolve`. params: gin bindings such as "DGM.num_epochs = 3", which win.
+    gin_file: path, found as by `resolve`. params: gin bindings such as "GANSettings.epochs = 3", which win.
     Raises UserError for a missing or malformed file and for an import from outside dgm_tf. Runs nothing.
     """
     return _text(_flatten(gin_file, params))

@@ -51,26 +51,26 @@ def run_experiment(
         checks.argument(f"run_experiment.{name}", value, checks.inside(value, "[0, inf)"), "a number in [0, inf)")
     checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
     saved = read_checkpoint(run_dir / "checkpoints")
-    with StopSignals() as signals, tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
+    with tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
         learner, results = Learner(method, seed), None
+        best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         if saved is not None:
             arrays, description, results = saved
             learner = Learner.from_state(description, arrays, method)
-        output_dir = run_dir if is_chief() else pathlib.Path(tempfile.mkdtemp(prefix="dgm_tf_"))  # of one worker
+            drift.restore(learner, arrays)
+        output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position))
-        best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         cache_dir = run_dir.parent / ".cache"
         recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
-        if saved is not None:
-            drift.restore(learner, arrays)
         progress = Progress(benchmark, best)
         stack.callback(progress.close)  # a bar hides the terminal's cursor
-        checkpoints = Checkpointer(
-            run_dir / "checkpoints", checkpoint_seconds, signals, (best, drift), recorder.notes, is_chief()
-        )
-        for task in range(learner.num_tasks, benchmark.num_tasks):
-            learner.learn(benchmark.task(task), (best, log, progress, recorder, checkpoints))
-        return recorder.finish(learner)
+        with StopSignals() as signals:
+            checkpoints = Checkpointer(
+                run_dir / "checkpoints", checkpoint_seconds, signals, (best, drift), recorder.notes, is_chief()
+            )
+            for task in range(learner.num_tasks, benchmark.num_tasks):
+                learner.learn(benchmark.task(task), (best, log, progress, recorder, checkpoints))
+        return recorder.finish(learner)  # all is saved by now: a signal may end it, and it is done again
 
 
 def _check_objects(benchmark, method, evaluation):

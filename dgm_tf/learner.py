@@ -47,7 +47,8 @@ class Learner:
           callbacks: `Callback`s that watch.
 
         Raises:
-          UserError: if the task is not the next one, or its images have another shape.
+          UserError: if the task is not the next one, its labels do not follow those learned so far, its images
+            have another shape, or the last call was broken off.
         """
         self._check(task)
         resumed = self._restored is not None
@@ -82,8 +83,18 @@ class Learner:
         return phase
 
     def _check(self, task):
+        begun = len(self.task_classes) > self.position.task
+        if begun and self._restored is None:
+            raise UserError("learn: the last task was broken off in its middle; go on from what was saved")
         if task.index != self.position.task:
             raise UserError(f"task: expected task {self.position.task} next, got task {task.index}")
+        known = sum(len(classes) for classes in self.task_classes[: self.position.task])
+        expected = tuple(range(known, known + len(task.class_names)))
+        if not expected or tuple(task.classes) != expected:
+            raise UserError(f"task.classes: expected {expected}, one for each of its class names, got {task.classes}")
+        labels = tuple(np.unique(task.train.labels).tolist())
+        if labels != expected:
+            raise UserError(f"task.train.labels: expected images of the classes {expected}, got labels {labels}")
         shape = tuple(task.train.images.shape[1:])
         if self.image_shape not in (None, shape):
             raise UserError(f"task: expected images of shape {self.image_shape}, got {shape}")
@@ -170,8 +181,8 @@ class Learner:
                     del arrays[key]
         masks = {k: v for k, v in arrays.items() if v.dtype == np.uint8}
         weights = {k: v for k, v in arrays.items() if k not in masks}
-        serialization.write_arrays(directory / "masks.npz", masks, compress=True)
-        serialization.write_arrays(directory / "weights.npz", weights)
+        serialization.write_arrays(directory / "masks.npz", masks, compress=True, tasks=self.num_tasks)
+        serialization.write_arrays(directory / "weights.npz", weights, tasks=self.num_tasks)
         serialization.write_json(directory / "learner.json", self.description())
         return {f"{name}_bytes": (directory / f"{name}.npz").stat().st_size for name in ("weights", "masks")}
 
@@ -180,13 +191,15 @@ def load(directory):
     """The learner saved in a directory, or in a run folder's `memory/`.
 
     Raises:
-      UserError: if there is none.
+      UserError: if there is none, or its files are of different tasks (saving was killed; resume the run).
     """
     directory = pathlib.Path(directory)
     for place in (directory, directory / "memory"):
         if (place / "learner.json").is_file():
             description = serialization.read_json(place / "learner.json")
-            arrays = serialization.read_arrays(place / "weights.npz")[0]
-            arrays |= serialization.read_arrays(place / "masks.npz")[0]
-            return Learner.from_state(description, arrays)
+            weights, weights_tasks = serialization.read_arrays(place / "weights.npz", "tasks")
+            masks, masks_tasks = serialization.read_arrays(place / "masks.npz", "tasks")
+            if not weights_tasks == masks_tasks == description["position"]["task"]:
+                raise UserError(f"{place}: its files are of different tasks, as saving was killed; resume the run")
+            return Learner.from_state(description, weights | masks)
     raise UserError(f"{directory}: expected a saved learner (learner.json) or a run folder with one, found none")

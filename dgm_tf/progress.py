@@ -1,6 +1,7 @@
 """What a person watches: a progress bar with the time left, and a line an epoch."""
 
 import sys
+import time
 
 from rich import progress as rich_progress
 from rich.console import Console
@@ -21,6 +22,17 @@ class Progress(Callback):
         self._benchmark, self._best = benchmark, best
         self._console = console or Console(file=sys.stdout)
         self._bar = None
+
+    def on_task_begin(self, learner, context):
+        """Starts the task's clock."""
+        self._since = time.monotonic()
+
+    def on_task_end(self, learner, context, outcome):
+        """Says how long the other tasks will take if they take as long as this one."""
+        left = self._benchmark.num_tasks - learner.num_tasks
+        if left:
+            minutes = (time.monotonic() - self._since) * left / 60
+            self._console.print(f"{left} tasks to go: about {minutes:.0f} minutes", highlight=False)
 
     def on_phase_begin(self, learner, context, phase):
         """Starts a bar."""
@@ -53,6 +65,7 @@ class Progress(Callback):
         text += "  ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in values.items())
         if shares and phase.name == "gan":
             text += "  mask ones " + " ".join(f"{share:.2f}" for share in shares)
+            text += "  COLLAPSED" if min(shares) == 0 or max(shares) == 1 else ""
         if phase.trains_classifier and self._best.history:
             text += f"  validation {self._best.history[-1]:.2%}"
         self._bar.console.print(text, highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 import pathlib
 import time
 
+import gin
 import numpy as np
 
 from dgm_tf import bounds, serialization
@@ -65,7 +66,7 @@ class Recorder(Callback):
         results = self._results
         self._measure_classifier(learner, context)
         if learner.method.replays:
-            self._measure_replay(learner, context)
+            self._measure_replay(learner, context, outcome)
         if "capacity" in outcome:
             results["capacity"].append(outcome["capacity"])
         for warning in outcome.get("warnings", []):
@@ -102,10 +103,11 @@ class Recorder(Callback):
         results["forgetting"].append(float(metrics.forgetting(matrix)))
         results["backward_transfer"].append(float(metrics.backward_transfer(matrix)) if len(tasks) > 1 else None)
 
-    def _measure_replay(self, learner, context):
+    def _measure_replay(self, learner, context, outcome):
         """GAN-test, GAN-train and the drift."""
         results, settings = self._results, self._settings
-        results["replay_drift"] = max(results["replay_drift"] or 0.0, self._drift.measure(learner))
+        drifts = results["replay_drift"] or 0.0, self._drift.measure(learner), outcome.get("replay_drift", 0.0)
+        results["replay_drift"] = max(drifts)
         if settings.gan_test_per_class:
             results["gan_test"].append(evaluator.gan_test(self._joint(learner), learner, settings.gan_test_per_class))
         last = context.index + 1 == self._benchmark.num_tasks
@@ -117,8 +119,7 @@ class Recorder(Callback):
     def _gan_train(self, learner, context):
         train = context.task.train
         per_class = round(len(train) / len(context.task.classes))
-        augmentation = getattr(getattr(learner.method, "settings", None), "augmentation", None)
-        classifier = evaluator.gan_train_classifier(learner, self._settings, per_class, augmentation)
+        classifier = evaluator.gan_train_classifier(learner, self._settings, per_class, learner.method.augmentation)
         images, labels = evaluator.seen_test_images(self._benchmark, context.index)
         predicted = evaluator.predictions(classifier, np.asarray(to_float(images)))
         return bounds.share_correct(predicted, labels)
@@ -163,6 +164,7 @@ class Recorder(Callback):
         self._log.write("eval", learner, task_learned=context.index, **values)
 
     def _write(self):
+        serialization.write_atomically(self._run_dir / "operative_config.gin", gin.operative_config_str())
         serialization.write_json(self._run_dir / "results.json", self._results)
 
     def finish(self, learner):

@@ -86,7 +86,7 @@ def write_atomically(path, data):
     """Writes bytes or text to a temporary name beside `path`, then renames it."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # runs share a cache
     with open(temporary, "wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
         file.flush()

@@ -49,11 +49,15 @@ def _check_same_configuration(run_dir, text):
     path = run_dir / "config.gin"
     if not path.is_file():
         return
-    before = path.read_text()
-    if before != text:
-        texts = before.splitlines(), text.splitlines()
+    texts = [_without_comments(t) for t in (path.read_text(), text)]
+    if texts[0] != texts[1]:
         diff = "\n".join(difflib.unified_diff(*texts, str(path), "this command", lineterm="", n=1))
         raise UserError(f"{run_dir} holds a run of another configuration:\n{diff}\nName another --run_dir.")
+
+
+def _without_comments(text):
+    lines = [line.rstrip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _run(run_dir, text):
@@ -119,17 +123,12 @@ def _release(run_dir):
 
 
 def _note_end(run_dir, session):
-    import gin
-
-    from dgm_tf.training import distribution
-
-    if distribution.is_chief():
-        serialization.write_atomically(run_dir / "operative_config.gin", gin.operative_config_str())
-        _describe(run_dir, session)
+    session["ended"] = _now()
+    _describe(run_dir, session)
 
 
 def _describe(run_dir, session=None):
-    """Notes this start of the run in run.json, or with `session` its end; returns the session."""
+    """Notes a new session of the run in run.json, or with `session` what became of it; returns the session."""
     import keras
     import tensorflow as tf
 
@@ -137,13 +136,11 @@ def _describe(run_dir, session=None):
     from dgm_tf.training import distribution
 
     path = run_dir / "run.json"
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    session = session or {"started": now, "command": sys.argv}
-    if path.is_file():
-        sessions = [s for s in serialization.read_json(path)["sessions"] if s["started"] != session["started"]]
+    sessions = serialization.read_json(path)["sessions"] if path.is_file() else []
+    if session is None:
+        session = {"started": _now(), "ended": None, "command": sys.argv}
     else:
-        sessions = []
-    session["ended"] = now
+        sessions = sessions[:-1]
     facts = {
         "versions": {
             "dgm_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
@@ -158,6 +155,10 @@ def _describe(run_dir, session=None):
     if distribution.is_chief():
         serialization.write_json(path, facts)
     return session
+
+
+def _now():
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _seed(name):

@@ -20,7 +20,6 @@ class TrainingLog(Callback):
 
     Attributes:
       summaries: `Summaries`, open for others to write to.
-      seconds: dict phase -> seconds, of the task in hand.
     """
 
     def __init__(self, run_dir, every_seconds, position):

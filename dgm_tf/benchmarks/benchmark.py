@@ -126,6 +126,11 @@ class ClassIncrementalBenchmark:
         """Number of training images of each task, the validation images left out."""
         return self._stream.train_sizes
 
+    @property
+    def validation_split(self):
+        """(fraction, seed) of the validation split."""
+        return self._validation_fraction, self._seed
+
     def task_classes(self, t):
         """Learning-order labels that task t brings, a tuple."""
         return tuple(self._stream.ranges[self._checked(t)])

@@ -36,7 +36,7 @@ class BestEpoch(Callback):
         self.history.append(accuracy)
         if self.accuracy is None or accuracy > self.accuracy:
             self.accuracy = accuracy
-            self.weights = [np.array(w) for w in learner.method.classifier.weights]
+            self.weights = [np.asarray(w).copy() for w in learner.method.classifier.weights]
 
     def _validation_images(self, learner, context):
         """Of the current task real ones; of earlier ones replayed ("strict") or real ones ("published")."""
@@ -57,7 +57,7 @@ class BestEpoch(Callback):
         if self.weights is None:
             return None
         classifier = learner.method.classifier
-        last = [np.array(w) for w in classifier.weights]
+        last = [np.asarray(w).copy() for w in classifier.weights]
         _assign(classifier, self.weights)
         try:
             return learner.logits(images)

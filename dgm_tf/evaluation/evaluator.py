@@ -7,7 +7,7 @@ import numpy as np
 
 from dgm_tf import checks
 from dgm_tf.evaluation import metrics
-from dgm_tf.training.classifier import ClassifierPhase
+from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.pool import ImagePool
 from dgm_tf.training.randomness import seeded_initializers
@@ -73,9 +73,9 @@ def accuracy_report(logits, labels, task_classes):
     }
 
 
-def train_classifier(network, groups, epochs, batch_size, learning_rate, seed, augmentation=None):
+def train_classifier(network, groups, epochs, seed, augmentation=None):
     """Trains a two-headed network's class head on groups of (images, labels), for measuring only."""
-    phase = ClassifierPhase(network, ImagePool(groups), epochs, batch_size, learning_rate, seed, augmentation)
+    phase = ClassifierPhase(network, ImagePool(groups), epochs, measuring_batch_size(), 1e-3, seed, augmentation)
     for step in range(phase.num_steps):
         phase.step(step)
     return network
@@ -102,9 +102,7 @@ def gan_train_classifier(learner, settings, per_class, augmentation):
     labels = np.repeat(np.arange(num_classes, dtype=np.int32), per_class)
     images = learner.method.replay(labels, seed=learner.seed)
     network = fresh_classifier(learner, num_classes, "gan train")
-    return train_classifier(
-        network, [(images, labels)], settings.gan_train_epochs, 64, 1e-3, learner.seed, augmentation
-    )
+    return train_classifier(network, [(images, labels)], settings.gan_train_epochs, learner.seed, augmentation)
 
 
 def predictions(network, images):

@@ -82,7 +82,7 @@ def capacity_figure(capacity):
     rows = -(-len(names) // columns)
     figure = _empty_figure(1.2 + 3.1 * columns, 1.2 + 2.6 * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    tasks = [entry["task"] for entry in capacity]
+    tasks = [entry["task"] + 1 for entry in capacity]
     for axes, name in zip(grid.flat, names, strict=False):
         _stack(axes, tasks, _shares([entry["layers"][name] for entry in capacity]))
         axes.set(title=_plain_text(name), ylim=(0, 100))
@@ -254,7 +254,7 @@ def _shares(layers):
 
     Capacity only ever gets reserved, so what earlier tasks reserved is the sum of their `newly_reserved`.
     """
-    total = np.array([layer["parameters"] for layer in layers], float)
+    total = np.array([layer["mask_entries"] for layer in layers], float)
     new = np.array([layer["newly_reserved"] for layer in layers], float)
     reused = np.array([layer["reused"] for layer in layers], float)
     before = np.cumsum(new) - new

@@ -187,6 +187,6 @@ class MaskedLayer(keras.layers.Layer):
 
 def paste(target, source):
     """Writes the source's values into the target variable's corner; the rest stays as it is."""
-    values = np.array(target)
+    values = np.asarray(target).copy()
     values[tuple(slice(0, n) for n in source.shape)] = np.asarray(source)
     target.assign(values)

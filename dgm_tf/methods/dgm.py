@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks
+from dgm_tf.errors import UserError
 from dgm_tf.layers import mask_algebra
 from dgm_tf.methods.method import Method
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -67,8 +68,8 @@ class DGM(Method):
       discriminator: two-headed network class, not called.
       gan: `GANSettings`.
       settings: `ClassifierSettings`.
-      sparsity_weight: lambda_RU.
-      max_mask_scale: s_max; keep s_max / epochs near the paper's 100 (see gin/methods/dgm.gin).
+      sparsity_weight: lambda_RU >= 0.
+      max_mask_scale: s_max > 1; keep s_max / epochs as the paper has it (see gin/mnist_dgmw.gin).
       reinitialize_discriminator: whether D starts afresh at each task; else its class head is widened.
     """
 
@@ -90,7 +91,17 @@ class DGM(Method):
         checks.number(self, "sparsity_weight", "[0, inf)")
         checks.number(self, "max_mask_scale", "(1, inf)")
         checks.flag(self, "reinitialize_discriminator")
-        self.memory, self.critic, self.task_classes = None, None, ()
+        if self.gan.auxiliary_loss and self.settings.replay_schedule == "none":
+            raise UserError(
+                "GANSettings.auxiliary_loss: with ClassifierSettings.replay_schedule 'none' the class head learns "
+                "nothing beside the generator: expected False, got True"
+            )
+        self.memory, self.critic, self.task_classes, self._replayed = None, None, (), None
+
+    @property
+    def augmentation(self):
+        """Of the classifier's inputs."""
+        return self.settings.augmentation
 
     def networks(self):
         """Generator and discriminator."""
@@ -105,16 +116,19 @@ class DGM(Method):
     def begin_task(self, context):
         """A generator at the first task; D afresh or widened for the new classes."""
         check_batch_size(self.gan.batch_size)
-        self.task_classes = context.task_classes
         with seeded_initializers(context.seed, "begin task", context.index):
-            if self.memory is None:
-                self.memory = self.generator(image_shape=context.image_shape)
-            if self.critic is None or self.reinitialize_discriminator:
-                self.critic = self.discriminator(
-                    image_shape=context.image_shape, num_classes=context.num_classes
-                )
-            else:
-                self.critic = self.critic.widen(context.num_classes)
+            memory = self.memory or self.generator(image_shape=context.image_shape)
+            _check_generator(memory, context.num_classes)
+            self.memory, self.task_classes = memory, context.task_classes
+            self.critic = self._next_critic(context)
+
+    def _next_critic(self, context):
+        if self.critic is None:
+            return self.discriminator(image_shape=context.image_shape, num_classes=context.num_classes)
+        if self.reinitialize_discriminator:
+            config = self.critic.get_config() | {"num_classes": context.num_classes}
+            return type(self.critic).from_config(config)
+        return self.critic.widen(context.num_classes)
 
     def phases(self, context):
         """The GAN phase, then the classifier's closing epochs."""
@@ -125,7 +139,8 @@ class DGM(Method):
 
     def _gan_phase(self, context):
         train = context.task.train
-        pool = ImagePool([*self._replay_set(context), (train.images, train.labels)])
+        replayed = [] if self.settings.replay_schedule == "none" else self._replay_set(context)
+        pool = ImagePool([*replayed, (train.images, train.labels)])
         weight = self.sparsity_weight * self._relative_size()
         rules = MaskRules(self.memory, context.num_classes, weight, self.max_mask_scale)
         return GANPhase(rules, self.critic, pool, self.gan, self.settings, context.task_seed)
@@ -155,7 +170,15 @@ class DGM(Method):
         return float(np.sum(sizes) / np.sum(self.memory.initial_sizes))
 
     def _replay_set(self, context):
-        """Per earlier task (images, labels): as many per class as the current classes have on average."""
+        """Per earlier task (images, labels): as many per class as the current classes have on average.
+
+        Generated once and held until the task ends.
+        """
+        if self._replayed is None:
+            self._replayed = self._generate_replay_set(context)
+        return self._replayed
+
+    def _generate_replay_set(self, context):
         count = round(len(context.task.train) / len(context.task.classes))
         groups = []
         for classes in context.task_classes[:-1]:
@@ -167,16 +190,19 @@ class DGM(Method):
         return to_uint8(images) if self.settings.quantize_replay else images
 
     def end_task(self, context):
-        """Reserves the task's masks and grows; returns capacity per layer and warnings."""
+        """Reserves the task's masks and grows; returns capacity per layer, warnings, and drift by its growth."""
+        self._replayed = None
         self.memory.reserve()
         layers = self.memory.capacity()
         size = self.memory.task_size()
+        probe = self.replay(context.task.classes)
         with seeded_initializers(context.seed, "grow", context.index):
             self.memory = self.memory.grow()
+        drift = float(np.max(np.abs(self.replay(context.task.classes) - probe)))
         for name, free in self.memory.free_capacity().items():
             layers[name]["free"] = free
         capacity = {"task": context.index, "size": size, "layers": layers}
-        return {"capacity": capacity, "warnings": _collapsed_masks(context, layers)}
+        return {"capacity": capacity, "warnings": _collapsed_masks(context, layers), "replay_drift": drift}
 
     def replay(self, labels, seed=0):
         """Images of learned classes, each from the frozen masks of its class's task."""
@@ -210,6 +236,16 @@ class DGM(Method):
         return {f"masks/share_of_ones/{name}": float(mask.mean()) for name, mask in masks.items()}, values
 
 
+def _check_generator(generator, num_classes):
+    if generator.plasticity is None:
+        raise UserError("plasticity of the generator: expected 'weights' or 'units', got None")
+    if num_classes >= generator.latent_size:
+        raise UserError(
+            f"latent_size of the generator: expected more than the {num_classes} classes, whose one-hot code "
+            f"overwrites as many entries of z, got {generator.latent_size}"
+        )
+
+
 def _collapsed_masks(context, layers):
     """A warning for each layer whose mask ended empty or full: nothing in the loss curves says so."""
     names = ", ".join(context.task.class_names)
@@ -217,7 +253,7 @@ def _collapsed_masks(context, layers):
         0.0: "is empty: the generator ignores this layer and its images are a constant; lower s_max or lambda_RU",
         1.0: "is full: the task took the whole layer; more epochs at the same s_max / epochs or a larger lambda_RU",
     }
-    shares = {name: row["used"] / row["parameters"] for name, row in layers.items()}
+    shares = {name: row["used"] / row["mask_entries"] for name, row in layers.items()}
     return [
         f"task {context.index + 1} ({names}): the mask of {name} {texts[share]}"
         for name, share in shares.items()

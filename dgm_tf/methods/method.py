@@ -12,6 +12,8 @@ class Method:
     A subclass keeps its networks in attributes and says which they are through `networks`.
     """
 
+    augmentation = None  # of the classifier's inputs, an `Augmentation`
+
     # Names of weights that follow from others between tasks, and are not saved then.
     derived = ()
 

@@ -111,7 +111,7 @@ class PlasticGenerator(keras.Model):
         return {layer.name: _free(layer) for layer in self.masked_layers}
 
     def capacity(self):
-        """Per masked layer: units, parameters, used, newly_reserved, reused (mask entries).
+        """Per masked layer: units, parameters, mask_entries, and of these used, newly_reserved and reused.
 
         To be called between `reserve` and `grow`, for the task just ended.
         """
@@ -121,7 +121,8 @@ class PlasticGenerator(keras.Model):
             earlier = layer.earlier_mask(self.num_tasks - 1)
             rows[layer.name] = {
                 "units": layer.width,
-                "parameters": int(mask.size),
+                "parameters": int(np.prod(layer.kernel.shape)),
+                "mask_entries": int(mask.size),
                 "used": int(mask.sum()),
                 "newly_reserved": int((mask & ~earlier).sum()),
                 "reused": int((mask & earlier).sum()),

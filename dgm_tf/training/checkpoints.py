@@ -2,6 +2,7 @@
 
 import pathlib
 import signal
+import sys
 import time
 
 from dgm_tf import serialization
@@ -29,6 +30,7 @@ class StopSignals:
     def _note(self, signum, frame):
         if self.received is not None:
             raise KeyboardInterrupt
+        print("\nstopping as soon as the state is saved; once more stops at once", file=sys.stderr)
         self.received = signum
 
     def __exit__(self, *_):
@@ -37,7 +39,7 @@ class StopSignals:
 
 
 class Checkpointer(Callback):
-    """Writes `latest.npz` every so often, at the ends of phases and tasks, and when the run is to stop.
+    """Writes `latest.npz` every so often, at the ends of training and of tasks, and when the run is to stop.
 
     It must be the last of the callbacks, so that what they note of a step is in its checkpoint.
 

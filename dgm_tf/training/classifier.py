@@ -141,6 +141,11 @@ def make_adam(learning_rate, variables, beta_1=0.5, beta_2=0.999):
     return optimizer
 
 
+def measuring_batch_size():
+    """About 64 images a step, in equal shares for the replicas: for classifiers that only measure."""
+    return max(1, 64 // replica_count()) * replica_count()
+
+
 def check_batch_size(batch_size):
     """Raises UserError unless the global batch splits evenly over the replicas."""
     if batch_size % replica_count():

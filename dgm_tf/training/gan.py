@@ -152,8 +152,9 @@ class GANPhase(Phase):
         settings = self._classifier
         if settings.replay_schedule == "balanced":
             return schedules.balanced(rng, self._pool, current)
-        updates = settings.updates if settings.replay_schedule == "constant" else 0
-        return schedules.constant(rng, self._pool, len(current), updates, settings.current_share)
+        if settings.replay_schedule == "none":
+            return np.zeros((0, len(current)), np.int32)
+        return schedules.constant(rng, self._pool, len(current), settings.updates, settings.current_share)
 
     def _distributed_step(self, real, mixed, index, schedule):
         seeds = split_seed(tf.random.fold_in(self._noise, index), 3)

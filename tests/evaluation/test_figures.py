@@ -11,7 +11,7 @@ NAN = np.nan
 
 
 def _capacity(num_tasks, names=("conv_1", "conv_2")):
-    layer = {"units": 8, "parameters": 100, "used": 15, "newly_reserved": 10, "reused": 5, "free": 100}
+    layer = {"units": 8, "mask_entries": 100, "used": 15, "newly_reserved": 10, "reused": 5, "free": 100}
     return [
         {"task": t, "size": 1000 + 200 * t, "layers": {name: dict(layer) for name in names}, "mask_bytes": 3}
         for t in range(1, num_tasks + 1)

@@ -156,7 +156,7 @@ def test_ending_a_task_reports_capacity_and_keeps_it_free(plasticity):
         outcome["capacity"]["layers"].values(), used, method.memory.initial_sizes, strict=True
     ):
         assert row["used"] == row["newly_reserved"] == used[name] and row["reused"] == 0
-        assert row["parameters"] == target <= row["free"]
+        assert row["mask_entries"] == target <= row["free"]
     assert method.memory.num_tasks == 2
 
 

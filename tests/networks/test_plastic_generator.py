@@ -240,7 +240,7 @@ def test_capacity_counts_new_and_reused_entries(plasticity):
             generator.capacity().values(), generator.masked_layers, before, strict=True
         ):
             assert row["units"] == layer.width
-            assert row["parameters"] == np.prod(layer.embedding.shape)
+            assert row["mask_entries"] == np.prod(layer.embedding.shape)
             assert row["used"] == int(np.sum(np.asarray(layer.embedding) >= 0))
             assert row["newly_reserved"] == was_free - free(layer)
             assert row["reused"] == row["used"] - row["newly_reserved"]

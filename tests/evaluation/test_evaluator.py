@@ -1,0 +1,108 @@
+"""What is measured of a learner, on networks and memories whose answers are known."""
+
+import types
+
+import numpy as np
+import pytest
+
+from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST
+from dgm_tf.errors import UserError
+from dgm_tf.evaluation import evaluator
+from dgm_tf.evaluation.evaluator import EvaluationSettings
+from dgm_tf.networks.dcgan import DCGANDiscriminator
+from dgm_tf.training.pool import to_float
+
+
+def test_settings_are_frozen():
+    with pytest.raises(AttributeError):
+        EvaluationSettings().protocol = "published"
+
+
+def test_an_unknown_protocol_is_refused():
+    with pytest.raises(UserError, match="EvaluationSettings.protocol: expected one of 'strict', 'published'"):
+        EvaluationSettings(protocol="lenient")
+
+
+def test_accuracies_are_means_over_classes():
+    # 4 images of class 0, all right; 1 of class 1, wrong; 1 of class 2, right.
+    labels = np.array([0, 0, 0, 0, 1, 2])
+    report = evaluator.accuracy_report(np.eye(3)[[0, 0, 0, 0, 2, 2]], labels, [(0,), (1, 2)])
+    assert report["per_class"] == [1.0, 0.0, 1.0]
+    assert report["tasks"] == [1.0, 0.5]
+    assert report["average"] == pytest.approx(2 / 3)
+    assert report["micro"] == pytest.approx(5 / 6)
+    assert report["confusion"] == [[4, 0, 0], [0, 0, 1], [0, 0, 1]]
+    assert report["top5_average"] is None
+
+
+def test_top_5_is_there_from_six_classes_on():
+    labels = np.arange(6)
+    logits = np.tile(-np.arange(6.0), (6, 1))  # class 5 comes last for every image
+    assert evaluator.accuracy_report(logits, labels, [tuple(range(6))])["top5_average"] == pytest.approx(5 / 6)
+
+
+def test_the_test_images_are_those_of_all_tasks_seen_in_their_order():
+    benchmark = ClassIncrementalBenchmark(PackagedMNIST(), classes_per_task=[1, 2, 1])
+    images, labels = evaluator.seen_test_images(benchmark, 1)
+    assert list(np.unique(labels)) == [0, 1, 2] and list(labels) == sorted(labels)
+    assert len(images) == sum(len(benchmark.test_split(t)) for t in (0, 1))
+
+
+class Shades:
+    """Remembers class c as images of one grey, with some noise; half of class `lost` looks like class 0."""
+
+    def __init__(self, lost=None):
+        self.lost, self.classifier = lost, DCGANDiscriminator(num_classes=1, filters=(4, 4, 4))
+
+    def replay(self, labels, seed):
+        greys = np.linspace(-0.9, 0.9, 3)[labels]
+        if self.lost is not None:
+            rows = np.flatnonzero(labels == self.lost)
+            greys[rows[: len(rows) // 2]] = -0.9
+        noise = np.random.default_rng(seed).normal(0, 0.05, (len(labels), 32, 32, 1))
+        return (greys[:, None, None, None] + noise).astype(np.float32)
+
+
+def _learner(**kwargs):
+    return types.SimpleNamespace(method=Shades(**kwargs), class_names=["a", "b", "c"], seed=0)
+
+
+@pytest.fixture(scope="module")
+def judge():
+    """A network that tells the greys apart."""
+    learner = _learner()
+    labels = np.repeat(np.arange(3, dtype=np.int32), 200)
+    network = evaluator.fresh_classifier(learner, 3, "judge")
+    return evaluator.train_classifier(network, [(learner.method.replay(labels, 1), labels)], 4, 0)
+
+
+@pytest.mark.parametrize(("lost", "share"), [(None, 1.0), (1, 1 - 1 / 6)])
+def test_gan_test_is_the_share_that_the_judge_recognises(judge, lost, share):
+    assert evaluator.gan_test(judge, _learner(lost=lost), 20) == pytest.approx(share, abs=0.02)
+
+
+def test_gan_trains_classifier_learns_from_replay_alone():
+    learner = _learner()
+    before = [np.asarray(w).copy() for w in learner.method.classifier.weights]
+    settings = EvaluationSettings(gan_train_epochs=4)
+    network = evaluator.gan_train_classifier(learner, settings, 200, augmentation=None)
+    labels = np.repeat(np.arange(3), 10)
+    predicted = evaluator.predictions(network, learner.method.replay(labels, 5))
+    assert np.mean(predicted == labels) > 0.9
+    for new, old in zip(learner.method.classifier.weights, before, strict=True):
+        np.testing.assert_array_equal(np.asarray(new), old)
+
+
+def test_a_fresh_classifier_is_one_of_the_same_kind_and_a_function_of_seed_and_purpose():
+    learner = _learner()
+    networks = [evaluator.fresh_classifier(learner, 3, purpose) for purpose in ("joint", "joint", "gan train")]
+    assert all(network.num_classes == 3 and network.filters == (4, 4, 4) for network in networks)
+    kernels = [np.asarray(network.logits.kernel) for network in networks]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0] - kernels[2]).max() > 0
+
+
+def test_predictions_are_the_largest_logits(judge):
+    images = np.asarray(to_float(np.full((3, 32, 32, 1), 128, np.uint8)))
+    logits = np.asarray(judge(images, training=False)[1])
+    np.testing.assert_array_equal(evaluator.predictions(judge, images), np.argmax(logits, axis=1))
