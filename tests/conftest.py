@@ -5,6 +5,7 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import gin  # noqa: E402
 import pytest  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -23,3 +24,20 @@ def tfds_data_dir():
         if candidate and (pathlib.Path(candidate) / "mnist").is_dir():
             return str(candidate)
     pytest.skip("no TFDS data: set TFDS_DATA_DIR to a data_dir that holds mnist")
+
+
+@pytest.fixture(scope="session")
+def finished_run(project_root, tmp_path_factory):
+    """The run folder of a tiny run that was never stopped, beside it what it printed: do not write into it."""
+    from tests import tiny_run
+
+    run_dir = tmp_path_factory.mktemp("finished") / "run"
+    tiny_run.finish(project_root, run_dir, tiny_run.LONG)
+    return run_dir
+
+
+@pytest.fixture
+def clean_gin():
+    """Leaves no gin configuration behind."""
+    yield
+    gin.clear_config()

@@ -44,7 +44,7 @@ def test_top_5_is_there_from_six_classes_on():
 def test_the_test_images_are_those_of_all_tasks_seen_in_their_order():
     benchmark = ClassIncrementalBenchmark(PackagedMNIST(), classes_per_task=[1, 2, 1])
     images, labels = evaluator.seen_test_images(benchmark, 1)
-    assert list(np.unique(labels)) == [0, 1, 2] and list(labels) == sorted(labels)
+    assert list(np.unique(labels)) == [0, 1, 2] and np.flatnonzero(labels == 0).max() < np.flatnonzero(labels).min()
     assert len(images) == sum(len(benchmark.test_split(t)) for t in (0, 1))
 
 
@@ -84,7 +84,7 @@ def test_gan_test_is_the_share_that_the_judge_recognises(judge, lost, share):
 def test_gan_trains_classifier_learns_from_replay_alone():
     learner = _learner()
     before = [np.asarray(w).copy() for w in learner.method.classifier.weights]
-    settings = EvaluationSettings(gan_train_epochs=4)
+    settings = EvaluationSettings(gan_train_epochs=8)
     network = evaluator.gan_train_classifier(learner, settings, 200, augmentation=None)
     labels = np.repeat(np.arange(3), 10)
     predicted = evaluator.predictions(network, learner.method.replay(labels, 5))
@@ -96,7 +96,7 @@ def test_gan_trains_classifier_learns_from_replay_alone():
 def test_a_fresh_classifier_is_one_of_the_same_kind_and_a_function_of_seed_and_purpose():
     learner = _learner()
     networks = [evaluator.fresh_classifier(learner, 3, purpose) for purpose in ("joint", "joint", "gan train")]
-    assert all(network.num_classes == 3 and network.filters == (4, 4, 4) for network in networks)
+    assert all(network.num_classes == 3 and list(network.filters) == [4, 4, 4] for network in networks)
     kernels = [np.asarray(network.logits.kernel) for network in networks]
     np.testing.assert_array_equal(kernels[0], kernels[1])
     assert np.abs(kernels[0] - kernels[2]).max() > 0

@@ -1,0 +1,83 @@
+"""The bounds that stand beside a run: joint training above, fine-tuning below."""
+
+import types
+
+import numpy as np
+import pytest
+
+from dgm_tf import bounds
+from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST
+from dgm_tf.evaluation import evaluator
+from dgm_tf.evaluation.evaluator import EvaluationSettings
+from dgm_tf.networks.dcgan import DCGANDiscriminator
+from dgm_tf.training.pool import to_float
+
+SETTINGS = EvaluationSettings(judge_epochs=4, fine_tuning_epochs=2)
+
+
+def _benchmark(**settings):
+    return ClassIncrementalBenchmark(PackagedMNIST(), num_tasks=3, **settings)
+
+
+def _learner(seed=0, filters=(8, 8, 8)):
+    method = types.SimpleNamespace(classifier=DCGANDiscriminator(num_classes=1, filters=filters))
+    return types.SimpleNamespace(method=method, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory):
+    """(classifier, folder of the cache)."""
+    folder = tmp_path_factory.mktemp("cache")
+    return bounds.joint_classifier(_learner(), _benchmark(), SETTINGS, folder), folder
+
+
+def test_joint_training_is_worth_calling_a_bound(joint):
+    images, labels = evaluator.seen_test_images(_benchmark(), 2)
+    predicted = evaluator.predictions(joint[0], np.asarray(to_float(images)))
+    assert bounds.share_correct(predicted, labels) > 0.9
+
+
+def test_it_is_trained_once_and_then_read(joint, monkeypatch):
+    monkeypatch.setattr(bounds, "train_classifier", lambda *_: pytest.fail("trained again"))
+    again = bounds.joint_classifier(_learner(), _benchmark(), SETTINGS, joint[1])
+    for new, old in zip(again.weights, joint[0].weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(new), np.asarray(old))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"benchmark": _benchmark(validation_fraction=0.5)},  # other training images, the same test images
+        {"benchmark": _benchmark(class_order=[0, 1, 3])},
+        {"benchmark": _benchmark(image_size=16)},
+        {"learner": _learner(seed=1)},
+        {"learner": _learner(filters=(4, 8, 8))},
+        {"settings": EvaluationSettings(judge_epochs=5)},
+    ],
+    ids=["training images", "classes", "image size", "seed", "network", "epochs"],
+)
+def test_what_it_depends_on_is_never_taken_from_the_cache(joint, monkeypatch, other):
+    arguments = {"learner": _learner(), "benchmark": _benchmark(), "settings": SETTINGS} | other
+    if arguments["benchmark"].image_shape[0] != 32:
+        arguments["learner"].method.classifier = DCGANDiscriminator((16, 16, 1), 1, (8, 8, 8))
+    trained = []
+    monkeypatch.setattr(bounds, "train_classifier", lambda *_: trained.append(1))
+    bounds.joint_classifier(**arguments, cache_dir=joint[1])
+    assert trained
+
+
+def test_the_learners_own_stream_is_left_where_it_is(joint):
+    benchmark = _benchmark()
+    benchmark.task(1)
+    bounds.joint_classifier(_learner(), benchmark, SETTINGS, joint[1])
+    assert benchmark.task(1).index == 1
+
+
+def test_fine_tuning_forgets_all_but_the_last_task():
+    averages = bounds.fine_tuning_accuracies(_learner(), _benchmark(), SETTINGS)
+    assert len(averages) == 3 and averages[0] == 1.0
+    assert averages[2] < 0.6
+
+
+def test_share_correct_is_a_mean_over_classes():
+    assert bounds.share_correct(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 2])) == 0.5
