@@ -1,0 +1,62 @@
+"""Every shipped gin file runs: all of its phases, a few steps each, with its own networks and batch size."""
+
+import gin
+import pytest
+
+from dgm_tf import config, experiment
+from tests import tiny_run
+
+FILES = sorted(config.gin_directory().glob("*.gin"))
+FEW_STEPS = (
+    "GANSettings.epochs = 2",
+    "ClassIncrementalBenchmark.num_tasks = 2",
+    "EvaluationSettings.validation_per_class = 8",
+    "EvaluationSettings.gan_test_per_class = 8",
+    "EvaluationSettings.judge_epochs = 1",
+)
+# The quickstart measures these for all of them: they are the same for every file, and cost more than its steps.
+MEASURED_ONCE = ("EvaluationSettings.gan_train_epochs", "EvaluationSettings.fine_tuning_epochs")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where all the runs lie, since what they have in common is cached beside them."""
+    return tmp_path_factory.mktemp("runs")
+
+
+def _shortened(path):
+    """Parses the file with bindings that leave a few steps to each phase."""
+    config.parse(path)
+    bindings = [*FEW_STEPS, *(f"{name} = {int(path.stem == 'quickstart')}" for name in MEASURED_ONCE)]
+    if "TFDS" in gin.config_str():
+        bindings += ["TFDS.train_split = 'train[:1%]'", "TFDS.test_split = 'test[:3%]'"]
+    if "ClassifierSettings.closing_epochs" in gin.config_str():
+        bindings.append("ClassifierSettings.closing_epochs = 1")
+    config.parse(path, bindings)
+
+
+def test_there_are_gin_files():
+    assert "quickstart" in [path.stem for path in FILES]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_it_runs_to_its_end(path, folder, request, monkeypatch, clean_gin):
+    _shortened(path)
+    if "TFDS" in gin.config_str():
+        monkeypatch.setenv("TFDS_DATA_DIR", request.getfixturevalue("tfds_data_dir"))
+    results = experiment.run_experiment(folder / path.stem)
+    assert results["finished"] and len(results["average_accuracy"]) == 2
+    assert tiny_run.read_results(folder / path.stem) == results
+    assert results["replay_drift"] <= 1e-6
+    assert all(row["free"] > 0 for entry in results["capacity"] for row in entry["layers"].values())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_its_header_tells_what_it_is_and_the_command(path):
+    header = []
+    for line in path.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        header.append(line)
+    assert len(header) >= 3 and header[0].endswith("."), "a sentence on what it is comes first"
+    assert f"bin/train --gin_file=gin/{path.name}" in "\n".join(header)

@@ -1,0 +1,133 @@
+"""Checkpoints: when they are written, what a stop signal does, and that no file is ever half a checkpoint."""
+
+import os
+import signal
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from dgm_tf.training.checkpoints import Checkpointer, Interrupted, StopSignals, read_checkpoint
+
+
+class Learner:
+    """What a checkpointer asks of a learner."""
+
+    def __init__(self):
+        self.step = 0
+
+    def arrays(self):
+        return {"generator/0000": np.full(3, self.step, np.float32), "generator/0001": np.zeros(2, np.uint8)}
+
+    def description(self):
+        return {"position": {"step": self.step}}
+
+
+class Watch:
+    """A callback that has something to keep."""
+
+    def arrays(self):
+        return {"watch/history": np.array([0.5])}
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A checkpointer in tmp_path that saves every so many seconds."""
+
+    def make_one(every_seconds=0.0, signals=None, **kwargs):
+        signals = signals or types.SimpleNamespace(received=None)
+        return Checkpointer(tmp_path / "checkpoints", every_seconds, signals, **kwargs)
+
+    return make_one
+
+
+@pytest.fixture
+def phase():
+    variable = keras.Variable(np.arange(4.0), name="momentum")
+    return types.SimpleNamespace(variables=lambda: [variable])
+
+
+def _saved(tmp_path):
+    return read_checkpoint(tmp_path / "checkpoints")
+
+
+def test_without_a_checkpoint_there_is_none(tmp_path):
+    assert _saved(tmp_path) is None
+
+
+def test_everything_that_is_needed_comes_back(make, phase, tmp_path):
+    make(watched=(Watch(),), notes=lambda: {"results": [1]}).on_step_end(Learner(), None, phase)
+    arrays, description, notes = _saved(tmp_path)
+    assert description == {"position": {"step": 0}} and notes == {"results": [1]}
+    (momentum,) = (value for name, value in arrays.items() if name.startswith("phase/"))
+    np.testing.assert_array_equal(momentum, np.arange(4.0))
+    np.testing.assert_array_equal(arrays["watch/history"], [0.5])
+    assert arrays["generator/0001"].dtype == np.uint8
+
+
+def test_it_saves_when_its_time_has_come_and_not_before(make, phase, tmp_path):
+    make(every_seconds=1e9).on_step_end(Learner(), None, phase)
+    assert _saved(tmp_path) is None
+    make(every_seconds=0.0).on_step_end(Learner(), None, phase)
+    assert _saved(tmp_path) is not None
+
+
+@pytest.mark.parametrize("end", ["on_phases_end", "on_task_end"])
+def test_the_ends_of_training_and_of_a_task_are_saved_always(make, tmp_path, end):
+    arguments = (None,) if end == "on_phases_end" else (None, {})
+    getattr(make(every_seconds=1e9), end)(Learner(), *arguments)
+    assert _saved(tmp_path) is not None
+
+
+def test_a_stop_saves_first_and_then_ends_the_run(make, phase, tmp_path):
+    learner = Learner()
+    learner.step = 7
+    checkpointer = make(every_seconds=1e9, signals=types.SimpleNamespace(received=signal.SIGTERM))
+    with pytest.raises(Interrupted, match="stopped by SIGTERM") as stopped:
+        checkpointer.on_step_end(learner, None, phase)
+    assert stopped.value.signum == 15
+    assert _saved(tmp_path)[1] == {"position": {"step": 7}}
+
+
+def test_a_stop_in_an_evaluation_ends_the_run_when_the_task_is_saved(make, tmp_path):
+    checkpointer = make(signals=types.SimpleNamespace(received=signal.SIGINT))
+    checkpointer.on_phases_end(Learner(), None)
+    with pytest.raises(Interrupted, match="SIGINT"):
+        checkpointer.on_task_end(Learner(), None, {})
+    assert _saved(tmp_path) is not None
+
+
+def test_the_last_checkpoint_stays_until_the_next_one_is_whole(make, monkeypatch, tmp_path):
+    checkpointer, learner = make(), Learner()
+    checkpointer.save(learner)
+
+    def fail(descriptor):
+        raise OSError("disk full")
+
+    learner.step = 1
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        checkpointer.save(learner)
+    assert _saved(tmp_path)[1] == {"position": {"step": 0}}
+
+
+def test_workers_beside_the_chief_write_nothing(make, phase, tmp_path):
+    make(writes=False).on_step_end(Learner(), None, phase)
+    assert _saved(tmp_path) is None
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noted_and_the_second_acts(signum):
+    with StopSignals() as signals:
+        os.kill(os.getpid(), signum)
+        assert signals.received == signum
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signum)
+
+
+def test_the_handlers_of_before_come_back():
+    before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    with StopSignals():
+        assert signal.getsignal(signal.SIGINT) != before[0]
+    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
