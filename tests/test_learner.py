@@ -1,5 +1,7 @@
 """The Python API: learn, classify, replay, save, load."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -138,7 +140,7 @@ def test_a_task_taken_up_again_in_its_middle_ends_the_same(learned, moment):
 
 def test_masks_take_at_most_a_bit_an_entry(learner, tmp_path):
     sizes = learner.save(tmp_path)
-    masks, *_ = serialization.read_arrays(tmp_path / "masks.npz")
+    masks, _ = serialization.read_arrays(tmp_path / "masks.npz", "tasks")
     layers = learner.method.memory.masked_layers
     entries = sum(
         int(np.prod(layer.mask_shape(*shape)))
@@ -154,12 +156,12 @@ def test_masks_take_at_most_a_bit_an_entry(learner, tmp_path):
 
 def test_what_follows_from_the_bits_is_not_saved(learner, tmp_path):
     learner.save(tmp_path)
-    weights, *_ = serialization.read_arrays(tmp_path / "weights.npz")
+    weights, _ = serialization.read_arrays(tmp_path / "weights.npz", "tasks")
     embedding = learner.method.memory.masked_layers[0].embedding
     assert all(array.shape != tuple(embedding.shape) or array.any() for array in weights.values())
     generator = learner.method.memory
     derived = sum(v.name in learner.method.derived for v in generator.weights)
-    masks, *_ = serialization.read_arrays(tmp_path / "masks.npz")
+    masks, _ = serialization.read_arrays(tmp_path / "masks.npz", "tasks")
     assert derived == 6 and len(weights) + len(masks) == len(learner.arrays()) - derived
 
 
@@ -180,6 +182,37 @@ def test_tasks_come_in_their_order(learner, index):
 def test_images_keep_their_shape_from_task_to_task(learner):
     with pytest.raises(UserError, match=r"expected images of shape \(32, 32, 1\), got \(32, 32, 3\)"):
         learner.learn(tiny.task(2, (3,), shape=(32, 32, 3)))
+
+
+@pytest.mark.parametrize("classes", [(2,), (4,), (4, 3)])
+def test_labels_follow_those_learned_so_far(learner, classes):
+    with pytest.raises(UserError, match=r"task.classes: expected \(3,"):
+        learner.learn(tiny.task(2, classes))
+
+
+def test_labels_are_those_of_the_tasks_classes(learner):
+    task = dataclasses.replace(tiny.task(2, (3, 4)), train=tiny.split((3,), 8, 0))
+    with pytest.raises(UserError, match=r"task.train.labels: expected .* \(3, 4\), got labels \(3,\)"):
+        learner.learn(task)
+
+
+def test_a_task_broken_off_cannot_be_begun_anew():
+    class Stop(Callback):
+        def on_task_begin(self, learner, context):
+            raise KeyboardInterrupt
+
+    learner = new_learner()
+    with pytest.raises(KeyboardInterrupt):
+        learner.learn(TASKS[0], (Stop(),))
+    with pytest.raises(UserError, match="broken off in its middle"):
+        learner.learn(TASKS[0])
+
+
+def test_files_of_different_tasks_are_refused(learned, learner, tmp_path):
+    learner.save(tmp_path)
+    (tmp_path / "masks.npz").write_bytes((learned[1] / "masks.npz").read_bytes())
+    with pytest.raises(UserError, match="its files are of different tasks"):
+        dgm_tf.load(tmp_path)
 
 
 def test_a_refused_task_leaves_the_learner_as_it_was():

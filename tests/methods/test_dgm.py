@@ -1,5 +1,7 @@
 """DGM: what is learned last never changes what was learned before; replay, growth and warnings."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -104,10 +106,21 @@ def test_replay_set_has_as_many_per_class_as_the_current_classes(classes, per_cl
 def test_replay_set_keeps_the_tasks_apart_and_follows_from_the_seed():
     method = tiny.dgm()
     context = context_of(method, 2, [(0,), (1,), (2,)], 5)
-    groups, again = method._replay_set(context), method._replay_set(context)
+    groups, again = (method._generate_replay_set(context) for _ in range(2))
     assert [set(labels) for _, labels in groups] == [{0}, {1}]
     for (images, _), (same, _) in zip(groups, again, strict=True):
         np.testing.assert_array_equal(images, same)
+
+
+def test_replay_set_is_held_for_its_task_only():
+    method = tiny.dgm()
+    context = context_of(method, 1)
+    assert method._replay_set(context) is method._replay_set(context)
+    set_embeddings(method, 1)
+    method.end_task(context)
+    later = TaskContext(tiny.task(2), ((0,), (1,), (2,)), (32, 32, 1), 0)
+    method.begin_task(later)
+    assert len(method._replay_set(later)) == 2
 
 
 @pytest.mark.parametrize(("quantize", "dtype"), [(True, np.uint8), (False, np.float32)])
@@ -214,6 +227,21 @@ def test_watching_shows_shares_of_ones_and_mask_values(plasticity):
             values[f"masks/values/{layer.name}"], 1 / (1 + np.exp(-2 * embedding)), rtol=1e-4
         )
     assert method.watch({})[1] == {}
+
+
+def test_a_one_hot_code_leaves_room_for_chance():
+    method = tiny.dgm()
+    context = TaskContext(tiny.task(0, range(16)), (tuple(range(16)),), (32, 32, 1), 0)
+    with pytest.raises(UserError, match="latent_size of the generator: expected more than the 16 classes"):
+        method.begin_task(context)
+
+
+def test_the_auxiliary_loss_needs_a_class_head_that_learns():
+    with pytest.raises(UserError, match="GANSettings.auxiliary_loss"):
+        tiny.dgm(
+            classifier=ClassifierSettings("none", closing_epochs=1),
+            gan=dataclasses.replace(tiny.GAN, auxiliary_loss=True),
+        )
 
 
 @pytest.mark.parametrize(
