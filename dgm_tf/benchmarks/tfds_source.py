@@ -1,6 +1,7 @@
 """Image data sets of TensorFlow Datasets (TFDS): read where they are, downloaded only where missing."""
 
 import difflib
+import os
 
 import gin
 import numpy as np
@@ -32,7 +33,8 @@ class TFDS:
             raise UserError(f"TFDS.name: expected the name of a data set, such as 'mnist', came {name!r}")
         self.name = name
         self._splits = {"train_split": train_split, "test_split": test_split}
-        self._data_dir = data_dir or None  # an empty flag is no folder
+        # An empty flag is no folder. TFDS itself reads the variable only once, when it is imported.
+        self._data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or None
         self._download = download
 
     def load(self):
