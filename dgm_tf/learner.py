@@ -12,6 +12,8 @@ from dgm_tf.training.loop import Position, run_phase
 from dgm_tf.training.pool import to_float, to_uint8
 
 FORMAT = 1  # of saved learners
+METHOD_ARRAYS = "method"  # prefix of what a method keeps beside its networks
+FILES = ("weights", "masks", "stored")
 
 
 class Learner:
@@ -136,8 +138,8 @@ class Learner:
         }
 
     def arrays(self):
-        """All weights of all networks."""
-        arrays = {}
+        """All weights of all networks, and what the method keeps beside them."""
+        arrays = {f"{METHOD_ARRAYS}/{name}": array for name, array in self.method.arrays().items()}
         for name, network in self.method.networks().items():
             arrays |= serialization.to_arrays(name, network.weights)
         return arrays
@@ -159,12 +161,17 @@ class Learner:
         for name, network in networks.items():
             serialization.assign_arrays(name, network.weights, arrays)
         learner.method.restore_networks(networks, learner.task_classes)
+        own = f"{METHOD_ARRAYS}/"
+        learner.method.restore_arrays({k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)})
         if len(learner.task_classes) > learner.position.task:
             learner._restored = arrays
         return learner
 
     def save(self, directory):
-        """Writes learner.json, weights.npz and masks.npz; returns {"weights_bytes", "masks_bytes"}.
+        """Writes learner.json, weights.npz, masks.npz, stored.npz; returns the sizes of the three.
+
+        stored.npz holds what the method keeps beside its networks, such as real images. The sizes are bytes on disk,
+        {"weights_bytes": ..., "masks_bytes": ..., "stored_bytes": ...}.
 
         What follows from the tasks' stored bits, and what is empty between tasks, is not written.
 
@@ -179,12 +186,16 @@ class Learner:
             for key, variable in zip(serialization.keys(name, network.weights), network.weights, strict=True):
                 if variable.name in self.method.derived:
                     del arrays[key]
-        masks = {k: v for k, v in arrays.items() if v.dtype == np.uint8}
-        weights = {k: v for k, v in arrays.items() if k not in masks}
-        serialization.write_arrays(directory / "masks.npz", masks, compress=True, tasks=self.num_tasks)
-        serialization.write_arrays(directory / "weights.npz", weights, tasks=self.num_tasks)
+        files = {name: {} for name in FILES}
+        for key, array in arrays.items():
+            own = key.startswith(f"{METHOD_ARRAYS}/")
+            files["stored" if own else "masks" if array.dtype == np.uint8 else "weights"][key] = array
+        for name, content in files.items():
+            serialization.write_arrays(
+                directory / f"{name}.npz", content, compress=name != "weights", tasks=self.num_tasks
+            )
         serialization.write_json(directory / "learner.json", self.description())
-        return {f"{name}_bytes": (directory / f"{name}.npz").stat().st_size for name in ("weights", "masks")}
+        return {f"{name}_bytes": (directory / f"{name}.npz").stat().st_size for name in FILES}
 
 
 def load(directory):
@@ -197,9 +208,9 @@ def load(directory):
     for place in (directory, directory / "memory"):
         if (place / "learner.json").is_file():
             description = serialization.read_json(place / "learner.json")
-            weights, weights_tasks = serialization.read_arrays(place / "weights.npz", "tasks")
-            masks, masks_tasks = serialization.read_arrays(place / "masks.npz", "tasks")
-            if not weights_tasks == masks_tasks == description["position"]["task"]:
+            paths = [place / f"{name}.npz" for name in FILES]
+            parts = [serialization.read_arrays(path, "tasks") for path in paths if path.is_file()]
+            if any(tasks != description["position"]["task"] for _, tasks in parts):
                 raise UserError(f"{place}: its files are of different tasks, as saving was killed; resume the run")
-            return Learner.from_state(description, weights | masks)
+            return Learner.from_state(description, {k: v for arrays, _ in parts for k, v in arrays.items()})
     raise UserError(f"{directory}: expected a saved learner (learner.json) or a run folder with one, found none")

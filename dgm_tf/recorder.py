@@ -72,6 +72,7 @@ class Recorder(Callback):
         for warning in outcome.get("warnings", []):
             self._warn(warning)
         results |= learner.save(self._run_dir / "memory")
+        results["memory_bytes"].append(learner.method.memory_bytes())
         self._write_images(learner)
         self._write_summaries(learner, context)
         self._stop_clock()
@@ -99,6 +100,9 @@ class Recorder(Callback):
             best = evaluator.accuracy_report(best, labels, tasks)["average"]
         results["best_accuracy"].append(best)
         results["validation_accuracy"].append(self._best.history)
+        for name, other in learner.method.readings(np.asarray(to_float(images))).items():
+            average = evaluator.accuracy_report(other, labels, tasks)["average"]
+            results["readings"].setdefault(name, []).append(average)
         matrix = np.array([row[: len(tasks)] for row in results["accuracy_matrix"]], float)
         results["forgetting"].append(float(metrics.forgetting(matrix)))
         results["backward_transfer"].append(float(metrics.backward_transfer(matrix)) if len(tasks) > 1 else None)
@@ -220,11 +224,12 @@ def _empty_results(benchmark, settings):
     lists = (
         "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_average_accuracy", "best_accuracy",
         "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
-        "capacity", "seconds", "warnings",
+        "capacity", "memory_bytes", "seconds", "warnings",
     )  # fmt: skip
     facts = {
         "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),
         "tasks": [list(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)], "replay_drift": None,
         "classes_per_task": [len(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)],
+        "readings": {},
     }  # fmt: skip
     return facts | {name: [] for name in lists}

@@ -62,11 +62,12 @@ class TrainingLog(Callback):
 
     def on_epoch_end(self, learner, context, phase, epoch):
         """Shows what the generator makes of the task's classes by now."""
-        images = phase.preview(learner.position.step - 1, GRID_IMAGES)
+        images = phase.preview(learner.position.step - 1, np.repeat(context.task.classes, GRID_IMAGES))
         if images is not None:
+            rows = np.split(np.asarray(images), len(context.task.classes))
             grids = {
-                f"generated_in_training/{name}": image_grid(np.asarray(row), columns=GRID_IMAGES)
-                for name, row in zip(context.task.class_names, images, strict=True)
+                f"generated_in_training/{name}": image_grid(row, columns=GRID_IMAGES)
+                for name, row in zip(context.task.class_names, rows, strict=True)
             }
             self.summaries.images("train", grids, learner.position.global_step)
 

@@ -24,7 +24,7 @@ class Phase:
     def progress(self, index):
         return {"mask_scale": 10.0 * index}
 
-    def preview(self, index, per_class):
+    def preview(self, index, labels):
         return self._preview
 
 
@@ -82,9 +82,9 @@ def test_a_loss_that_is_no_number_is_null(tmp_path):
 
 
 def test_images_of_the_task_in_training_are_shown_by_class(tmp_path):
-    context = types.SimpleNamespace(task=types.SimpleNamespace(class_names=("cat", "dog")))
+    context = types.SimpleNamespace(task=types.SimpleNamespace(classes=(0, 1), class_names=("cat", "dog")))
     with TrainingLog(tmp_path, NEVER, Position()) as log:
-        log.on_epoch_end(_learner(step=2, global_step=2), context, Phase(np.zeros((2, 10, 8, 8, 1), np.float32)), 0)
+        log.on_epoch_end(_learner(step=2, global_step=2), context, Phase(np.zeros((20, 8, 8, 1), np.float32)), 0)
         log.on_epoch_end(_learner(step=4, global_step=4), context, Phase(preview=None), 1)
     assert _tags(tmp_path / "train") == {f"generated_in_training/{name}": [2] for name in ("cat", "dog")}
 

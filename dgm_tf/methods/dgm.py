@@ -47,7 +47,7 @@ class MaskRules(GeneratorRules):
         """Images in inference mode."""
         return self.generator(conditional_latents(z, labels, self.num_classes), schedule["mask_scale"])
 
-    def penalty(self, schedule):
+    def penalty(self, schedule, seed):
         """lambda_RU * alpha * R."""
         return self._sparsity_weight * self.generator.sparsity(schedule["mask_scale"])
 
@@ -203,6 +203,12 @@ class DGM(Method):
             layers[name]["free"] = free
         capacity = {"task": context.index, "size": size, "layers": layers}
         return {"capacity": capacity, "warnings": _collapsed_masks(context, layers), "replay_drift": drift}
+
+    def memory_bytes(self):
+        """The generator without the present task's embeddings, float32, and the tasks' masks, one bit an entry."""
+        masks = sum(int(np.prod(bits.shape)) for layer in self.memory.masked_layers for bits in layer.task_bits[:-1])
+        kept = [w for w in self.memory.weights if w.name not in self.derived and w.dtype != "uint8"]
+        return {"generator": 4 * sum(int(np.prod(w.shape)) for w in kept), "masks": masks}
 
     def replay(self, labels, seed=0):
         """Images of learned classes, each from the frozen masks of its class's task."""

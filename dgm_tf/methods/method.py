@@ -36,6 +36,25 @@ class Method:
         """Takes networks that were saved, by the names that `networks` gives them."""
         raise NotImplementedError
 
+    def arrays(self):
+        """Dict name -> numpy array: what saving keeps beside the networks, such as stored real images."""
+        return {}
+
+    def restore_arrays(self, arrays):
+        """Takes back what `arrays` gave; called after `restore_networks`."""
+
+    def memory_bytes(self):
+        """Dict what -> bytes in memory of all that the method remembers of earlier tasks for the next one to learn
+        with, the classifier itself left out: "generator", "masks", "images" (stored real ones), "importances" ...
+        """
+        return {}
+
+    def readings(self, images):
+        """Dict name -> float32 [N, classes seen so far]: other ways of classifying than `logits`, to be reported
+        beside it; images: float32 [N, H, W, C] in [-1, 1].
+        """
+        return {}
+
     @property
     def classifier(self):
         """The network whose logits classify."""

@@ -58,17 +58,36 @@ class ClassifierSettings:
             )
 
 
-def classifier_update(network, optimizer, images, labels, augmentation, seed, variables):
-    """One Adam step on the cross-entropy of a batch; returns (loss, accuracy). To be called per replica."""
+class ClassifierRules:
+    """What a method may change in the classifier's update; these defaults are plain cross-entropy."""
+
+    def loss(self, network, images, labels):
+        """(loss, logits [N, classes]) of this replica's batch: images float32 [N, H, W, C], labels int32 [N]."""
+        _, logits = network(images, training=True, update_statistics=True)
+        return losses.acgan_loss(logits, labels), logits
+
+    def apply(self, optimizer, gradients, variables, images, labels):
+        """Makes the step, given the loss's gradients on this replica; may add to them and note what the step did."""
+        apply_mean_gradients(optimizer, gradients, variables)
+
+    def variables(self):
+        """List of `tf.Variable`s of its own that a checkpoint in the middle of the phase must keep."""
+        return []
+
+
+PLAIN_RULES = ClassifierRules()
+
+
+def classifier_update(network, optimizer, images, labels, augmentation, seed, variables, rules=PLAIN_RULES):
+    """One Adam step on the loss of a batch; returns (loss, accuracy). To be called per replica."""
     if augmentation is not None:
         images = replica_slice(augmentation(images, seed))
         labels = replica_slice(labels)
     else:
         images, labels = replica_slice(images), replica_slice(labels)
     with tf.GradientTape() as tape:
-        _, logits = network(images, training=True, update_statistics=True)
-        loss = losses.acgan_loss(logits, labels)
-    apply_mean_gradients(optimizer, tape.gradient(loss, variables), variables)
+        loss, logits = rules.loss(network, images, labels)
+    rules.apply(optimizer, tape.gradient(loss, variables), variables, images, labels)
     hits = tf.cast(tf.argmax(logits, 1, output_type=labels.dtype) == labels, tf.float32)
     return loss, tf.reduce_mean(hits)
 
@@ -90,14 +109,17 @@ class ClassifierPhase(Phase):
       learning_rate: of Adam (beta_1 0.5, beta_2 0.999).
       seed: int; all randomness follows from it and the step.
       augmentation: `Augmentation` or None.
+      rules: `ClassifierRules`, the method's part.
     """
 
     name = "classifier"
     trains_classifier = True
 
-    def __init__(self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None):
+    def __init__(
+        self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None, rules=PLAIN_RULES
+    ):
         super().__init__(epochs, schedules.num_batches(len(pool), batch_size))
-        self._pool, self._batch_size, self._seed = pool, batch_size, seed
+        self._pool, self._batch_size, self._seed, self._rules = pool, batch_size, seed, rules
         self._strategy = tf.distribute.get_strategy()
         self._optimizer = make_adam(learning_rate, class_variables(network))
         self._noise = stateless_seed(seed, "augmentation")
@@ -111,7 +133,7 @@ class ClassifierPhase(Phase):
             images, labels = self._pool.gather(indices)
             seed = tf.random.fold_in(self._noise, step)
             loss, accuracy = classifier_update(
-                network, self._optimizer, images, labels, augmentation, seed, variables
+                network, self._optimizer, images, labels, augmentation, seed, variables, self._rules
             )
             return {"loss/classifier": loss, "accuracy/training": accuracy}
 
@@ -129,8 +151,8 @@ class ClassifierPhase(Phase):
         return self._update(tf.constant(self._plan[1][batch], tf.int32), tf.constant(index, tf.int32))
 
     def variables(self):
-        """The optimizer's."""
-        return self._optimizer.variables
+        """The optimizer's and the rules'."""
+        return [*self._optimizer.variables, *self._rules.variables()]
 
 
 def make_adam(learning_rate, variables, beta_1=0.5, beta_2=0.999):

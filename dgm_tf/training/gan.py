@@ -73,8 +73,8 @@ class GeneratorRules:
         """Images as they would be generated now, batch norm in inference mode, for people to look at."""
         raise NotImplementedError
 
-    def penalty(self, schedule):
-        """A scalar added to the generator's loss."""
+    def penalty(self, schedule, seed):
+        """A scalar added to the generator's loss; seed: int32 [2], the step's."""
         return 0.0
 
     def transform_gradients(self, gradients, variables, schedule):
@@ -124,14 +124,11 @@ class GANPhase(Phase):
         """The method's schedule at this step."""
         return self._rules.schedule_at(*divmod(index, self.batches), self.epochs, self.batches)
 
-    def preview(self, index, per_class):
-        """float32 [classes, per_class, H, W, C]: the task's classes as generated now, from the same z always."""
-        start, stop = self._pool.ranges[-1]
-        labels = np.repeat(np.unique(self._pool.labels[start:stop]), per_class)
+    def preview(self, index, labels):
+        """float32 [N, H, W, C]: images of the classes as generated now, from the same z always; labels: int [N]."""
         z = tf.random.stateless_normal([len(labels), self._rules.generator.latent_size], self._noise)
         schedule = {k: tf.constant(v, tf.float32) for k, v in self.progress(index).items()}
-        images = self._rules.preview(z, labels, schedule)
-        return tf.reshape(images, [-1, per_class, *images.shape[1:]])
+        return self._rules.preview(z, labels, schedule)
 
     def variables(self):
         """The optimizers'."""
@@ -209,11 +206,12 @@ class GANPhase(Phase):
     def _update_generator(self, real, schedule, seed):
         _, labels = self._pool.gather(replica_slice(real))
         variables = self._rules.generator.trainable_variables
+        z_seed, penalty_seed = split_seed(seed, 2)
         with tf.GradientTape() as tape:
-            fake = self._generate(labels, real, schedule, seed)
+            fake = self._generate(labels, real, schedule, z_seed)
             scores, logits = self._discriminator(fake, training=True)
             adversarial = losses.wasserstein_generator_loss(scores)
-            penalty = self._rules.penalty(schedule)
+            penalty = self._rules.penalty(schedule, penalty_seed)
             loss = adversarial + penalty
             if self._gan.auxiliary_loss:
                 loss += losses.acgan_loss(logits, labels)

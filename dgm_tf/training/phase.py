@@ -29,8 +29,8 @@ class Phase:
         """What a checkpoint must keep beside the networks: the optimizers' variables."""
         return []
 
-    def preview(self, index, per_class):
-        """Images [classes, per_class, H, W, C] in [-1, 1] of the task's classes as generated now, or None."""
+    def preview(self, index, labels):
+        """Images [N, H, W, C] in [-1, 1] of the classes (labels: int [N]) as generated now, or None."""
         return None
 
     def progress(self, index):

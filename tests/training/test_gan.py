@@ -160,14 +160,14 @@ def test_progress_is_the_annealing():
 
 def test_preview_shows_the_tasks_classes_from_the_same_z():
     training = Training()
-    images = training.phase.preview(1, per_class=3)
-    assert images.shape == (1, 3, 32, 32, 1) and np.max(np.abs(images)) <= 1.0
-    np.testing.assert_array_equal(images, training.phase.preview(1, per_class=3))
+    images = training.phase.preview(1, [1, 1, 0])
+    assert images.shape == (3, 32, 32, 1) and np.max(np.abs(images)) <= 1.0
+    np.testing.assert_array_equal(images, training.phase.preview(1, [1, 1, 0]))
 
 
 def test_plain_rules_change_nothing():
     rules = GeneratorRules(None, 2)
-    assert rules.schedule_at(0, 0, 1, 1) == {} and rules.penalty({}) == 0.0
+    assert rules.schedule_at(0, 0, 1, 1) == {} and rules.penalty({}, None) == 0.0
     assert rules.transform_gradients([1.0], ["v"], {}) == [1.0]
 
 
