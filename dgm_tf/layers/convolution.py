@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from dgm_tf.layers import few_channels
 from dgm_tf.layers.masked import MaskedLayer
 
 
@@ -87,6 +88,8 @@ class MaskedConv2DTranspose(_MaskedConvolution):
             flat = tf.reshape(kernel, [-1, kernel.shape[3]])
             product = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[3]]), flat, transpose_b=True)
             return tf.reshape(product, [-1, self.kernel_size, self.kernel_size, outputs])
+        if few_channels.suits(self.kernel_size, self.strides, self.padding, outputs):
+            return few_channels.transposed_convolution(inputs, tf.convert_to_tensor(kernel))
         size = [_spread(n, self.kernel_size, self.strides, self.padding) for n in (height, width)]
         shape = tf.stack([tf.shape(inputs)[0], *size, outputs])
         return tf.nn.conv2d_transpose(inputs, kernel, shape, self.strides, self.padding.upper())

@@ -9,6 +9,7 @@ from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.layers import (
     BatchNormalization,
+    FewChannelsConv2D,
     MaskedConv2DTranspose,
     TaskBatchNormalization,
     TaskConv2DTranspose,
@@ -184,7 +185,7 @@ class DCGANDiscriminator(keras.Model):
                 f"got {self.image_shape}"
             )
         self.convolutions = [
-            keras.layers.Conv2D(
+            FewChannelsConv2D(
                 f, 5, 2, padding="same", use_bias=False, kernel_initializer=_initializer(), name=f"convolution_{i}"
             )
             for i, f in enumerate(self.filters)

@@ -3,7 +3,6 @@
 import dataclasses
 
 import gin
-import keras
 import tensorflow as tf
 
 from dgm_tf import checks, losses
@@ -11,6 +10,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.training import schedules
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
+from dgm_tf.training.optimizer import make_adam
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import numpy_generator, replica_count, replica_slice, stateless_seed
 
@@ -153,14 +153,6 @@ class ClassifierPhase(Phase):
     def variables(self):
         """The optimizer's and the rules'."""
         return [*self._optimizer.variables, *self._rules.variables()]
-
-
-def make_adam(learning_rate, variables, beta_1=0.5, beta_2=0.999):
-    """A built Adam: its slots must exist before a step is traced under several replicas."""
-    # Named, or Keras counts: a resumed process would give the variables other names than the checkpoint's.
-    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2, name="adam")
-    optimizer.build(variables)
-    return optimizer
 
 
 def measuring_batch_size():

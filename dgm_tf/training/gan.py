@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from dgm_tf import checks, losses
 from dgm_tf.training import schedules
-from dgm_tf.training.classifier import class_variables, classifier_update, make_adam
+from dgm_tf.training.classifier import class_variables, classifier_update
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
+from dgm_tf.training.optimizer import make_adam
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import numpy_generator, replica_slice, split_seed, stateless_seed
 
