@@ -8,7 +8,8 @@ import numpy as np
 from dgm_tf import serialization
 from dgm_tf.errors import UserError
 from dgm_tf.methods.context import TaskContext
-from dgm_tf.training.loop import Position, run_phase
+from dgm_tf.training.clock import Clock
+from dgm_tf.training.loop import Position, notify, run_phase
 from dgm_tf.training.pool import to_float, to_uint8
 
 FORMAT = 1  # of saved learners
@@ -27,6 +28,8 @@ class Learner:
       class_names: original names of the classes seen so far, in learning order: a class's label is its
         position in this list.
       task_classes: per task its labels.
+      clock: `Clock`, where the time goes: a phase's steps under its name, "tracing", "replay" (making a phase and
+        the images that it replays), "end_task", and what the callbacks charge.
     """
 
     def __init__(self, method, seed=0):
@@ -34,6 +37,7 @@ class Learner:
         self.class_names, self.task_classes = [], []
         self.image_shape = None
         self.position = Position()
+        self.clock = Clock()
         self._restored = None
 
     @property
@@ -57,24 +61,26 @@ class Learner:
         task_classes = self.task_classes if resumed else [*self.task_classes, tuple(task.classes)]
         context = TaskContext(task, tuple(task_classes), tuple(task.train.images.shape[1:]), self.seed)
         if not resumed:
-            self.method.begin_task(context)  # where it refuses, the learner stays as it was
+            with self.clock.measure("prepare"):
+                self.method.begin_task(context)  # where it refuses, the learner stays as it was
             self.task_classes, self.image_shape = task_classes, context.image_shape
             self.class_names.extend(task.class_names)
         phases = self.method.phases(context)
-        for callback in callbacks:
-            callback.on_task_begin(self, context)
-            if resumed:
+        notify(self, callbacks, "on_task_begin", context)
+        if resumed:
+            for callback in callbacks:
                 callback.restore(self, self._restored)
         for index in range(self.position.phase, len(phases)):
-            run_phase(self, context, self._make_phase(phases[index]), callbacks)
+            with self.clock.measure("replay"):
+                phase = self._make_phase(phases[index])
+            run_phase(self, context, phase, callbacks)
             self.position = Position(task.index, index + 1, 0, self.position.global_step)
-        for callback in callbacks:
-            callback.on_phases_end(self, context)
+        notify(self, callbacks, "on_phases_end", context)
         self._restored = None
-        outcome = self.method.end_task(context)
+        with self.clock.measure("end_task"):
+            outcome = self.method.end_task(context)
         self.position = Position(task.index + 1, 0, 0, self.position.global_step)
-        for callback in callbacks:
-            callback.on_task_end(self, context, outcome)
+        notify(self, callbacks, "on_task_end", context, outcome)
         return outcome
 
     def _make_phase(self, make):

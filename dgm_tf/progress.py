@@ -18,6 +18,8 @@ class Progress(Callback):
       console: `rich.console.Console`; default: standard output.
     """
 
+    charge = "progress"
+
     def __init__(self, benchmark, best, console=None):
         self._benchmark, self._best = benchmark, best
         self._console = console or Console(file=sys.stdout)

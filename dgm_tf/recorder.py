@@ -1,7 +1,6 @@
 """What a run keeps: results.json, tables, TensorBoard, images, figures, the memory and its export."""
 
 import pathlib
-import time
 
 import gin
 import numpy as np
@@ -24,6 +23,8 @@ class Recorder(Callback):
       notes: what `notes` gave before, on resume, or None.
     """
 
+    charge = "evaluation"
+
     def __init__(self, run_dir, cache_dir, benchmark, settings, best, drift, log, notes=None):
         self._run_dir, self._cache_dir = pathlib.Path(run_dir), cache_dir
         self._benchmark, self._settings = benchmark, settings
@@ -34,35 +35,17 @@ class Recorder(Callback):
 
     def notes(self):
         """JSON value for the checkpoint: results so far, seconds of the task in hand."""
-        self._stop_clock()
-        return {"results": self._results, "seconds": self._seconds}
-
-    def _start_clock(self, name):
-        self._stop_clock()
-        self._clock = name, time.monotonic()
-
-    def _stop_clock(self):
-        if self._clock is not None:
-            name, since = self._clock
-            now = time.monotonic()
-            self._seconds[name] = round(self._seconds.get(name, 0.0) + now - since, 3)
-            self._clock = name, now
+        return {"results": self._results, "seconds": self._clock.read() if self._clock else {}}
 
     def on_task_begin(self, learner, context):
-        """Starts the task's clock."""
-        self._start_clock("prepare")
-
-    def on_phase_begin(self, learner, context, phase):
-        """Starts the phase's clock."""
-        self._start_clock(phase.name)
-
-    def on_phases_end(self, learner, context):
-        """What comes now is not training."""
-        self._start_clock("end_task")
+        """Takes up the learner's clock where a killed run left it."""
+        self._clock = learner.clock
+        if self._seconds:
+            self._clock.restart(self._seconds)
+            self._seconds = {}
 
     def on_task_end(self, learner, context, outcome):
         """Measures the learner and writes everything."""
-        self._start_clock("evaluation")
         results = self._results
         self._measure_classifier(learner, context)
         if learner.method.replays:
@@ -73,11 +56,12 @@ class Recorder(Callback):
             self._warn(warning)
         results |= learner.save(self._run_dir / "memory")
         results["memory_bytes"].append(learner.method.memory_bytes())
-        self._write_images(learner)
-        self._write_summaries(learner, context)
-        self._stop_clock()
-        results["seconds"].append(self._seconds)
-        self._seconds, self._clock = {}, None
+        with learner.clock.measure("summaries"):
+            self._write_images(learner)
+            self._write_summaries(learner, context)
+        results["seconds"].append(learner.clock.read())
+        learner.clock.restart()
+        self._log.write("time", learner, seconds=results["seconds"][-1])
         self._write()
         report.print_report(report.task_table(results))
 
@@ -116,7 +100,8 @@ class Recorder(Callback):
             results["gan_test"].append(evaluator.gan_test(self._joint(learner), learner, settings.gan_test_per_class))
         last = context.index + 1 == self._benchmark.num_tasks
         if settings.gan_train_epochs and (last or settings.gan_train_every_task):
-            results["gan_train"].append(self._gan_train(learner, context))
+            with learner.clock.measure("gan_train"):
+                results["gan_train"].append(self._gan_train(learner, context))
         elif settings.gan_train_epochs:
             results["gan_train"].append(None)
 
@@ -130,7 +115,8 @@ class Recorder(Callback):
 
     def _joint(self, learner):
         if self._judge is None:
-            self._judge = bounds.joint_classifier(learner, self._benchmark, self._settings, self._cache_dir)
+            with learner.clock.measure("bounds"):
+                self._judge = bounds.joint_classifier(learner, self._benchmark, self._settings, self._cache_dir)
         return self._judge
 
     def _generated(self, learner):
@@ -174,13 +160,16 @@ class Recorder(Callback):
     def finish(self, learner):
         """Bounds, figures and export after the last task; returns the results."""
         results = self._results
-        since = time.monotonic()
-        results["bounds"] = {"joint training": self._joint_accuracy(learner)}
-        if self._settings.fine_tuning_epochs:
-            results["bounds"]["fine-tuning"] = bounds.fine_tuning_accuracies(learner, self._benchmark, self._settings)
-        results["seconds_bounds"] = round(time.monotonic() - since, 3)
-        self._write_figures(learner)
-        export(learner, self._run_dir / "export")
+        with learner.clock.measure("bounds"):
+            results["bounds"] = {"joint training": self._joint_accuracy(learner)}
+            if self._settings.fine_tuning_epochs:
+                fine_tuning = bounds.fine_tuning_accuracies(learner, self._benchmark, self._settings)
+                results["bounds"]["fine-tuning"] = fine_tuning
+        with learner.clock.measure("export"):
+            self._write_figures(learner)
+            export(learner, self._run_dir / "export")
+        results["seconds_end"] = learner.clock.read()
+        self._log.write("time", learner, seconds=results["seconds_end"])
         results["finished"] = True
         self._write()
         report.print_report(report.final_table(results))

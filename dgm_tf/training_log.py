@@ -22,6 +22,8 @@ class TrainingLog(Callback):
       summaries: `Summaries`, open for others to write to.
     """
 
+    charge = "summaries"
+
     def __init__(self, run_dir, every_seconds, position):
         run_dir = pathlib.Path(run_dir)
         done, between_tasks = position.global_step, (position.phase, position.step) == (0, 0)
@@ -73,5 +75,5 @@ class TrainingLog(Callback):
 
     def write(self, kind, learner, **values):
         """One line of metrics.jsonl with the learner's position."""
-        step = learner.position.global_step + (0.5 if kind == "eval" else 0)
+        step = learner.position.global_step + (0 if kind == "train" else 0.5)  # the others end a task
         self.metrics.write({"kind": kind, "global_step": step, "task": learner.position.task, **values})

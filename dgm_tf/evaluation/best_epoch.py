@@ -13,6 +13,8 @@ class BestEpoch(Callback):
       accuracy: the best so far in this task, or None; history: all epochs' accuracies.
     """
 
+    charge = "evaluation"
+
     def __init__(self, benchmark, settings):
         self._benchmark, self._settings = benchmark, settings
         self._forget()

@@ -20,13 +20,6 @@ class _MaskedConvolution(MaskedLayer):
         self.strides = strides
         self.padding = padding
 
-    def _plain(self, layer_class, inputs, outputs, **kwargs):
-        layer = layer_class(
-            outputs, self.kernel_size, self.strides, padding=self.padding, name=self.name, **kwargs
-        )
-        layer.build((None, None, None, inputs))
-        return layer
-
     def get_config(self):
         """Keras config."""
         return super().get_config() | {
@@ -57,10 +50,6 @@ class MaskedConv2D(_MaskedConvolution):
         """The convolution."""
         return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper())
 
-    def plain_layer(self, inputs, outputs, **kwargs):
-        """`keras.layers.Conv2D`, built."""
-        return self._plain(keras.layers.Conv2D, inputs, outputs, **kwargs)
-
     def compute_output_shape(self, input_shape):
         """(batch, H', W', filters)."""
         size = [_convolved(n, self.kernel_size, self.strides, self.padding) for n in input_shape[1:3]]
@@ -81,22 +70,8 @@ class MaskedConv2DTranspose(_MaskedConvolution):
         return (self.kernel_size, self.kernel_size, outputs, inputs)
 
     def linear(self, inputs, kernel):
-        """The transposed convolution; over a single pixel it is a matrix product, which is faster."""
-        height, width = inputs.shape[1:3]
-        outputs = kernel.shape[2]
-        if (height, width) == (1, 1) and self.padding == "valid" and self.strides <= self.kernel_size:
-            flat = tf.reshape(kernel, [-1, kernel.shape[3]])
-            product = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[3]]), flat, transpose_b=True)
-            return tf.reshape(product, [-1, self.kernel_size, self.kernel_size, outputs])
-        if few_channels.suits(self.kernel_size, self.strides, self.padding, outputs):
-            return few_channels.transposed_convolution(inputs, tf.convert_to_tensor(kernel))
-        size = [_spread(n, self.kernel_size, self.strides, self.padding) for n in (height, width)]
-        shape = tf.stack([tf.shape(inputs)[0], *size, outputs])
-        return tf.nn.conv2d_transpose(inputs, kernel, shape, self.strides, self.padding.upper())
-
-    def plain_layer(self, inputs, outputs, **kwargs):
-        """`keras.layers.Conv2DTranspose`, built."""
-        return self._plain(keras.layers.Conv2DTranspose, inputs, outputs, **kwargs)
+        """The transposed convolution."""
+        return transposed_convolution(inputs, kernel, self.strides, self.padding)
 
     def compute_output_shape(self, input_shape):
         """(batch, H', W', filters)."""
@@ -106,6 +81,24 @@ class MaskedConv2DTranspose(_MaskedConvolution):
     def _spread_channels(self, matrix):
         """[inputs, outputs] -> [outputs, inputs], as the kernel ends."""
         return tf.transpose(matrix)
+
+
+def transposed_convolution(inputs, kernel, strides, padding):
+    """Transposed convolution with square strides, by whichever of three ways is the fastest.
+
+    inputs: [N, H, W, C]; kernel: [k, k, outputs, C]; padding: "same" or "valid". Returns [N, H', W', outputs].
+    """
+    (height, width), size, outputs = inputs.shape[1:3], kernel.shape[0], kernel.shape[2]
+    if (height, width) == (1, 1) and padding == "valid" and strides <= size:
+        # Over a single pixel it is a matrix product.
+        flat = tf.reshape(kernel, [-1, tf.shape(kernel)[3]])
+        product = tf.matmul(tf.reshape(inputs, [-1, tf.shape(kernel)[3]]), flat, transpose_b=True)
+        return tf.reshape(product, [-1, size, size, tf.shape(kernel)[2]])
+    if outputs is not None and few_channels.suits(size, strides, padding, outputs):
+        return few_channels.transposed_convolution(inputs, tf.convert_to_tensor(kernel))
+    sides = [_spread(n, size, strides, padding) for n in (height, width)]
+    shape = tf.stack([tf.shape(inputs)[0], *sides, tf.shape(kernel)[2]])
+    return tf.nn.conv2d_transpose(inputs, kernel, shape, strides, padding.upper())
 
 
 def _convolved(size, kernel_size, strides, padding):

@@ -30,12 +30,6 @@ class MaskedDense(MaskedLayer):
         """inputs @ kernel."""
         return tf.matmul(inputs, kernel)
 
-    def plain_layer(self, inputs, outputs, **kwargs):
-        """`keras.layers.Dense`, built."""
-        layer = keras.layers.Dense(outputs, name=self.name, **kwargs)
-        layer.build((None, inputs))
-        return layer
-
     def compute_output_shape(self, input_shape):
         """(batch, units)."""
         return (*input_shape[:-1], self.width)

@@ -29,7 +29,7 @@ def transposed_convolution(inputs, kernel):
     Returns:
       [N, 2 H, 2 W, channels].
     """
-    outputs = tf.nn.depth_to_space(tf.nn.conv2d(inputs, _by_phase(kernel), 1, "SAME"), 2)
+    outputs = _blocks_to_pixels(tf.nn.conv2d(inputs, _by_phase(kernel), 1, "SAME"), kernel.shape[2])
 
     def gradient(upstream):
         return convolution(upstream, kernel), _kernel_gradient(upstream, kernel, inputs)
@@ -60,7 +60,7 @@ def convolution(inputs, kernel):
 def _kernel_gradient(images, kernel, maps):
     """Gradient of the kernel between images [N, 2 H, 2 W, channels] and maps [N, H, W, C]; linear in both."""
     outputs = tf.raw_ops.Conv2DBackpropFilter(
-        input=images, filter_sizes=tf.shape(kernel), out_backprop=maps, strides=[1, 2, 2, 1], padding="SAME"
+        input=images, filter_sizes=kernel.shape.as_list(), out_backprop=maps, strides=[1, 2, 2, 1], padding="SAME"
     )
 
     def gradient(upstream):
@@ -69,15 +69,22 @@ def _kernel_gradient(images, kernel, maps):
     return outputs, gradient
 
 
+def _blocks_to_pixels(maps, channels):
+    """[N, H, W, 4 channels] -> [N, 2 H, 2 W, channels], as `tf.nn.depth_to_space`, whose kernel is slower."""
+    _, height, width, _ = maps.shape
+    rows = tf.transpose(tf.reshape(maps, [-1, width, 2, 2 * channels]), [0, 2, 1, 3])
+    return tf.reshape(rows, [-1, 2 * height, 2 * width, channels])
+
+
 def _by_phase(kernel):
     """[k, k, channels, C] -> [3, 3, C, 4 channels]: what each pixel of a 2x2 block takes from its 3x3 surroundings.
 
     Pixel 2m + p is fed by position m + j through tap p + 1 - 2j, j in -1, 0, 1; a tap outside the kernel is 0.
     """
-    size, _, channels, maps = kernel.shape
+    size, _, channels, _ = kernel.shape
     rest = [1, _TAPS - 1 - size]
-    taps = tf.reshape(tf.pad(kernel, [rest, rest, [0, 0], [0, 0]]), [3, 2, 3, 2, channels, maps])
-    return tf.reshape(tf.transpose(tf.reverse(taps, [0, 2]), [0, 2, 5, 1, 3, 4]), [3, 3, maps, 4 * channels])
+    taps = tf.reshape(tf.pad(kernel, [rest, rest, [0, 0], [0, 0]]), [3, 2, 3, 2, channels, -1])
+    return tf.reshape(tf.transpose(tf.reverse(taps, [0, 2]), [0, 2, 5, 1, 3, 4]), [3, 3, -1, 4 * channels])
 
 
 class FewChannelsConv2D(keras.layers.Conv2D):

@@ -48,10 +48,6 @@ class MaskedLayer(keras.layers.Layer):
         """The layer's linear map with the given kernel."""
         raise NotImplementedError
 
-    def plain_layer(self, inputs, outputs, **kwargs):
-        """An unmasked Keras layer of the same geometry, to be built for `inputs` channels."""
-        raise NotImplementedError
-
     def mask_shape(self, inputs, outputs):
         """Shape of a task's mask when the layer is `inputs` x `outputs` wide."""
         return self.kernel_shape(inputs, outputs) if self.plasticity == "weights" else (outputs,)

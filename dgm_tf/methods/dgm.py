@@ -230,8 +230,7 @@ class DGM(Method):
 
     def generate(self, task, latents):
         """Images of a learned task from full latents [N, latent], numpy float32."""
-        model = tf.function(self.memory.plain(task), reduce_retracing=True)
-        return in_batches(model, latents)
+        return in_batches(self.memory.plain(task), latents)
 
     def watch(self, schedule):
         """Share of ones in each layer's mask; while the masks are trained, their values too."""

@@ -15,6 +15,7 @@ from dgm_tf.layers import (
     TaskConv2DTranspose,
 )
 from dgm_tf.layers.masked import PLASTICITIES
+from dgm_tf.networks.folded import FoldedGenerator
 from dgm_tf.networks.plastic import PlasticGenerator
 
 KERNEL_STDDEV = 0.02  # Radford et al., 2016
@@ -111,24 +112,15 @@ class DCGANGenerator(PlasticGenerator):
                 x *= layer.mask(mask_scale)
         return tf.tanh(self.output_layer(x))
 
-    def plain(self, task):
-        """The generator of a learned task as an ordinary Keras model: masks and batch norm folded in.
-
-        It holds the slice of the network that the task was learned on, without the channels that its masks
-        leave dead, so that its cost and its output never change.
-        """
-        inputs = keras.Input((self.latent_size,))
-        x, alive = keras.layers.Reshape((1, 1, self.latent_size))(inputs), np.arange(self.latent_size)
-        for layer, norm in zip(self.masked_layers, self.norms, strict=True):
-            kernel, offset = self._folded(layer, norm, task)
-            kernel, before = kernel[..., alive], len(alive)
-            alive = _alive_channels(kernel, offset)
-            folded = layer.plain_layer(before, len(alive), activation="relu")
-            folded.set_weights([kernel[:, :, alive], offset[alive]])
-            x = folded(x)
-        image = self.output_layer.plain_layer(len(alive), self.image_shape[-1], activation="tanh", use_bias=False)
-        image.set_weights([self.output_layer.task_kernel(task)[..., alive]])
-        return keras.Model(inputs, image(x), name=f"task_{task}")
+    def fold(self, task):
+        """`FoldedGenerator` of a learned task: the slice of the network that the task was learned on."""
+        maps = [
+            (*self._folded(layer, norm, task), (layer.strides, layer.padding))
+            for layer, norm in zip(self.masked_layers, self.norms, strict=True)
+        ]
+        image = self.output_layer
+        maps.append((image.task_kernel(task), None, (image.strides, image.padding)))
+        return FoldedGenerator(maps, name=f"task_{task}")
 
     def _folded(self, layer, norm, task):
         """(kernel, bias) of a learned task's masked layer with mask and batch norm folded in."""
@@ -154,12 +146,6 @@ class DCGANGenerator(PlasticGenerator):
             "widths": list(self.widths),
             "task_widths": [list(w) for w in self.task_widths],
         }
-
-
-def _alive_channels(kernel, offset):
-    """Indices of the output channels that can be other than 0 after ReLU; one at least."""
-    alive = np.flatnonzero(np.any(kernel != 0, axis=(0, 1, 3)) | (offset > 0))
-    return alive if len(alive) else np.arange(1)
 
 
 @gin.register

@@ -1,10 +1,14 @@
 """What every generator with task masks can do: be trained masked, reserve, grow, replay a learned task."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from dgm_tf.layers import mask_algebra
+
+FOLDED_KEPT = 32  # generators of earlier tasks, a float a weight, that are kept for replay
 
 
 def conditional_latents(z, labels, num_classes):
@@ -18,14 +22,29 @@ def conditional_latents(z, labels, num_classes):
 class PlasticGenerator(keras.Model):
     """A generator made of masked layers in a row (`masked_layers`), each feeding the next.
 
-    Subclasses build the layers and define `call(latents, mask_scale, training)`, `plain(task)` and
-    `_next(widths)`.
+    Subclasses build the layers and define `call(latents, mask_scale, training)`, `fold(task)` (a Keras model that
+    makes a learned task's images from latents [N, latent_size]) and `_next(widths)`.
 
     Attributes:
       masked_layers: list of `MaskedLayer`, in the order of the forward pass.
       initial_sizes: free capacity to be kept, per masked layer: mask entries at the first task.
       num_tasks: tasks learned or being learned; the last one is trainable.
     """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._fold_once = functools.lru_cache(FOLDED_KEPT)(self.fold)
+
+    def plain(self, task):
+        """The generator of a learned task as an ordinary Keras model, masks and batch norm folded into its kernels.
+
+        Its cost and its output never change. Those of earlier tasks are kept for the next call, up to a number.
+        """
+        return self._fold_once(task) if task < self.num_tasks - 1 else self.fold(task)
+
+    def fold(self, task):
+        """What `plain` gives, made anew."""
+        raise NotImplementedError
 
     @property
     def plasticity(self):

@@ -1,5 +1,7 @@
 """One file from which a killed run goes on, in the middle of a task too."""
 
+import concurrent.futures
+import json
 import pathlib
 import signal
 import sys
@@ -41,6 +43,9 @@ class StopSignals:
 class Checkpointer(Callback):
     """Writes `latest.npz` every so often, at the ends of training and of tasks, and when the run is to stop.
 
+    While a task is trained it writes in the background, one at a time; a failure is raised by the next save or `wait`.
+    An ended task, and the state of a run that is to stop, are on disk when it returns.
+
     It must be the last of the callbacks, so that what they note of a step is in its checkpoint.
 
     Args:
@@ -52,11 +57,15 @@ class Checkpointer(Callback):
       writes: whether this process writes (the chief of several workers).
     """
 
+    charge = "checkpoints"
+
     def __init__(self, directory, every_seconds, signals, watched=(), notes=dict, writes=True):
         self._path = pathlib.Path(directory) / "latest.npz"
         self._every_seconds, self._signals = every_seconds, signals
         self._watched, self._notes, self._writes = watched, notes, writes
         self._last = time.monotonic()
+        self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
+        self._writing = None
 
     def on_step_end(self, learner, context, phase):
         """Saves if it is time or the run is to stop; then raises `Interrupted`."""
@@ -64,6 +73,7 @@ class Checkpointer(Callback):
         if stop is not None or time.monotonic() - self._last >= self._every_seconds:
             self.save(learner, phase.variables())
         if stop is not None:
+            self.wait()
             raise Interrupted(stop)
 
     def on_phases_end(self, learner, context):
@@ -73,18 +83,28 @@ class Checkpointer(Callback):
     def on_task_end(self, learner, context, outcome):
         """Saves the ended task; then raises `Interrupted` if the run is to stop."""
         self.save(learner)
+        self.wait()
         if self._signals.received is not None:
             raise Interrupted(self._signals.received)
 
+    def wait(self):
+        """Returns when all is on disk."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
     def save(self, learner, phase_variables=()):
-        """Writes the checkpoint."""
+        """Takes the state as it is now and begins to write it."""
         self._last = time.monotonic()
         if not self._writes:
             return
+        self.wait()
         arrays = learner.arrays() | serialization.to_arrays("phase", phase_variables)
         for callback in self._watched:
             arrays |= callback.arrays()
-        serialization.write_arrays(self._path, arrays, learner=learner.description(), notes=self._notes())
+        # The arrays share the variables' memory until TensorFlow gives those a new one, at their next update.
+        texts = {"learner": learner.description(), "notes": json.loads(json.dumps(self._notes()))}
+        self._writing = self._writer.submit(serialization.write_arrays, self._path, arrays, **texts)
 
 
 def read_checkpoint(directory):

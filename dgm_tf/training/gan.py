@@ -83,6 +83,15 @@ class GeneratorRules:
         return gradients
 
 
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    compiled: object
+    inputs: object
+
+    def __call__(self, index):
+        return self.compiled(*self.inputs(index))
+
+
 class GANPhase(Phase):
     """Adversarial training on the current task, with the classifier learning beside it.
 
@@ -116,10 +125,28 @@ class GANPhase(Phase):
 
     def step(self, index):
         """One step of section 5."""
-        epoch, batch = divmod(index, self.batches)
+        return self._train_step(*self._inputs(index))
+
+    def parts(self):
+        """Dict part of the step -> compiled function of a step's number that runs it alone; for benchmarks.
+
+        Each function has the attribute `compiled`, a `tf.function`, and `inputs`, which gives its arguments.
+        """
+        run = self._strategy.run
+        functions = {
+            "step": self._distributed_step,
+            "classifier": lambda real, mixed, index, schedule: self._update_classifier(mixed, self._noise),
+            "critic": lambda real, mixed, index, schedule: run(self._update_critic, (real, schedule, self._noise)),
+            "generator": lambda real, mixed, index, schedule: run(
+                self._update_generator, (real[0], schedule, self._noise)
+            ),
+        }
+        return {name: _Part(tf.function(function), self._inputs) for name, function in functions.items()}
+
+    def _inputs(self, index):
+        """What the compiled step takes: indices of the images, the step's number and the method's schedule."""
         schedule = {k: tf.constant(v, tf.float32) for k, v in self.progress(index).items()}
-        real, mixed = self._indices(epoch, batch, index)
-        return self._train_step(real, mixed, tf.constant(index, tf.int32), schedule)
+        return *self._indices(*divmod(index, self.batches), index), tf.constant(index, tf.int32), schedule
 
     def progress(self, index):
         """The method's schedule at this step."""
@@ -207,12 +234,11 @@ class GANPhase(Phase):
     def _update_generator(self, real, schedule, seed):
         _, labels = self._pool.gather(replica_slice(real))
         variables = self._rules.generator.trainable_variables
-        z_seed, penalty_seed = split_seed(seed, 2)
         with tf.GradientTape() as tape:
-            fake = self._generate(labels, real, schedule, z_seed)
+            fake = self._generate(labels, real, schedule, seed)
             scores, logits = self._discriminator(fake, training=True)
             adversarial = losses.wasserstein_generator_loss(scores)
-            penalty = self._rules.penalty(schedule, penalty_seed)
+            penalty = self._rules.penalty(schedule, tf.random.fold_in(seed, 1))
             loss = adversarial + penalty
             if self._gan.auxiliary_loss:
                 loss += losses.acgan_loss(logits, labels)

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def in_batches(function, inputs, batch_size=500):
+def in_batches(function, inputs, batch_size=250):
     """numpy outputs of a function of [n, ...] arrays, called with at most `batch_size` rows at a time."""
     parts = [inputs[i : i + batch_size] for i in range(0, len(inputs), batch_size)]
     return np.concatenate([np.asarray(function(part)) for part in parts])

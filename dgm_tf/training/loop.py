@@ -14,7 +14,13 @@ class Position:
 
 
 class Callback:
-    """Watches a learner. All hooks do nothing; `step` counts the phase's steps done."""
+    """Watches a learner. All hooks do nothing; `step` counts the phase's steps done.
+
+    Attributes:
+      charge: what the learner's clock puts the hooks' time down to.
+    """
+
+    charge = "callbacks"
 
     def on_task_begin(self, learner, context):
         """Before the first phase, and when a killed task is taken up again."""
@@ -45,19 +51,24 @@ class Callback:
         """Takes its arrays back from a checkpoint's."""
 
 
+def notify(learner, callbacks, hook, *arguments):
+    """Calls a hook of all callbacks, on the learner's clock."""
+    for callback in callbacks:
+        with learner.clock.measure(callback.charge):
+            getattr(callback, hook)(learner, *arguments)
+
+
 def run_phase(learner, context, phase, callbacks):
     """Runs what is left of a phase; the learner's position says where it begins."""
-    for callback in callbacks:
-        callback.on_phase_begin(learner, context, phase)
-    for index in range(learner.position.step, phase.num_steps):
-        metrics = phase.step(index)
+    notify(learner, callbacks, "on_phase_begin", context, phase)
+    first = learner.position.step
+    for index in range(first, phase.num_steps):
+        with learner.clock.measure("tracing" if index == first else phase.name):
+            metrics = phase.step(index)
         learner.position = dataclasses.replace(
             learner.position, step=index + 1, global_step=learner.position.global_step + 1
         )
-        for callback in callbacks:
-            callback.on_step(learner, context, phase, index + 1, metrics)
+        notify(learner, callbacks, "on_step", context, phase, index + 1, metrics)
         if (index + 1) % phase.batches == 0:
-            for callback in callbacks:
-                callback.on_epoch_end(learner, context, phase, index // phase.batches)
-        for callback in callbacks:
-            callback.on_step_end(learner, context, phase)
+            notify(learner, callbacks, "on_epoch_end", context, phase, index // phase.batches)
+        notify(learner, callbacks, "on_step_end", context, phase)

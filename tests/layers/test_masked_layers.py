@@ -79,7 +79,13 @@ def learn(layer, seed):
 
 
 def plain_outputs(layer, inputs, kernel):
-    plain = layer.plain_layer(layer.inputs_width, layer.width, use_bias=False)
+    if isinstance(layer, MaskedDense):
+        plain = keras.layers.Dense(layer.width, use_bias=False)
+    else:
+        transposed = isinstance(layer, MaskedConv2DTranspose)
+        keras_class = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
+        plain = keras_class(layer.width, layer.kernel_size, layer.strides, padding=layer.padding, use_bias=False)
+    plain.build((None, *inputs.shape[1:]))
     plain.set_weights([kernel])
     return plain(inputs).numpy()
 

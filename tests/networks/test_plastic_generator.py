@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf.layers import mask_algebra
+from dgm_tf.networks import folded
 from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.networks.plastic import conditional_latents
 
@@ -161,7 +162,7 @@ def test_a_task_runs_on_the_slice_that_it_was_learned_on(plasticity):
         generator.reserve()
         generator = generator.grow()
         plain = generator.plain(0)
-        assert [layer.filters for layer in plain.layers[2:]] == [*widths, 1]
+        assert plain.full_widths == widths
         sizes.append(plain.count_params())
     assert len(set(sizes)) == 1
     assert generator.widths > widths
@@ -173,7 +174,31 @@ def test_channels_that_masks_leave_dead_are_left_out():
     for layer, count in zip(generator.masked_layers, (5, 3, 1), strict=True):
         reserve_some(layer, count)
     generator.reserve()
-    assert [layer.filters for layer in generator.plain(0).layers[2:]] == [5, 3, 1, 1]
+    plain = generator.plain(0)
+    assert plain.widths == [5, 3, 1] and plain.full_widths == [8, 4, 2]
+
+
+def test_leaving_out_dead_channels_changes_no_image(plasticity, monkeypatch):
+    rng, generator = np.random.default_rng(0), new_generator(plasticity)
+    train(generator, rng)
+    for layer in generator.masked_layers:
+        reserve_some(layer, max(1, int(np.prod(layer.embedding.shape)) // 40))
+    generator.reserve()
+    pruned = generator.plain(0)
+    monkeypatch.setattr(folded, "_alive_channels", lambda kernel, offset: np.arange(len(offset)))
+    whole = generator.plain(0)
+    assert whole.widths == whole.full_widths and sum(pruned.widths) < sum(whole.widths)
+    latents = tf.random.stateless_normal([16, LATENT], [0, 1])
+    np.testing.assert_allclose(pruned(latents), whole(latents), atol=1e-6)
+
+
+def test_earlier_tasks_are_folded_once_and_the_present_one_anew():
+    generator = new_generator("weights")
+    train(generator, np.random.default_rng(0))
+    generator.reserve()
+    assert generator.plain(0) is not generator.plain(0)
+    grown = generator.grow()
+    assert grown.plain(0) is grown.plain(0)
 
 
 def test_reserved_masks_follow_from_the_stored_bits(plasticity):

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import threading
 import types
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from dgm_tf import serialization
 from dgm_tf.training.checkpoints import Checkpointer, Interrupted, StopSignals, read_checkpoint
+from dgm_tf.training.optimizer import make_adam
 
 
 class Learner:
@@ -57,7 +61,9 @@ def test_without_a_checkpoint_there_is_none(tmp_path):
 
 
 def test_everything_that_is_needed_comes_back(make, phase, tmp_path):
-    make(watched=(Watch(),), notes=lambda: {"results": [1]}).on_step_end(Learner(), None, phase)
+    checkpointer = make(watched=(Watch(),), notes=lambda: {"results": [1]})
+    checkpointer.on_step_end(Learner(), None, phase)
+    checkpointer.wait()
     arrays, description, notes = _saved(tmp_path)
     assert description == {"position": {"step": 0}} and notes == {"results": [1]}
     (momentum,) = (value for name, value in arrays.items() if name.startswith("phase/"))
@@ -69,14 +75,19 @@ def test_everything_that_is_needed_comes_back(make, phase, tmp_path):
 def test_it_saves_when_its_time_has_come_and_not_before(make, phase, tmp_path):
     make(every_seconds=1e9).on_step_end(Learner(), None, phase)
     assert _saved(tmp_path) is None
-    make(every_seconds=0.0).on_step_end(Learner(), None, phase)
+    checkpointer = make(every_seconds=0.0)
+    checkpointer.on_step_end(Learner(), None, phase)
+    checkpointer.wait()
     assert _saved(tmp_path) is not None
 
 
 @pytest.mark.parametrize("end", ["on_phases_end", "on_task_end"])
 def test_the_ends_of_training_and_of_a_task_are_saved_always(make, tmp_path, end):
     arguments = (None,) if end == "on_phases_end" else (None, {})
-    getattr(make(every_seconds=1e9), end)(Learner(), *arguments)
+    checkpointer = make(every_seconds=1e9)
+    getattr(checkpointer, end)(Learner(), *arguments)
+    if end == "on_phases_end":
+        checkpointer.wait()
     assert _saved(tmp_path) is not None
 
 
@@ -101,15 +112,37 @@ def test_a_stop_in_an_evaluation_ends_the_run_when_the_task_is_saved(make, tmp_p
 def test_the_last_checkpoint_stays_until_the_next_one_is_whole(make, monkeypatch, tmp_path):
     checkpointer, learner = make(), Learner()
     checkpointer.save(learner)
+    checkpointer.wait()
 
     def fail(descriptor):
         raise OSError("disk full")
 
     learner.step = 1
     monkeypatch.setattr(os, "fsync", fail)
+    checkpointer.save(learner)
     with pytest.raises(OSError, match="disk full"):
-        checkpointer.save(learner)
+        checkpointer.on_task_end(learner, None, {})
     assert _saved(tmp_path)[1] == {"position": {"step": 0}}
+
+
+def test_training_goes_on_while_it_writes_and_changes_nothing_of_it(make, monkeypatch, tmp_path):
+    variable, may_write = keras.Variable(np.zeros(1000), dtype="float32", name="momentum"), threading.Event()
+    written = serialization.write_arrays
+
+    def slow_write(*arguments, **texts):
+        assert may_write.wait(10)
+        written(*arguments, **texts)
+
+    monkeypatch.setattr(serialization, "write_arrays", slow_write)
+    checkpointer, adam = make(), make_adam(0.1, [variable])
+    checkpointer.save(Learner(), [variable])
+    for _ in range(3):
+        adam.apply([tf.ones(1000)], [variable])
+    variable.assign_add(tf.ones(1000))
+    may_write.set()
+    checkpointer.wait()
+    np.testing.assert_array_equal(_saved(tmp_path)[0]["phase/0000"], np.zeros(1000))
+    assert np.all(np.asarray(variable) != 0.0)
 
 
 def test_workers_beside_the_chief_write_nothing(make, phase, tmp_path):

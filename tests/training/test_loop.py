@@ -2,6 +2,7 @@
 
 import pytest
 
+from dgm_tf.training.clock import Clock
 from dgm_tf.training.loop import Callback, Position, run_phase
 from dgm_tf.training.phase import Phase
 
@@ -19,6 +20,7 @@ class Counting(Phase):
 class Learner:
     def __init__(self, position):
         self.position = position
+        self.clock = Clock()
 
 
 class Log(Callback):
