@@ -77,10 +77,11 @@ def _write(learner, directory):
     classes = directory / CLASSES
     classes.write_text(json.dumps(learner.class_names, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     sizes = {}
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody trains what is exported
     for make in (GeneratorModule, ClassifierModule) if learner.method.replays else (ClassifierModule,):
         module = make(learner)
         module.classes = tf.saved_model.Asset(str(classes))
-        tf.saved_model.save(module, str(directory / module.name), signatures=module.signatures())
+        tf.saved_model.save(module, str(directory / module.name), signatures=module.signatures(), options=options)
         sizes[module.name] = _size(directory / module.name)
     return sizes
 

@@ -2,14 +2,12 @@
 
 from dgm_tf.layers.convolution import MaskedConv2D, MaskedConv2DTranspose
 from dgm_tf.layers.dense import MaskedDense
-from dgm_tf.layers.few_channels import FewChannelsConv2D
 from dgm_tf.layers.masked import MaskedLayer
 from dgm_tf.layers.normalization import BatchNormalization, TaskBatchNormalization
 from dgm_tf.layers.task_output import TaskConv2DTranspose
 
 __all__ = [
     "BatchNormalization",
-    "FewChannelsConv2D",
     "MaskedConv2D",
     "MaskedConv2DTranspose",
     "MaskedDense",

@@ -12,21 +12,15 @@ import tensorflow as tf
 _MAX_EXPONENT = 50.0  # the clip of cosh in the compensation (HAT, Serra et al. 2018, section 2.5)
 
 
-@tf.custom_gradient
 def soft_mask(embedding, scale):
     """m = sigmoid(scale * embedding) (eq. 2), values in [0, 1], of the embedding's shape.
 
-    The gradient is written as scale * sigmoid(x) * sigmoid(-x): TensorFlow's m * (1 - m) is exactly 0 in
+    The half above 0 is written as 1 - sigmoid(-x): TensorFlow's gradient m * (1 - m) of sigmoid(x) is exactly 0 in
     float32 once x > 17, which would leave entries that saturate at 1 without the gradient that the
     compensation is there to restore, while entries that saturate at 0 keep theirs.
     """
     exponent = scale * embedding
-    mask = tf.sigmoid(exponent)
-
-    def gradient(upstream):
-        return upstream * scale * mask * tf.sigmoid(-exponent), None
-
-    return mask, gradient
+    return tf.where(exponent > 0.0, 1.0 - tf.sigmoid(-exponent), tf.sigmoid(exponent))
 
 
 def epoch_mask_scale(epoch, epochs, max_scale):

@@ -30,7 +30,8 @@ class MaskedLayer(keras.layers.Layer):
     width_name = "width"
 
     def __init__(self, width, plasticity=None, task_shapes=(), kernel_initializer="glorot_uniform", **kwargs):
-        super().__init__(**kwargs)
+        # Masks and their scale stay float32 under a mixed precision policy: s * e needs more than bfloat16's 8 bits.
+        super().__init__(**kwargs | {"autocast": False})
         if plasticity not in PLASTICITIES:
             raise ValueError(f"plasticity: expected one of {PLASTICITIES}, got {plasticity!r}")
         if not isinstance(width, int) or width < 1:
@@ -88,10 +89,11 @@ class MaskedLayer(keras.layers.Layer):
 
     def call(self, inputs, mask_scale=None):
         """Masked linear map of the task being learned."""
+        kernel = tf.convert_to_tensor(self.kernel)
         if self.plasticity == "weights":
-            return self.linear(inputs, self.kernel * self.mask(mask_scale))
-        outputs = self.linear(inputs, tf.convert_to_tensor(self.kernel))
-        return outputs * self.mask(mask_scale) if self.plasticity == "units" else outputs
+            kernel *= self.mask(mask_scale)
+        outputs = self.linear(tf.cast(inputs, self.compute_dtype), tf.cast(kernel, self.compute_dtype))
+        return outputs * tf.cast(self.mask(mask_scale), outputs.dtype) if self.plasticity == "units" else outputs
 
     def mask(self, mask_scale):
         """The current task's soft mask (eq. 2)."""

@@ -20,7 +20,8 @@ class BatchNormalization(keras.layers.Layer):
     """
 
     def __init__(self, momentum=0.9, **kwargs):
-        super().__init__(**kwargs)
+        # Statistics, gamma and beta stay float32 under a mixed precision policy; the kernels take them so.
+        super().__init__(**kwargs | {"autocast": False})
         self.momentum = momentum
 
     def build(self, input_shape):
@@ -39,10 +40,12 @@ class BatchNormalization(keras.layers.Layer):
 
     def call(self, inputs, training=False, update_statistics=True):
         """Normalises [batch, ..., channels]; by the batch when training, else by the moving averages."""
+        inputs = tf.cast(inputs, self.compute_dtype)
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         if not training:
             mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
-            return tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, EPSILON)
+            scale = gamma * tf.math.rsqrt(variance + EPSILON)
+            return inputs * tf.cast(scale, inputs.dtype) + tf.cast(beta - mean * scale, inputs.dtype)
         normalize = _fused if tf.distribute.get_strategy().num_replicas_in_sync == 1 else _synchronised
         outputs, mean, variance = normalize(inputs, gamma, beta)
         if update_statistics:
@@ -67,13 +70,14 @@ def _fused(inputs, gamma, beta):
 
 
 def _synchronised(inputs, gamma, beta):
+    dtype, inputs = inputs.dtype, tf.cast(inputs, tf.float32)
     axes = list(range(inputs.shape.rank - 1))
     replica = tf.distribute.get_replica_context()
     mean = replica.all_reduce("mean", tf.reduce_mean(inputs, axes))
     variance = replica.all_reduce("mean", tf.reduce_mean(tf.square(inputs - mean), axes))
     count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32) * replica.num_replicas_in_sync
     outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, EPSILON)
-    return outputs, mean, variance * count / (count - 1.0)  # the fused kernel reports it unbiased, too
+    return tf.cast(outputs, dtype), mean, variance * count / (count - 1.0)  # the fused kernel reports it unbiased, too
 
 
 @keras.saving.register_keras_serializable("dgm_tf")

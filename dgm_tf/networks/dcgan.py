@@ -9,7 +9,6 @@ from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.layers import (
     BatchNormalization,
-    FewChannelsConv2D,
     MaskedConv2DTranspose,
     TaskBatchNormalization,
     TaskConv2DTranspose,
@@ -44,7 +43,7 @@ class DCGANGenerator(PlasticGenerator):
     def __init__(
         self, image_shape=(32, 32, 1), plasticity="weights", filters=6, latent_size=128, widths=None, task_widths=()
     ):
-        super().__init__(name="generator")
+        super().__init__(name="generator", autocast=False)
         if tuple(image_shape[:2]) != (32, 32):
             raise UserError(f"image_shape: DCGANGenerator makes 32x32 images, got {tuple(image_shape)}")
         self.image_shape = tuple(image_shape)
@@ -109,8 +108,8 @@ class DCGANGenerator(PlasticGenerator):
             if self.plasticity == "units":
                 # Batch norm's beta would let a unit of mask 0 speak again, through weights that later
                 # tasks are free to change.
-                x *= layer.mask(mask_scale)
-        return tf.tanh(self.output_layer(x))
+                x *= tf.cast(layer.mask(mask_scale), x.dtype)
+        return tf.tanh(tf.cast(self.output_layer(x), tf.float32))
 
     def fold(self, task):
         """`FoldedGenerator` of a learned task: the slice of the network that the task was learned on."""
@@ -162,7 +161,7 @@ class DCGANDiscriminator(keras.Model):
     """
 
     def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=(32, 64, 128)):
-        super().__init__(name="discriminator")
+        super().__init__(name="discriminator", autocast=False)
         self.image_shape, self.num_classes, self.filters = tuple(image_shape), num_classes, filters
         checks.integers(self, "filters", "[1, inf)")
         if any(size % 2 ** len(filters) for size in self.image_shape[:2]):
@@ -171,14 +170,15 @@ class DCGANDiscriminator(keras.Model):
                 f"got {self.image_shape}"
             )
         self.convolutions = [
-            FewChannelsConv2D(
+            keras.layers.Conv2D(
                 f, 5, 2, padding="same", use_bias=False, kernel_initializer=_initializer(), name=f"convolution_{i}"
             )
             for i, f in enumerate(self.filters)
         ]
         self.norms = [BatchNormalization(name=f"norm_{i}") for i in range(1, len(self.filters))]
-        self.realness = keras.layers.Dense(1, kernel_initializer=_initializer(), name="realness")
-        self.logits = keras.layers.Dense(num_classes, kernel_initializer=_initializer(), name="logits")
+        head = {"kernel_initializer": _initializer(), "dtype": "float32"}
+        self.realness = keras.layers.Dense(1, name="realness", **head)
+        self.logits = keras.layers.Dense(num_classes, name="logits", **head)
         self._build_layers()
 
     def _build_layers(self):

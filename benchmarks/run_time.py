@@ -1,0 +1,69 @@
+r"""Where a run's wall time went, from the `time` lines of its metrics.jsonl, written after every task.
+
+  python benchmarks/run_time.py runs/mnist_dgmw_fast
+  python benchmarks/run_time.py runs/before runs/after --json=run_time.json
+
+Steps are the training phases' (gan, classifier). "tracing" holds the first step of each phase, in which TensorFlow
+compiles it; "replay" generating images to learn from; "bounds" and "gan_train" classifiers that are trained to
+measure with, which EvaluationSettings turns off. Shares are of all that is listed; "without measuring" leaves
+bounds, gan_train and export out.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+STEPS = ("gan", "classifier")
+MEASURING = ("bounds", "gan_train", "export")
+
+
+def seconds_by_kind(run_dir):
+    """Dict kind -> seconds of a run that has ended at least one task.
+
+    Raises:
+      SystemExit: if it has not.
+    """
+    from dgm_tf.training.summaries import read_metrics
+
+    path = pathlib.Path(run_dir) / "metrics.jsonl"
+    rows = [row["seconds"] for row in read_metrics(path) if row["kind"] == "time"] if path.is_file() else []
+    if not rows:
+        raise SystemExit(f"run_time: {run_dir}: expected a run folder with an ended task, found no time in {path}")
+    return {kind: sum(row.get(kind, 0.0) for row in rows) for kind in dict.fromkeys(k for row in rows for k in row)}
+
+
+def shares(seconds):
+    """Share of the training steps in all of the time, and in what is left without measuring."""
+    steps = sum(seconds.get(kind, 0.0) for kind in STEPS)
+    total = sum(seconds.values())
+    return {
+        "of all": steps / total,
+        "without measuring": steps / (total - sum(seconds.get(kind, 0.0) for kind in MEASURING)),
+    }
+
+
+def main():
+    """Prints a table for each run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run_dir", nargs="+")
+    parser.add_argument("--json", help="file for all figures")
+    arguments = parser.parse_args()
+    results = {}
+    for run_dir in arguments.run_dir:
+        seconds = seconds_by_kind(run_dir)
+        total = sum(seconds.values())
+        print(f"{run_dir}: {total / 60:.1f} minutes\n\n| | seconds | share |\n|---|---:|---:|")
+        for kind, value in sorted(seconds.items(), key=lambda item: -item[1]):
+            print(f"| {kind} | {value:.1f} | {value / total:.1%} |")
+        step_shares = shares(seconds)
+        print("\ntraining steps: " + ", ".join(f"{share:.1%} {name}" for name, share in step_shares.items()) + "\n")
+        results[run_dir] = {"seconds": seconds, "step_shares": step_shares}
+    if arguments.json:
+        pathlib.Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
