@@ -41,3 +41,18 @@ def acgan_loss(logits, labels):
     logits: [N, classes]; labels: int [N].
     """
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+
+def icarl_loss(logits, labels, earlier_logits=None):
+    """Sigmoid cross-entropy of new classes, distillation of earlier ones (Rebuffi et al., 2017, Algorithm 3).
+
+    Per image a sum over the classes: the new ones' targets are 1 for the image's class and 0 for the others; the
+    earlier ones' are what the network before the task answered, whatever the image's class.
+
+    logits: [N, classes]; labels: int [N]; earlier_logits: [N, earlier classes] or None in the first task.
+    """
+    targets = tf.one_hot(labels, tf.shape(logits)[1], dtype=logits.dtype)
+    if earlier_logits is not None:
+        targets = tf.concat([tf.sigmoid(earlier_logits), targets[:, tf.shape(earlier_logits)[1] :]], axis=1)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
+    return tf.reduce_mean(tf.reduce_sum(losses, axis=1))

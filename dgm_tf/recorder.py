@@ -106,9 +106,9 @@ class Recorder(Callback):
             results["gan_train"].append(None)
 
     def _gan_train(self, learner, context):
-        train = context.task.train
-        per_class = round(len(train) / len(context.task.classes))
-        classifier = evaluator.gan_train_classifier(learner, self._settings, per_class, learner.method.augmentation)
+        classifier = evaluator.gan_train_classifier(
+            learner, self._settings, context.images_per_class, learner.method.augmentation
+        )
         images, labels = evaluator.seen_test_images(self._benchmark, context.index)
         predicted = evaluator.predictions(classifier, np.asarray(to_float(images)))
         return bounds.share_correct(predicted, labels)

@@ -9,6 +9,7 @@ from dgm_tf import bounds
 from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST
 from dgm_tf.evaluation import evaluator
 from dgm_tf.evaluation.evaluator import EvaluationSettings
+from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.pool import to_float
 
@@ -20,7 +21,8 @@ def _benchmark(**settings):
 
 
 def _learner(seed=0, filters=(8, 8, 8)):
-    method = types.SimpleNamespace(classifier=DCGANDiscriminator(num_classes=1, filters=filters))
+    method = FineTuning()
+    method.restore_networks({"discriminator": DCGANDiscriminator(num_classes=1, filters=filters)}, ())
     return types.SimpleNamespace(method=method, seed=seed)
 
 
@@ -59,7 +61,8 @@ def test_it_is_trained_once_and_then_read(joint, monkeypatch):
 def test_what_it_depends_on_is_never_taken_from_the_cache(joint, monkeypatch, other):
     arguments = {"learner": _learner(), "benchmark": _benchmark(), "settings": SETTINGS} | other
     if arguments["benchmark"].image_shape[0] != 32:
-        arguments["learner"].method.classifier = DCGANDiscriminator((16, 16, 1), 1, (8, 8, 8))
+        network = DCGANDiscriminator((16, 16, 1), 1, (8, 8, 8))
+        arguments["learner"].method.restore_networks({"discriminator": network}, ())
     trained = []
     monkeypatch.setattr(bounds, "train_classifier", lambda *_: trained.append(1))
     bounds.joint_classifier(**arguments, cache_dir=joint[1])

@@ -54,3 +54,17 @@ def test_acgan_loss_is_mean_cross_entropy():
     logits = tf.math.log(tf.constant([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
     expected = -(np.log(0.25) + np.log(0.8)) / 2
     assert float(losses.acgan_loss(logits, tf.constant([1, 2]))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_icarl_loss_teaches_new_classes_by_label_and_earlier_ones_by_the_earlier_network():
+    logits = tf.math.log(tf.constant([[1.0, 3.0, 1 / 3]] * 2))  # sigmoids 1/2, 3/4, 1/4
+    earlier = tf.math.log(tf.constant([[4.0], [1.0]]))  # targets 4/5, 1/2 for class 0, whatever the labels
+    of_new = [-np.log(3 / 4) - np.log(3 / 4), -np.log(1 / 4) - np.log(3 / 4)]  # targets 1, 0 and 0, 0
+    expected = np.mean([np.log(2) + new for new in of_new])
+    assert float(losses.icarl_loss(logits, tf.constant([1, 0]), earlier)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_icarl_loss_of_the_first_task_is_sigmoid_cross_entropy():
+    logits = tf.math.log(tf.constant([[3.0, 3.0], [1.0, 1 / 3]]))
+    expected = np.mean([-np.log(3 / 4) - np.log(1 / 4), -np.log(1 / 2) - np.log(1 / 4)])
+    assert float(losses.icarl_loss(logits, tf.constant([0, 1]))) == pytest.approx(expected, rel=1e-5)

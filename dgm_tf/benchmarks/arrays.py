@@ -34,6 +34,10 @@ class Split:
     def __len__(self):
         return len(self.labels)
 
+    def of_class(self, label):
+        """uint8 [n, H, W, C]: the images of one class."""
+        return self.images[self.labels == label]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Arrays:

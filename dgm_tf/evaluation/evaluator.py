@@ -82,9 +82,9 @@ def train_classifier(network, groups, epochs, seed, augmentation=None):
 
 
 def fresh_classifier(learner, num_classes, purpose):
-    """A network like the learner's classifier, freshly initialised."""
+    """A network like the one that the learner trains to classify, freshly initialised."""
     with seeded_initializers(learner.seed, purpose):
-        network = learner.method.classifier
+        network = learner.method.networks()["discriminator"]
         return type(network).from_config(network.get_config() | {"num_classes": num_classes})
 
 

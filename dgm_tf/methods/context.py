@@ -37,6 +37,11 @@ class TaskContext:
         return sum(len(classes) for classes in self.task_classes)
 
     @property
+    def images_per_class(self):
+        """n: how many training images a class of this task has on average."""
+        return round(len(self.task.train) / len(self.task.classes))
+
+    @property
     def earlier_classes(self):
         """Classes of all tasks before."""
         return [c for classes in self.task_classes[:-1] for c in classes]

@@ -9,7 +9,8 @@ import tensorflow as tf
 from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.layers import mask_algebra
-from dgm_tf.methods.method import Method
+from dgm_tf.methods.method import Method, next_discriminator
+from dgm_tf.methods.real_replay import RealMemory, RealReplay
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from dgm_tf.networks.plastic import conditional_latents
 from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings, check_batch_size
@@ -71,6 +72,7 @@ class DGM(Method):
       sparsity_weight: lambda_RU >= 0.
       max_mask_scale: s_max > 1; keep s_max / epochs as the paper has it (see gin/mnist_dgmw.gin).
       reinitialize_discriminator: whether D starts afresh at each task; else its class head is widened.
+      real: `RealReplay`: stored real images as a part of the replay ("DGM + real"); None: generated ones alone.
     """
 
     generator: type = DCGANGenerator
@@ -80,6 +82,7 @@ class DGM(Method):
     sparsity_weight: float = 0.08
     max_mask_scale: float = 1e4
     reinitialize_discriminator: bool = True
+    real: RealReplay | None = None
 
     derived = ("embedding", "reserved", "reserved_inputs")
 
@@ -91,12 +94,14 @@ class DGM(Method):
         checks.number(self, "sparsity_weight", "[0, inf)")
         checks.number(self, "max_mask_scale", "(1, inf)")
         checks.flag(self, "reinitialize_discriminator")
+        checks.instance(self, "real", (RealReplay, type(None)))
         if self.gan.auxiliary_loss and self.settings.replay_schedule == "none":
             raise UserError(
                 "GANSettings.auxiliary_loss: with ClassifierSettings.replay_schedule 'none' the class head learns "
                 "nothing beside the generator: expected False, got True"
             )
         self.memory, self.critic, self.task_classes, self._replayed = None, None, (), None
+        self._stored = RealMemory(self.real)
 
     @property
     def augmentation(self):
@@ -113,6 +118,14 @@ class DGM(Method):
         self.task_classes = tuple(tuple(classes) for classes in task_classes)
         self.memory.restore_reserved()
 
+    def arrays(self):
+        """The stored real images."""
+        return self._stored.arrays()
+
+    def restore_arrays(self, arrays):
+        """Takes them back."""
+        self._stored.restore(arrays)
+
     def begin_task(self, context):
         """A generator at the first task; D afresh or widened for the new classes."""
         check_batch_size(self.gan.batch_size)
@@ -120,15 +133,9 @@ class DGM(Method):
             memory = self.memory or self.generator(image_shape=context.image_shape)
             _check_generator(memory, context.num_classes)
             self.memory, self.task_classes = memory, context.task_classes
-            self.critic = self._next_critic(context)
-
-    def _next_critic(self, context):
-        if self.critic is None:
-            return self.discriminator(image_shape=context.image_shape, num_classes=context.num_classes)
-        if self.reinitialize_discriminator:
-            config = self.critic.get_config() | {"num_classes": context.num_classes}
-            return type(self.critic).from_config(config)
-        return self.critic.widen(context.num_classes)
+            self.critic = next_discriminator(
+                self.critic, self.discriminator, context, self.reinitialize_discriminator
+            )
 
     def phases(self, context):
         """The GAN phase, then the classifier's closing epochs."""
@@ -172,19 +179,18 @@ class DGM(Method):
     def _replay_set(self, context):
         """Per earlier task (images, labels): as many per class as the current classes have on average.
 
-        Generated once and held until the task ends.
+        Stored real ones as far as there are any, else generated, once, and held until the task ends.
         """
         if self._replayed is None:
             self._replayed = self._generate_replay_set(context)
         return self._replayed
 
     def _generate_replay_set(self, context):
-        count = round(len(context.task.train) / len(context.task.classes))
-        groups = []
-        for classes in context.task_classes[:-1]:
-            labels = np.repeat(np.asarray(classes, np.int32), count)
-            groups.append((self._quantized(self.replay(labels, context.task_seed)), labels))
-        return groups
+        def generate(labels):
+            return self._quantized(self.replay(labels, context.task_seed))
+
+        count = context.images_per_class
+        return [self._stored.completed(classes, count, generate) for classes in context.task_classes[:-1]]
 
     def _quantized(self, images):
         return to_uint8(images) if self.settings.quantize_replay else images
@@ -192,6 +198,7 @@ class DGM(Method):
     def end_task(self, context):
         """Reserves the task's masks and grows; returns capacity per layer, warnings, and drift by its growth."""
         self._replayed = None
+        self._stored.store(context, self.critic)
         self.memory.reserve()
         layers = self.memory.capacity()
         size = self.memory.task_size()
@@ -205,10 +212,13 @@ class DGM(Method):
         return {"capacity": capacity, "warnings": _collapsed_masks(context, layers), "replay_drift": drift}
 
     def memory_bytes(self):
-        """The generator without the present task's embeddings, float32, and the tasks' masks, one bit an entry."""
+        """The generator without the present task's embeddings, float32, the tasks' masks, one bit an entry, and the
+        stored real images.
+        """
         masks = sum(int(np.prod(bits.shape)) for layer in self.memory.masked_layers for bits in layer.task_bits[:-1])
         kept = [w for w in self.memory.weights if w.name not in self.derived and w.dtype != "uint8"]
-        return {"generator": 4 * sum(int(np.prod(w.shape)) for w in kept), "masks": masks}
+        generator = 4 * sum(int(np.prod(w.shape)) for w in kept)
+        return {"generator": generator, "masks": masks} | self._stored.memory_bytes()
 
     def replay(self, labels, seed=0):
         """Images of learned classes, each from the frozen masks of its class's task."""

@@ -1,6 +1,10 @@
 """Real images of earlier classes that a method keeps as its own memory, and ways of choosing them."""
 
 import numpy as np
+import tensorflow as tf
+
+from dgm_tf.training.inference import in_batches
+from dgm_tf.training.pool import to_float
 
 
 class ExemplarMemory:
@@ -63,11 +67,25 @@ def herding_order(features, count):
     """
     features = np.asarray(features, np.float64)
     mean, total = features.mean(axis=0), np.zeros(features.shape[1])
+    lengths = np.sum(features**2, axis=1)
     left, chosen = np.ones(len(features), bool), []
     for k in range(1, min(count, len(features)) + 1):
-        distances = np.sum((mean - (total + features) / k) ** 2, axis=1)
+        # |k mean - total - f|^2 but for what all have in common: one product instead of a difference for each.
+        distances = lengths - 2.0 * features @ (k * mean - total)
         best = int(np.argmin(np.where(left, distances, np.inf)))
         left[best] = False
         total += features[best]
         chosen.append(best)
     return np.asarray(chosen, int)
+
+
+def normalized_features(network, images):
+    """float32 [N, features] of length 1, in inference mode; images: uint8 or float32 in [-1, 1], [N, H, W, C]."""
+    return in_batches(
+        lambda part: tf.math.l2_normalize(network.features(to_float(part), training=False), axis=1), images
+    )
+
+
+def herded(network, images, count):
+    """The `count` images (or all, if there are fewer) that herding chooses by a network's features, in its order."""
+    return images[herding_order(normalized_features(network, images), count)]

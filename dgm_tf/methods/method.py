@@ -57,7 +57,7 @@ class Method:
 
     @property
     def classifier(self):
-        """The network whose logits classify."""
+        """The network whose logits classify; by default the one that is trained to."""
         return self.networks()["discriminator"]
 
     def replay(self, labels, seed):
@@ -83,3 +83,19 @@ class Method:
     def logits(self, images):
         """float32 [N, classes seen so far] for float images in [-1, 1], in inference mode."""
         return network_logits(self.classifier, images)
+
+
+def next_discriminator(network, make, context, afresh):
+    """The two-headed network with which a task begins, its class head for all classes seen so far.
+
+    Args:
+      network: that of the task before; None: there is none, and `make` makes the first.
+      make: network class.
+      context: `TaskContext`.
+      afresh: whether to begin with a new network, built like the last, or with a widened copy of it.
+    """
+    if network is None:
+        return make(image_shape=context.image_shape, num_classes=context.num_classes)
+    if afresh:
+        return type(network).from_config(network.get_config() | {"num_classes": context.num_classes})
+    return network.widen(context.num_classes)

@@ -14,6 +14,13 @@ def to_uint8(images):
     return np.clip(np.rint((np.asarray(images) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
+def merged(groups):
+    """One group (images, labels int32 [sum of N]) of several: uint8 if all are, else float32 in [-1, 1]."""
+    exact = all(images.dtype == np.uint8 for images, _ in groups)
+    parts = [images if exact else to_float(tf.constant(images)).numpy() for images, _ in groups]
+    return np.concatenate(parts), np.concatenate([labels for _, labels in groups]).astype(np.int32)
+
+
 class ImagePool:
     """Groups of labelled images, such as the replay of each earlier task and the current task's images.
 
@@ -29,11 +36,8 @@ class ImagePool:
         sizes = [len(labels) for _, labels in groups]
         stops = np.cumsum(sizes)
         self.ranges = list(zip((stops - sizes).tolist(), stops.tolist(), strict=True))
-        self.labels = np.concatenate([labels for _, labels in groups]).astype(np.int32)
-        exact = all(images.dtype == np.uint8 for images, _ in groups)
-        parts = [images if exact else to_float(tf.constant(images)).numpy() for images, _ in groups]
-        self._images = tf.constant(np.concatenate(parts))
-        self._labels = tf.constant(self.labels)
+        images, self.labels = merged(groups)
+        self._images, self._labels = tf.constant(images), tf.constant(self.labels)
 
     def __len__(self):
         return len(self.labels)

@@ -52,6 +52,11 @@ def test_split_has_the_number_of_its_images_as_length():
     assert len(Split(np.zeros((3, 4, 4, 1), np.uint8), np.zeros(3, np.int32))) == 3
 
 
+def test_the_images_of_a_class_keep_their_order():
+    images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
+    assert Split(images, np.array([1, 0, 1, 1, 0], np.int32)).of_class(1).ravel().tolist() == [0, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [

@@ -54,6 +54,9 @@ class Shades:
     def __init__(self, lost=None):
         self.lost, self.classifier = lost, DCGANDiscriminator(num_classes=1, filters=(4, 4, 4))
 
+    def networks(self):
+        return {"discriminator": self.classifier}
+
     def replay(self, labels, seed):
         greys = np.linspace(-0.9, 0.9, 3)[labels]
         if self.lost is not None:

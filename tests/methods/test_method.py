@@ -1,9 +1,12 @@
 """The hooks' honest defaults."""
 
+import numpy as np
 import pytest
 
 from dgm_tf.errors import UserError
-from dgm_tf.methods.method import Method
+from dgm_tf.methods.context import TaskContext
+from dgm_tf.methods.method import Method, next_discriminator
+from tests.methods import tiny
 
 
 def test_a_method_that_says_nothing_prepares_reports_and_shows_nothing():
@@ -31,6 +34,15 @@ def test_the_discriminator_classifies_unless_a_method_says_otherwise():
             return {"generator": "G", "discriminator": "D"}
 
     assert WithNetworks().classifier == "D"
+
+
+@pytest.mark.parametrize("afresh", [True, False])
+def test_a_discriminator_starts_afresh_or_is_widened(afresh):
+    contexts = [TaskContext(tiny.task(i), ((0,), (1,))[: i + 1], (32, 32, 1), 0) for i in range(2)]
+    first = next_discriminator(None, tiny.Discriminator, contexts[0], afresh)
+    second = next_discriminator(first, None, contexts[1], afresh)
+    assert (first.num_classes, second.num_classes) == (1, 2) and type(second) is tiny.Discriminator
+    assert np.array_equal(first.get_weights()[0], second.get_weights()[0]) != afresh
 
 
 @pytest.mark.parametrize("hook", [lambda m: m.phases(None), lambda m: m.networks()])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgm_tf.training.pool import ImagePool, to_float, to_uint8
+from dgm_tf.training.pool import ImagePool, merged, to_float, to_uint8
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
 
@@ -45,3 +45,11 @@ def test_gathered_images_are_floats_whatever_the_groups_hold(kinds):
     np.testing.assert_allclose(images, expected, atol=1e-6)
     assert images.dtype == tf.float32 and labels.dtype == tf.int32
     np.testing.assert_array_equal(labels, [1, 0])
+
+
+@pytest.mark.parametrize(("kinds", "dtype"), [((np.uint8,) * 2, np.uint8), ((np.uint8, np.float32), np.float32)])
+def test_merged_groups_stay_levels_if_all_are(kinds, dtype):
+    groups = [group(3, 2, kinds[0]), group(1, 1, kinds[1])]
+    images, labels = merged(groups)
+    assert images.dtype == dtype and labels.dtype == np.int32 and labels.tolist() == [3, 3, 1]
+    np.testing.assert_array_equal(to_float(images), np.concatenate([to_float(i) for i, _ in groups]))

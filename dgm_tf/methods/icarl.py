@@ -1,0 +1,130 @@
+"""iCaRL-S (Rebuffi et al., CVPR 2017): herded exemplars, distillation, the nearest mean of exemplars."""
+
+import dataclasses
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from dgm_tf import checks, losses
+from dgm_tf.errors import UserError
+from dgm_tf.methods.exemplars import herded, normalized_features
+from dgm_tf.methods.single_classifier import RehearsingClassifier
+from dgm_tf.networks.nearest_means import NearestMeans
+from dgm_tf.training.classifier import ClassifierRules
+from dgm_tf.training.inference import network_logits
+
+
+class ICaRLRules(ClassifierRules):
+    """Algorithm 3's loss. previous: the network before the task, which teaches the earlier classes; None: no such."""
+
+    def __init__(self, previous):
+        self._previous = previous
+
+    def loss(self, network, images, labels):
+        """Sigmoid cross-entropy and distillation."""
+        _, logits = network(images, training=True, update_statistics=True)
+        earlier = None if self._previous is None else self._previous(images, training=False)[1]
+        return losses.icarl_loss(logits, labels, earlier), logits
+
+
+@gin.register
+@dataclasses.dataclass
+class ICaRL(RehearsingClassifier):
+    """The class head trains the features; the nearest mean of exemplars classifies. "head": what the head would say.
+
+    The paper stores the previous network's answers before the task's training. Here that network itself is held until
+    the task ends: the same targets, and right ones for augmented images too.
+
+    Attributes:
+      budget: K, exemplars of all classes together: floor(K / classes seen so far) of each are kept. At least one
+        a class.
+      others: as in `SingleClassifier`.
+    """
+
+    budget: int = 2000
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.integer(self, "budget", "[1, inf)")
+        self._previous = self._reader = self._current = None
+
+    def networks(self):
+        """The classifier and, in the middle of a task, that of the task before."""
+        previous = {} if self._previous is None else {"previous": self._previous}
+        return super().networks() | previous
+
+    def restore_networks(self, networks, task_classes):
+        """Takes networks that were saved."""
+        super().restore_networks(networks, task_classes)
+        self._previous = networks.get("previous")
+        self._reader = NearestMeans(self.network)
+
+    def arrays(self):
+        """The exemplars and the class means."""
+        means = {} if self._reader is None else {"means": np.asarray(self._reader.means)}
+        return super().arrays() | means
+
+    def restore_arrays(self, arrays):
+        """Takes them back."""
+        super().restore_arrays(arrays)
+        self._reader.means.assign(arrays["means"])
+
+    @property
+    def classifier(self):
+        """The network, read by nearest means."""
+        return self._reader
+
+    def begin_task(self, context):
+        """Keeps the network as it is to learn from, and goes on with a wider copy.
+
+        Raises:
+          UserError: if the budget is less than an exemplar a class.
+        """
+        if self.budget < context.num_classes:
+            raise UserError(
+                f"ICaRL.budget: expected at least one exemplar for each of {context.num_classes} classes, "
+                f"got {self.budget}"
+            )
+        previous = self.network
+        super().begin_task(context)
+        self._previous, self._reader = previous, NearestMeans(self.network)
+
+    def phases(self, context):
+        """One classifier phase."""
+        self._current = context.task.train
+        return super().phases(context)
+
+    def rules(self):
+        """Algorithm 3's."""
+        return ICaRLRules(self._previous)
+
+    def logits(self, images):
+        """Minus the squared distances to the class means; those follow the network while it is trained."""
+        if self._current is not None:
+            self._find_means()
+        return super().logits(images)
+
+    def readings(self, images):
+        """The class head's own logits."""
+        return {"head": network_logits(self.network, images)}
+
+    def end_task(self, context):
+        """Drops exemplars of earlier classes, chooses those of the new ones, finds all means (Algorithms 2, 4, 5)."""
+        count = self.budget // context.num_classes
+        self.exemplars.truncate(count)
+        for label in context.task.classes:
+            self.exemplars.add(label, herded(self.network, context.task.train.of_class(label), count))
+        self._previous = self._current = None
+        self._find_means()
+        return {}
+
+    def _find_means(self):
+        """Means of exemplars; of all images for classes that have no exemplars yet, their task being learned."""
+        stored = self.exemplars.classes
+        sets = [
+            self.exemplars.images_of(label) if label in stored else self._current.of_class(label)
+            for label in range(self.network.num_classes)
+        ]
+        means = np.stack([normalized_features(self.network, images).mean(axis=0) for images in sets])
+        self._reader.means.assign(tf.math.l2_normalize(means, axis=1))

@@ -1,0 +1,102 @@
+"""Methods that train one classifier and nothing else: a phase a task, with or without stored real images."""
+
+import dataclasses
+
+from dgm_tf import checks
+from dgm_tf.methods.exemplars import ExemplarMemory
+from dgm_tf.methods.method import Method, next_discriminator
+from dgm_tf.networks.dcgan import DCGANDiscriminator
+from dgm_tf.training.augmentation import Augmentation
+from dgm_tf.training.classifier import PLAIN_RULES, ClassifierPhase, check_batch_size
+from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.randomness import seeded_initializers
+
+
+@dataclasses.dataclass
+class SingleClassifier(Method):
+    """A classifier that learns from the task's own images; subclasses say from what else, and by what rules.
+
+    Attributes:
+      discriminator: two-headed network class, not called.
+      epochs: passes over each task's images.
+      batch_size: images a step.
+      learning_rate: of Adam.
+      augmentation: `Augmentation` or None.
+    """
+
+    discriminator: type = DCGANDiscriminator
+    epochs: int = 3
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    augmentation: Augmentation | None = None
+
+    afresh = False  # whether each task begins with a new network; else the class head is widened
+
+    def __post_init__(self):
+        checks.network_class(self, "discriminator")
+        checks.integer(self, "epochs", "[1, inf)")
+        checks.integer(self, "batch_size", "[1, inf)")
+        checks.number(self, "learning_rate", "(0, inf)")
+        checks.instance(self, "augmentation", (Augmentation, type(None)))
+        self.network = None
+
+    def networks(self):
+        """The classifier."""
+        return {"discriminator": self.network}
+
+    def restore_networks(self, networks, task_classes):
+        """Takes a network that was saved."""
+        self.network = networks["discriminator"]
+
+    def begin_task(self, context):
+        """A network with outputs for all classes seen so far."""
+        check_batch_size(self.batch_size)
+        with seeded_initializers(context.seed, "begin task", context.index):
+            self.network = next_discriminator(self.network, self.discriminator, context, self.afresh)
+
+    def phases(self, context):
+        """One classifier phase."""
+        return [lambda: self._classifier_phase(context)]
+
+    def _classifier_phase(self, context):
+        return ClassifierPhase(
+            self.network, ImagePool(self.groups(context)), self.epochs, self.batch_size, self.learning_rate,
+            context.task_seed, self.augmentation, self.rules(),
+        )  # fmt: skip
+
+    def groups(self, context):
+        """What it learns from in this task, for `ImagePool`."""
+        return [(context.task.train.images, context.task.train.labels)]
+
+    def rules(self):
+        """`ClassifierRules` of this task."""
+        return PLAIN_RULES
+
+
+@dataclasses.dataclass
+class RehearsingClassifier(SingleClassifier):
+    """A classifier that learns from stored real images of earlier classes beside the task's own.
+
+    Subclasses choose in `end_task` what is stored in `exemplars`, an `ExemplarMemory`.
+    """
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.exemplars = ExemplarMemory()
+
+    def groups(self, context):
+        """The stored images, if there are any, then the task's own."""
+        stored = [self.exemplars.group()] if len(self.exemplars) else []
+        return [*stored, *super().groups(context)]
+
+    def arrays(self):
+        """The stored images."""
+        return self.exemplars.arrays()
+
+    def restore_arrays(self, arrays):
+        """Takes them back."""
+        self.exemplars.restore(arrays)
+
+    def memory_bytes(self):
+        """Of the stored images."""
+        return {"images": self.exemplars.nbytes}
