@@ -49,8 +49,12 @@ class Recorder(Callback):
             self._clock = name, now
 
     def on_task_begin(self, learner, context):
-        """Starts the task's clock."""
+        """Starts the task's clock; before the first task says what the method is known to do badly."""
         self._start_clock("prepare")
+        caution, told = learner.method.caution, self._results.setdefault("cautions", [])
+        if caution and caution not in told:
+            told.append(caution)
+            report.print_report(report.caution_panel(caution))
 
     def on_phase_begin(self, learner, context, phase):
         """Starts the phase's clock."""
@@ -224,7 +228,7 @@ def _empty_results(benchmark, settings):
     lists = (
         "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_average_accuracy", "best_accuracy",
         "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
-        "capacity", "memory_bytes", "seconds", "warnings",
+        "capacity", "memory_bytes", "seconds", "warnings", "cautions",
     )  # fmt: skip
     facts = {
         "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),

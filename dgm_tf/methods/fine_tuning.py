@@ -8,7 +8,7 @@ from dgm_tf import checks
 from dgm_tf.methods.method import Method
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.augmentation import Augmentation
-from dgm_tf.training.classifier import ClassifierPhase, check_batch_size
+from dgm_tf.training.classifier import PLAIN_RULES, ClassifierPhase, check_batch_size
 from dgm_tf.training.pool import ImagePool
 from dgm_tf.training.randomness import seeded_initializers
 
@@ -66,7 +66,24 @@ class FineTuning(Method):
         return [lambda: self._classifier_phase(context)]
 
     def _classifier_phase(self, context):
-        pool = ImagePool([(context.task.train.images, context.task.train.labels)])
         return ClassifierPhase(
-            self._network, pool, self.epochs, self.batch_size, self.learning_rate, context.task_seed, self.augmentation
+            self._network, self.pool(context), self.epochs, self.batch_size, self.learning_rate, context.task_seed,
+            self.augmentation, self.rules(),
+        )  # fmt: skip
+
+    def pool(self, context):
+        """`ImagePool` of what a task is learned from."""
+        return ImagePool([(context.task.train.images, context.task.train.labels)])
+
+    def rules(self):
+        """`ClassifierRules` of a task's updates; called when its phase is made, so it must not change anything."""
+        return PLAIN_RULES
+
+    @property
+    def caution(self):
+        """That forgetting is to be expected."""
+        return (
+            f"{type(self).__name__} keeps no images. In the class-incremental setting it is known to forget nearly all "
+            "but the last task's classes, whatever its settings (van de Ven and Tolias, 2019, arXiv 1904.07734; "
+            "Farquhar and Gal, 2018, arXiv 1805.09733): low accuracies on earlier tasks are no bug."
         )
