@@ -1,5 +1,7 @@
 """Every shipped gin file runs: all of its phases, a few steps each, with its own networks and batch size."""
 
+import re
+
 import gin
 import pytest
 
@@ -8,7 +10,6 @@ from tests import tiny_run
 
 FILES = sorted(config.gin_directory().glob("*.gin"))
 FEW_STEPS = (
-    "GANSettings.epochs = 2",
     "ClassIncrementalBenchmark.num_tasks = 2",
     "EvaluationSettings.validation_per_class = 8",
     "EvaluationSettings.gan_test_per_class = 8",
@@ -27,7 +28,9 @@ def folder(tmp_path_factory):
 def _shortened(path):
     """Parses the file with bindings that leave a few steps to each phase."""
     config.parse(path)
-    bindings = [*FEW_STEPS, *(f"{name} = {int(path.stem == 'quickstart')}" for name in MEASURED_ONCE)]
+    epochs = re.findall(r"^\w+\.epochs(?= = )", gin.config_str(), re.MULTILINE)
+    bindings = [*FEW_STEPS, *(f"{name} = 2" for name in epochs)]
+    bindings += [f"{name} = {int(path.stem == 'quickstart')}" for name in MEASURED_ONCE]
     if "TFDS" in gin.config_str():
         bindings += ["TFDS.train_split = 'train[:1%]'", "TFDS.test_split = 'test[:3%]'"]
     if "ClassifierSettings.closing_epochs" in gin.config_str():
@@ -47,7 +50,7 @@ def test_it_runs_to_its_end(path, folder, request, monkeypatch, clean_gin):
     results = experiment.run_experiment(folder / path.stem)
     assert results["finished"] and len(results["average_accuracy"]) == 2
     assert tiny_run.read_results(folder / path.stem) == results
-    assert results["replay_drift"] <= 1e-6
+    assert (results["replay_drift"] or 0.0) <= 1e-6  # there is none where nothing is replayed
     assert all(row["free"] > 0 for entry in results["capacity"] for row in entry["layers"].values())
 
 

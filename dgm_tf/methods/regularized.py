@@ -72,7 +72,7 @@ class RegularizedClassifier(FineTuning):
         super().begin_task(context)
         variables = class_variables(self.classifier)
         self.carried = {name: _padded(arrays, variables) for name, arrays in self.carried.items()}
-        first = self.first_traces([np.array(v) for v in variables])
+        first = self.first_traces([np.asarray(v).copy() for v in variables])
         self.traces = {name: [trace(array) for array in arrays] for name, arrays in first.items()}
 
     def pool(self, context):
@@ -84,7 +84,7 @@ class RegularizedClassifier(FineTuning):
 
     def end_task(self, context):
         """Consolidates the task and stores some of its images."""
-        self.carried = self.consolidate(context, [np.array(v) for v in class_variables(self.classifier)])
+        self.carried = self.consolidate(context, [np.asarray(v).copy() for v in class_variables(self.classifier)])
         self.traces = {}
         train = context.task.train
         for label in context.task.classes if self.samples_per_class else ():
