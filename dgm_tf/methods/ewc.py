@@ -32,9 +32,9 @@ class EWC(RegularizedClassifier):
         the only anchor, and earlier tasks' Fisher is multiplied by gamma at each new one.
     """
 
-    strength: float = 100.0
+    strength: float = 1e3
     expectation: str = "model"
-    fisher_images: int = 500
+    fisher_images: int = 200
     decay: float | None = None
 
     def __post_init__(self):

@@ -67,7 +67,7 @@ class RWalk(RegularizedClassifier):
       damping: epsilon > 0 of eq. 7.
     """
 
-    strength: float = 100.0
+    strength: float = 10.0
     interval: int = 10
     rate: float = 0.9
     damping: float = 1e-3

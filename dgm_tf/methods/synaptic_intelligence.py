@@ -41,7 +41,7 @@ class SynapticIntelligence(RegularizedClassifier):
       damping: xi > 0.
     """
 
-    strength: float = 1.0
+    strength: float = 10.0
     damping: float = 0.1
 
     def __post_init__(self):

@@ -40,7 +40,15 @@ def test_importance_is_the_path_over_the_squared_way():
         path, start = (arrays[f"method/traces/{name}/{i:04d}"] for name in ("path", "start"))
         end = one.method.carried["anchors"][i]
         np.testing.assert_allclose(importance, np.maximum(path, 0) / ((end - start) ** 2 + 0.5), rtol=1e-6)
-    assert min(float(np.min(arrays[f"method/traces/path/{i:04d}"])) for i in range(6)) < 0.0
+
+
+def test_a_path_uphill_counts_as_none():
+    method, zeros = SynapticIntelligence(damping=0.5), [np.zeros(2, np.float32)]
+    method.carried = {"importances": [zeros[0] + 1.0], "anchors": zeros}
+    method.traces = {"path": [trace([-1.0, 2.0])], "start": [trace([0.0, 1.0])]}
+    kept = method.consolidate(None, [np.array([1.0, 3.0], np.float32)])
+    np.testing.assert_allclose(kept["importances"][0], [1.0 + 0.0, 1.0 + 2.0 / 4.5], rtol=1e-6)
+    np.testing.assert_array_equal(kept["anchors"][0], [1.0, 3.0])
 
 
 def test_importances_of_tasks_add_up():
