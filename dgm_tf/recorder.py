@@ -38,11 +38,15 @@ class Recorder(Callback):
         return {"results": self._results, "seconds": self._clock.read() if self._clock else {}}
 
     def on_task_begin(self, learner, context):
-        """Takes up the learner's clock where a killed run left it."""
+        """Takes up the learner's clock where a killed run left it; says what the method is known to do badly."""
         self._clock = learner.clock
         if self._seconds:
             self._clock.restart(self._seconds)
             self._seconds = {}
+        caution, told = learner.method.caution, self._results.setdefault("cautions", [])
+        if caution and caution not in told:
+            told.append(caution)
+            report.print_report(report.caution_panel(caution))
 
     def on_task_end(self, learner, context, outcome):
         """Measures the learner and writes everything."""
@@ -213,7 +217,7 @@ def _empty_results(benchmark, settings):
     lists = (
         "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_average_accuracy", "best_accuracy",
         "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
-        "capacity", "memory_bytes", "seconds", "warnings",
+        "capacity", "memory_bytes", "seconds", "warnings", "cautions",
     )  # fmt: skip
     facts = {
         "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),

@@ -28,8 +28,9 @@ def folder(tmp_path_factory):
 def _shortened(path):
     """Parses the file with bindings that leave a few steps to each phase."""
     config.parse(path)
-    bindings = [*FEW_STEPS, *(f"{name} = {int(path.stem == 'quickstart')}" for name in MEASURED_ONCE)]
-    bindings += [f"{name} = 2" for name in re.findall(r"^(\w+\.epochs) =", gin.config_str(), re.MULTILINE)]
+    epochs = re.findall(r"^\w+\.epochs(?= = )", gin.config_str(), re.MULTILINE)
+    bindings = [*FEW_STEPS, *(f"{name} = 2" for name in epochs)]
+    bindings += [f"{name} = {int(path.stem == 'quickstart')}" for name in MEASURED_ONCE]
     if "TFDS" in gin.config_str():
         bindings += ["TFDS.train_split = 'train[:1%]'", "TFDS.test_split = 'test[:3%]'"]
     if "ClassifierSettings.closing_epochs" in gin.config_str():

@@ -9,7 +9,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
+from dgm_tf import config, experiment
+from dgm_tf.methods.fine_tuning import FineTuning
 from tests import tiny_run
+from tests.methods import tiny
 
 LAYERS = ["masked_0", "masked_1", "masked_2"]
 
@@ -168,3 +171,29 @@ class TestCollapse:
 
     def test_there_is_nothing_in_it_that_is_no_number(self, collapsed):
         assert collapsed[0]["replay_drift"] == 0.0 and collapsed[0]["finished"]
+
+
+class TestCaution:
+    """What a method is known to do badly is said once, so that nobody files it as a bug."""
+
+    @pytest.fixture(scope="class")
+    def run(self, tmp_path_factory):
+        """(results, what was printed) of plain fine-tuning on two tasks."""
+        folder, printed = tmp_path_factory.mktemp("cautioned"), io.StringIO()
+        bindings = ("EvaluationSettings.fine_tuning_epochs = 0", "ClassIncrementalBenchmark.num_tasks = 2")
+        config.parse("gin/benchmarks/mnist_mini.gin", (*bindings, "EvaluationSettings.judge_epochs = 1"))
+        with contextlib.redirect_stdout(printed):
+            experiment.run_experiment(folder / "run", method=FineTuning(tiny.Discriminator, epochs=1))
+        gin.clear_config()
+        return tiny_run.read_results(folder / "run"), printed.getvalue()
+
+    def test_it_stands_in_the_results(self, run):
+        (caution,) = run[0]["cautions"]
+        assert caution == FineTuning().caution and run[0]["warnings"] == []
+
+    def test_it_is_printed_once_before_the_first_task(self, run):
+        assert run[1].count("CAUTION") == 1
+        assert run[1].index("CAUTION") < run[1].index("task 1/2")
+
+    def test_a_method_without_one_says_nothing(self, results):
+        assert results["cautions"] == []

@@ -146,6 +146,11 @@ def warning_panel(warnings):
     return [Panel(text, title=title, style="bold red", box=box.HEAVY, title_align="left")]
 
 
+def caution_panel(text):
+    """A box around what a method's settings are known to do badly: to be expected, and so no warning."""
+    return Panel(escape(text), title="CAUTION", style="yellow", box=box.ROUNDED, title_align="left")
+
+
 def _accuracy_rows(results, task):
     """(name, accuracy) of each class seen after `task`; of each task if the classes are many or unknown."""
     per_class = _at(results.get("per_class_accuracy"), task)

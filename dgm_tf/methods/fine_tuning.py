@@ -4,7 +4,7 @@ import dataclasses
 
 import gin
 
-from dgm_tf.methods.single_classifier import SingleClassifier
+from dgm_tf.methods.single_classifier import SingleClassifier, keeps_no_images
 
 
 @gin.register
@@ -14,3 +14,8 @@ class FineTuning(SingleClassifier):
 
     In the class-incremental setting it is known to keep nothing but the last task (van de Ven and Tolias, 2019).
     """
+
+    @property
+    def caution(self):
+        """That forgetting is to be expected."""
+        return keeps_no_images(self)

@@ -56,6 +56,14 @@ class Method:
         return {}
 
     @property
+    def caution(self):
+        """Text on what is known to go wrong with these settings, so that nobody takes it for a bug; or None.
+
+        A run says it once, before its first task.
+        """
+        return None
+
+    @property
     def classifier(self):
         """The network whose logits classify; by default the one that is trained to."""
         return self.networks()["discriminator"]

@@ -16,6 +16,7 @@ from dgm_tf.layers import (
 from dgm_tf.layers.masked import PLASTICITIES
 from dgm_tf.networks.folded import FoldedGenerator
 from dgm_tf.networks.plastic import PlasticGenerator
+from dgm_tf.networks.two_headed import TwoHeadedNetwork
 
 KERNEL_STDDEV = 0.02  # Radford et al., 2016
 
@@ -149,7 +150,7 @@ class DCGANGenerator(PlasticGenerator):
 
 @gin.register
 @keras.saving.register_keras_serializable("dgm_tf")
-class DCGANDiscriminator(keras.Model):
+class DCGANDiscriminator(TwoHeadedNetwork):
     """Three 5x5 stride-2 convolutions, leaky ReLU, batch norm on the second and third, two heads.
 
     Args:
@@ -201,20 +202,6 @@ class DCGANDiscriminator(keras.Model):
                 x = self.norms[i - 1](x, training=training, update_statistics=update_statistics)
             x = tf.nn.leaky_relu(x, 0.2)
         return tf.reshape(x, [-1, int(np.prod(x.shape[1:]))])
-
-    def call(self, images, training=False, update_statistics=False):
-        """(realness, logits)."""
-        features = self.features(images, training, update_statistics)
-        return self.realness(features)[:, 0], self.logits(features)
-
-    def widen(self, num_classes):
-        """Returns a copy whose class head has outputs for new classes; everything learned is kept."""
-        wider = type(self).from_config(self.get_config() | {"num_classes": num_classes})
-        for new, old in zip(wider.weights, self.weights, strict=True):
-            values = np.asarray(new).copy()
-            values[tuple(slice(0, n) for n in old.shape)] = np.asarray(old)
-            new.assign(values)
-        return wider
 
     def get_config(self):
         """Keras config."""

@@ -118,7 +118,7 @@ class ClassifierPhase(Phase):
     def __init__(
         self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None, rules=PLAIN_RULES
     ):
-        super().__init__(epochs, schedules.num_batches(len(pool), batch_size))
+        super().__init__(epochs, pool.num_batches(batch_size))
         self._pool, self._batch_size, self._seed, self._rules = pool, batch_size, seed, rules
         self._strategy = tf.distribute.get_strategy()
         self._optimizer = make_adam(learning_rate, class_variables(network))
@@ -147,7 +147,7 @@ class ClassifierPhase(Phase):
         epoch, batch = divmod(index, self.batches)
         if self._plan[0] != epoch:
             rng = numpy_generator(self._seed, "batches", epoch)
-            self._plan = epoch, schedules.epoch_batches(rng, len(self._pool), self._batch_size)
+            self._plan = epoch, self._pool.epoch_batches(rng, self._batch_size)
         return self._update(tf.constant(self._plan[1][batch], tf.int32), tf.constant(index, tf.int32))
 
     def variables(self):

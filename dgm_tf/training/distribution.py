@@ -39,11 +39,16 @@ def is_chief():
     )  # fmt: skip
 
 
+def mean_gradients(gradients):
+    """The gradients' mean over replicas, the same on each; to be called per replica."""
+    if replica_count() == 1:
+        return gradients
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+
+
 def apply_mean_gradients(optimizer, gradients, variables, clip_norm=None):
     """One optimizer step with the gradients' mean over replicas, clipped by global norm after the reduction."""
-    replicas = replica_count()
-    if replicas > 1:
-        gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+    gradients, replicas = mean_gradients(gradients), replica_count()
     if clip_norm is not None:
         gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
     if replicas > 1:

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf.training import schedules
+
 
 def to_float(images):
     """uint8 [0, 255] -> float32 [-1, 1]; float images pass as they are."""
@@ -45,3 +47,36 @@ class ImagePool:
     def gather(self, indices):
         """(float32 images in [-1, 1], int32 labels) for int32 indices [N]."""
         return to_float(tf.gather(self._images, indices)), tf.gather(self._labels, indices)
+
+    def num_batches(self, batch_size):
+        """Batches in one pass."""
+        return schedules.num_batches(len(self), batch_size)
+
+    def epoch_batches(self, rng, batch_size):
+        """One pass in random order, [batches, batch_size] indices."""
+        return schedules.epoch_batches(rng, len(self), batch_size)
+
+
+class RehearsalPool(ImagePool):
+    """A few stored images of earlier classes and the current task's many: every batch is drawn from both.
+
+    A pass is as long as one over the current images alone. In a plain pass over all of them ten stored images of a
+    class would be lost among thousands of the current ones.
+
+    Args:
+      stored, current: (images, labels), as `ImagePool`'s groups.
+      current_share: share in (0, 1] of current images in a batch, on average; None: every class equally often.
+    """
+
+    def __init__(self, stored, current, current_share=None):
+        super().__init__([stored, current])
+        self._current_share = current_share
+
+    def num_batches(self, batch_size):
+        """Batches in one pass."""
+        start, stop = self.ranges[-1]
+        return schedules.num_batches(stop - start, batch_size)
+
+    def epoch_batches(self, rng, batch_size):
+        """Indices [batches, batch_size], drawn with replacement."""
+        return schedules.constant(rng, self, batch_size, self.num_batches(batch_size), self._current_share)

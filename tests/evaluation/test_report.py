@@ -147,3 +147,8 @@ def test_markdown_has_one_row_per_task_and_escapes_pipes():
     assert lines[1].startswith("| ---: | ---: | --- | ---: |")
     assert lines[3].startswith("| 2 | 2 | one\\|two | 75.00 | 76.00 | 98.70 | - | 77.00 | 98.00 | 80.0k |")
     assert len(lines) == 4
+
+
+def test_a_caution_is_boxed_and_taken_literally():
+    text = _printed(report.caution_panel("EWC keeps [no] images."))
+    assert "CAUTION" in text and "EWC keeps [no] images." in text and "WARNING" not in text

@@ -35,6 +35,12 @@ def test_there_is_nothing_to_replay(learner):
         learner.replay([0])
 
 
+def test_that_it_forgets_is_said_with_who_showed_it():
+    caution = FineTuning().caution
+    assert caution.startswith("FineTuning keeps no images.") and "no bug" in caution
+    assert "van de Ven and Tolias, 2019, arXiv 1904.07734" in caution and "arXiv 1805.09733" in caution
+
+
 @pytest.mark.parametrize(
     "bad", [{"discriminator": "DCGAN"}, {"epochs": 0}, {"learning_rate": 0.0}], ids=lambda bad: next(iter(bad))
 )

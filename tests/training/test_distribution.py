@@ -29,7 +29,7 @@ def test_two_devices_are_two_replicas(two_devices):
     assert two_devices["replicas"] == 2
 
 
-@pytest.mark.parametrize("part", ["phases", "learner"])
+@pytest.mark.parametrize("part", ["phases", "learner", "regularized"])
 def test_steps_on_two_devices_equal_steps_on_one(two_devices, part):
     apart = {name: difference for name, difference in two_devices[part].items() if difference > TOLERANCE}
     assert not apart

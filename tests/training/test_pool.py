@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgm_tf.training.pool import ImagePool, merged, to_float, to_uint8
+from dgm_tf.training.pool import ImagePool, RehearsalPool, merged, to_float, to_uint8
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
 
@@ -53,3 +53,20 @@ def test_merged_groups_stay_levels_if_all_are(kinds, dtype):
     images, labels = merged(groups)
     assert images.dtype == dtype and labels.dtype == np.int32 and labels.tolist() == [3, 3, 1]
     np.testing.assert_array_equal(to_float(images), np.concatenate([to_float(i) for i, _ in groups]))
+
+
+def test_a_pass_takes_every_image_once_and_drops_the_rest():
+    batches = ImagePool([group(0, 7), group(1, 4)]).epoch_batches(np.random.default_rng(0), 5)
+    assert batches.shape == (2, 5) == (ImagePool([group(0, 7), group(1, 4)]).num_batches(5), 5)
+    assert len(np.unique(batches)) == 10 and batches.max() < 11
+
+
+@pytest.mark.parametrize(("share", "expected"), [(None, [0.25, 0.25, 0.25, 0.25]), (0.8, [0.1, 0.1, 0.4, 0.4])])
+def test_few_stored_images_are_not_lost_among_many(share, expected):
+    stored = tuple(np.concatenate(parts) for parts in zip(group(0, 2), group(1, 3), strict=True))
+    current = tuple(np.concatenate(parts) for parts in zip(group(2, 900), group(3, 1100), strict=True))
+    pool = RehearsalPool(stored, current, share)
+    batches = pool.epoch_batches(np.random.default_rng(0), 20)
+    assert batches.shape == (100, 20) == (pool.num_batches(20), 20), "as long as a pass over the current images"
+    shares = np.bincount(pool.labels[batches].ravel()) / batches.size
+    np.testing.assert_allclose(shares, expected, atol=0.04)

@@ -13,6 +13,9 @@ from dgm_tf.benchmarks.benchmark import Task
 from dgm_tf.errors import UserError
 from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM, MaskRules
+from dgm_tf.methods.ewc import EWC
+from dgm_tf.methods.rwalk import RWalk
+from dgm_tf.methods.synaptic_intelligence import SynapticIntelligence as PI
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings, check_batch_size
@@ -67,6 +70,25 @@ def learner_after_two_tasks():
     return learner.arrays() | {"replay": method.replay([0, 1] * 4)}
 
 
+def regularized_after_two_tasks():
+    """Classifiers held by importances, path integrals and online Fisher included: all that they keep."""
+    arrays = {}
+    for method, settings in ((EWC, {"fisher_images": 4}), (RWalk, {"interval": 2, "damping": 1.0}), (PI, {})):
+        learner = Learner(method(TinyDiscriminator, epochs=2, batch_size=8, learning_rate=RATE, **settings), seed=0)
+        for task in range(2):
+            pairs = [images_of(label, 8) for label in (2 * task, 2 * task + 1)]
+            split = Split(*(np.concatenate(parts) for parts in zip(*pairs, strict=True)))
+            classes = (2 * task, 2 * task + 1)
+            learner.learn(Task(task, classes, tuple(map(str, classes)), split, split, split))
+        arrays |= {f"{method.__name__}/{key}": array for key, array in learner.arrays().items()}
+    return arrays
+
+
+TRAININGS = {
+    "phases": networks_after_phases, "learner": learner_after_two_tasks, "regularized": regularized_after_two_tasks
+}  # fmt: skip
+
+
 def noise_of_replicas(strategy):
     def draw():
         return replica_slice(tf.random.stateless_normal([8], [1, 2]))
@@ -91,7 +113,7 @@ def main():
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     one, two = make_strategy("none"), make_strategy("mirrored")
     report = {"replicas": two.num_replicas_in_sync}
-    for name, train in (("phases", networks_after_phases), ("learner", learner_after_two_tasks)):
+    for name, train in TRAININGS.items():
         results = []
         for strategy in (one, two):
             with strategy.scope():
