@@ -49,8 +49,10 @@ class Recorder(Callback):
             self._clock = name, now
 
     def on_task_begin(self, learner, context):
-        """Starts the task's clock."""
+        """Starts the task's clock; at the first task also results.json, so that others see how many there will be."""
         self._start_clock("prepare")
+        if not self._results["average_accuracy"]:
+            self._write()
 
     def on_phase_begin(self, learner, context, phase):
         """Starts the phase's clock."""
@@ -73,6 +75,7 @@ class Recorder(Callback):
             self._warn(warning)
         results |= learner.save(self._run_dir / "memory")
         results["memory_bytes"].append(learner.method.memory_bytes())
+        results["parameters"].append(_parameters(learner.method))
         self._write_images(learner)
         self._write_summaries(learner, context)
         self._stop_clock()
@@ -216,6 +219,14 @@ class Recorder(Callback):
             figures.save(figure, folder / f"{name}.png")
 
 
+def _parameters(method):
+    """Number of trainable weights of each network, without those that follow from others."""
+    return {
+        name: sum(int(np.prod(v.shape)) for v in network.trainable_weights if v.name not in method.derived)
+        for name, network in method.networks().items()
+    }
+
+
 def _task_names(learner):
     return [", ".join(learner.class_names[c] for c in classes) for classes in learner.task_classes]
 
@@ -224,7 +235,7 @@ def _empty_results(benchmark, settings):
     lists = (
         "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_average_accuracy", "best_accuracy",
         "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
-        "capacity", "memory_bytes", "seconds", "warnings",
+        "capacity", "memory_bytes", "parameters", "seconds", "warnings",
     )  # fmt: skip
     facts = {
         "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),
