@@ -66,7 +66,11 @@ class FineTuning(Method):
         return [lambda: self._classifier_phase(context)]
 
     def _classifier_phase(self, context):
-        pool = ImagePool([(context.task.train.images, context.task.train.labels)])
         return ClassifierPhase(
-            self._network, pool, self.epochs, self.batch_size, self.learning_rate, context.task_seed, self.augmentation
-        )
+            self._network, ImagePool(self.groups(context)), self.epochs, self.batch_size, self.learning_rate,
+            context.task_seed, self.augmentation,
+        )  # fmt: skip
+
+    def groups(self, context):
+        """What it learns from in this task, for `ImagePool`."""
+        return [(context.task.train.images, context.task.train.labels)]

@@ -6,6 +6,7 @@ have this package. `RAY_ADDRESS` names a cluster; without it Ray starts one on t
 
 import signal
 import subprocess
+import time
 
 from dgm_tf.errors import UserError
 from dgm_tf.suites.launcher import environment, start_process, threads_per_job
@@ -17,7 +18,9 @@ def execute(command, log, variables):
     """Runs a command on the machine that Ray chose; returns its exit status. A cancelled task lets it save."""
     process = start_process(command, log, variables)
     try:
-        return process.wait()
+        while process.poll() is None:
+            time.sleep(0.2)  # Ray's interrupt comes between two calls, not within one such as `wait`
+        return process.returncode
     except KeyboardInterrupt:  # how Ray cancels a task
         process.terminate()
         try:
