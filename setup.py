@@ -62,6 +62,7 @@ setup(
             "tensorflow>=2.21,<2.22; platform_machine == 'aarch64'",  # has no -cpu build
         ],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "ray": ["ray>=2.9"],  # bin/benchmark --launcher=ray; in no lock file
         "test": ["pytest", "ruff", "setuptools"],
     },
     entry_points={
@@ -69,6 +70,7 @@ setup(
             "dgm-train = dgm_tf.train:main",
             "dgm-export = dgm_tf.export:main",
             "dgm-sample = dgm_tf.sample:main",
+            "dgm-benchmark = dgm_tf.benchmark:main",
         ]
     },
     classifiers=[

@@ -12,6 +12,9 @@ from dgm_tf.errors import UserError, own_message
 # For commands: set before TensorFlow is imported, so modules with a `main` import it inside their functions.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
+# Of the flag that every command has which meets a person's own methods.
+IMPORT_HELP = "A module of your own, such as one with a method; its code runs, and gin files may import it."
+
 
 def run(function, usage, flag_values=flags.FLAGS):
     """Parses the command line, calls `function` and ends the process with what it returns.

@@ -1,8 +1,9 @@
 """Reading gin files: found from anywhere, checked before anything runs, flattened into one text.
 
 A gin file is code: its imports run. So a file and all that it includes is first read without running it,
-imports from outside `dgm_tf` are refused, and what gin then parses is the very text that was checked. That
-text, which needs no other file, goes into the run folder as `config.gin`.
+imports from outside `dgm_tf` are refused unless the caller names their modules (`--import` of the commands), and
+what gin then parses is the very text that was checked. That text, which needs no other file, goes into the run
+folder as `config.gin`.
 
 Includes are written from the folder above `gin/`, as on the command line: `include "gin/methods/dgmw.gin"`.
 """
@@ -10,8 +11,10 @@ Includes are written from the folder above `gin/`, as on the command line: `incl
 import difflib
 import importlib
 import inspect
+import os
 import pathlib
 import re
+import sys
 import tokenize
 from typing import NamedTuple
 
@@ -63,21 +66,34 @@ def resolve(path):
     raise UserError(f"gin file {str(path)!r} does not exist.{_suggest(str(path), available)}")
 
 
-def config_text(gin_file, params=()):
+def import_modules(names):
+    """Imports a person's own modules, so that gin finds what they register; also from the working directory.
+
+    Raises UserError for a module that does not exist.
+    """
+    folder = os.getcwd()
+    if names and folder not in sys.path:
+        sys.path.append(folder)  # last: what is installed goes before
+    for name in names:
+        _import(name, "--import")
+
+
+def config_text(gin_file, params=(), modules=()):
     """The whole configuration as one text that needs no other file: includes inlined, then `params`.
 
     gin_file: path, found as by `resolve`. params: gin bindings such as "GANSettings.epochs = 3", which win.
+    modules: names of modules, beside those of dgm_tf, that gin files may import.
     Raises UserError for a missing or malformed file and for an import from outside dgm_tf. Runs nothing.
     """
-    return _text(_flatten(gin_file, params))
+    return _text(_flatten(gin_file, params, modules))
 
 
-def parse(gin_file, params=()):
+def parse(gin_file, params=(), modules=()):
     """Replaces gin's configuration by that of `gin_file` and `params`, and returns `config_text` of it.
 
     Raises UserError as `config_text` does, and for unknown names and parameters.
     """
-    lines = _flatten(gin_file, params)
+    lines = _flatten(gin_file, params, modules)
     import tensorflow  # noqa: F401 - gin must find TensorFlow imported already
 
     _import_modules(lines)
@@ -88,6 +104,17 @@ def parse(gin_file, params=()):
     except ValueError as error:
         raise UserError(_explain(error, lines)) from error
     return _text(lines)
+
+
+def difference(path, text):
+    """The lines in which the configuration in a file differs from `text`, as a diff; "" where they mean the same."""
+    texts = [_without_comments(t) for t in (pathlib.Path(path).read_text(encoding="utf-8"), text)]
+    return "\n".join(difflib.unified_diff(*texts, str(path), "this command", lineterm="", n=1))
+
+
+def _without_comments(text):
+    lines = [line.rstrip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def missing_parameter(error):
@@ -107,12 +134,15 @@ def _text(lines):
     return "\n".join(line.text for line in lines) + "\n"
 
 
-def _flatten(gin_file, params):
+def _flatten(gin_file, params, modules):
     lines = _flatten_file(gin_file, including=())
     if params:
         lines.append(_Line("\n# Parameters given with the command", "parameters"))
     for param in params:
         lines += _flatten_text(param, f"parameter {param!r}", including=())
+    for line in lines:
+        if line.module:
+            _check_import(line, (PACKAGE, *modules))
     # The first of these holds two lines, and gin counts lines: one entry each.
     return [line._replace(text=text) for line in lines for text in line.text.split("\n")]
 
@@ -139,7 +169,7 @@ def _flatten_text(text, name, including):
         flattened += lines[done:index]
         done = index + 1
         if isinstance(statement, config_parser.ImportStatement):
-            flattened.append(_checked_import(lines[index], statement))
+            flattened.append(lines[index]._replace(module=statement.module))
         else:
             flattened += _included(lines[index], statement.filename, including)
     return flattened + lines[done:]
@@ -158,11 +188,13 @@ def _statements(text, name):
         raise UserError(f"{name}: {error}") from error
 
 
-def _checked_import(line, statement):
-    if statement.module.split(".")[0] != PACKAGE:
-        refused = f"{line.where}: {statement.format()!r} is refused"
-        raise UserError(f"{refused}: a gin file may only import modules of {PACKAGE}")
-    return line._replace(module=statement.module)
+def _check_import(line, allowed):
+    """Raises UserError unless the line imports one of the allowed modules or something inside one."""
+    if not any(f"{line.module}.".startswith(f"{name}.") for name in allowed):
+        raise UserError(
+            f"{line.where}: {line.text.strip()!r} is refused: a gin file may only import modules of {PACKAGE} and "
+            f"those that the command names (--import={line.module}), since their code runs"
+        )
 
 
 def _included(line, path, including):
@@ -178,12 +210,16 @@ def _included(line, path, including):
 def _import_modules(lines):
     for line in lines:
         if line.module:
-            try:
-                importlib.import_module(line.module)
-            except ModuleNotFoundError as error:
-                if not f"{line.module}.".startswith(f"{error.name}."):
-                    raise  # the module exists, but not something that it imports itself
-                raise UserError(f"{line.where}: there is no module {error.name}") from error
+            _import(line.module, line.where)
+
+
+def _import(module, where):
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module exists, but not something that it imports itself
+        raise UserError(f"{where}: there is no module {error.name}") from error
 
 
 def _explain(error, lines):

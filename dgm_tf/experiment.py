@@ -30,6 +30,7 @@ def run_experiment(
     evaluation=None,
     checkpoint_seconds=120.0,
     summary_seconds=10.0,
+    cache_dir=None,
 ):
     """Learns all tasks of the benchmark, or what a killed run left of them; returns the results.
 
@@ -40,6 +41,7 @@ def run_experiment(
       seed: int, of all randomness in training; the benchmark has its own.
       evaluation: `EvaluationSettings`; None: its defaults.
       checkpoint_seconds, summary_seconds: time between checkpoints and between summaries.
+      cache_dir: folder of what runs on the same data share, the judge; None: .cache beside the run folder.
 
     Raises:
       UserError: if an argument is not as described.
@@ -60,7 +62,7 @@ def run_experiment(
             drift.restore(learner, arrays)
         output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position))
-        cache_dir = run_dir.parent / ".cache"
+        cache_dir = cache_dir or run_dir.parent / ".cache"
         recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
         progress = Progress(benchmark, best)
         stack.callback(progress.close)  # a bar hides the terminal's cursor

@@ -22,12 +22,13 @@ import shutil
 
 from absl import flags
 
-from dgm_tf import command_line
+from dgm_tf import command_line, config
 from dgm_tf.errors import UserError
 
 # Of this command alone: training imports this module and has flags of its own.
 _FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
+flags.DEFINE_multi_string("import", [], command_line.IMPORT_HELP, flag_values=_FLAGS)
 flags.DEFINE_string("output", None, "Where to write; default: <run_dir>/export.", flag_values=_FLAGS)
 
 MODELS = ("generator", "classifier")
@@ -114,6 +115,7 @@ def _export_run():
     with command_line.quiet_start():
         from dgm_tf.learner import load
 
+        config.import_modules(_FLAGS["import"].value)
         learner = load(_FLAGS.run_dir)
     try:
         sizes = export(learner, output)

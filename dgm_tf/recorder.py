@@ -38,7 +38,10 @@ class Recorder(Callback):
         return {"results": self._results, "seconds": self._clock.read() if self._clock else {}}
 
     def on_task_begin(self, learner, context):
-        """Takes up the learner's clock where a killed run left it; says what the method is known to do badly."""
+        """Takes up the learner's clock where a killed run left it; says what the method is known to do badly.
+
+        At the first task it writes results.json, so that others see how many tasks there will be.
+        """
         self._clock = learner.clock
         if self._seconds:
             self._clock.restart(self._seconds)
@@ -47,6 +50,8 @@ class Recorder(Callback):
         if caution and caution not in told:
             told.append(caution)
             report.print_report(report.caution_panel(caution))
+        if not self._results["average_accuracy"]:
+            self._write()
 
     def on_task_end(self, learner, context, outcome):
         """Measures the learner and writes everything."""
@@ -60,6 +65,7 @@ class Recorder(Callback):
             self._warn(warning)
         results |= learner.save(self._run_dir / "memory")
         results["memory_bytes"].append(learner.method.memory_bytes())
+        results["parameters"].append(_parameters(learner.method))
         with learner.clock.measure("summaries"):
             self._write_images(learner)
             self._write_summaries(learner, context)
@@ -209,6 +215,14 @@ class Recorder(Callback):
             figures.save(figure, folder / f"{name}.png")
 
 
+def _parameters(method):
+    """Number of trainable weights of each network, without those that follow from others."""
+    return {
+        name: sum(int(np.prod(v.shape)) for v in network.trainable_weights if v.name not in method.derived)
+        for name, network in method.networks().items()
+    }
+
+
 def _task_names(learner):
     return [", ".join(learner.class_names[c] for c in classes) for classes in learner.task_classes]
 
@@ -217,7 +231,7 @@ def _empty_results(benchmark, settings):
     lists = (
         "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_average_accuracy", "best_accuracy",
         "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
-        "capacity", "memory_bytes", "seconds", "warnings", "cautions",
+        "capacity", "memory_bytes", "parameters", "seconds", "warnings", "cautions",
     )  # fmt: skip
     facts = {
         "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),

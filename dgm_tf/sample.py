@@ -16,13 +16,14 @@ import sys
 import numpy as np
 from absl import flags
 
-from dgm_tf import command_line
+from dgm_tf import command_line, config
 from dgm_tf.errors import UserError
 
 _FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
 flags.DEFINE_list("classes", ["all"], "Class names, or all.", flag_values=_FLAGS)
 flags.DEFINE_integer("count", 100, "Images of each class.", lower_bound=1, flag_values=_FLAGS)
+flags.DEFINE_multi_string("import", [], command_line.IMPORT_HELP, flag_values=_FLAGS)
 flags.DEFINE_string("output", None, "Where to write; default: <run_dir>/samples.", flag_values=_FLAGS)
 flags.DEFINE_integer("seed", 0, "Another seed, other images.", lower_bound=0, flag_values=_FLAGS)
 
@@ -123,6 +124,7 @@ def _sample_run():
     with command_line.quiet_start():
         from dgm_tf.learner import load
 
+        config.import_modules(_FLAGS["import"].value)
         learner = load(_FLAGS.run_dir)
     labels = find_classes(_FLAGS.classes, learner.class_names)
     try:

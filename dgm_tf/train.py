@@ -8,7 +8,6 @@ A run folder is runs/<name of the gin file>, unless --run_dir names another.
 """
 
 import datetime
-import difflib
 import pathlib
 import platform
 import sys
@@ -22,6 +21,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("gin_file", "gin/quickstart.gin", "The gin file that describes the run.")
 flags.DEFINE_multi_string("gin_param", [], "A binding that wins over the file's, such as 'GANSettings.epochs=5'.")
 flags.DEFINE_string("run_dir", None, "The run folder; default: runs/<name of the gin file>.")
+flags.DEFINE_multi_string("import", [], command_line.IMPORT_HELP)
+flags.DEFINE_string("cache_dir", None, "What runs on the same data share; default: .cache beside the run folder.")
 flags.DEFINE_string("data_dir", None, "TFDS data_dir; default: TFDS_DATA_DIR or TFDS's own.")
 flags.DEFINE_bool("download", True, "Whether data sets that are missing may be downloaded.")
 flags.DEFINE_enum("strategy", "auto", ["auto", "none", "mirrored", "multi_worker"], "tf.distribute strategy.")
@@ -36,7 +37,9 @@ def train():
     """Runs, resumes, or says that the run is finished; returns the exit status."""
     run_dir = pathlib.Path(FLAGS.run_dir or f"runs/{pathlib.Path(FLAGS.gin_file).stem}")
     with command_line.quiet_start():
-        text = config.parse(FLAGS.gin_file, FLAGS.gin_param)
+        modules = FLAGS["import"].value
+        config.import_modules(modules)
+        text = config.parse(FLAGS.gin_file, FLAGS.gin_param, modules)
         from dgm_tf import experiment
     _check_same_configuration(run_dir, text)
     if experiment.is_finished(run_dir):
@@ -49,15 +52,8 @@ def _check_same_configuration(run_dir, text):
     path = run_dir / "config.gin"
     if not path.is_file():
         return
-    texts = [_without_comments(t) for t in (path.read_text(), text)]
-    if texts[0] != texts[1]:
-        diff = "\n".join(difflib.unified_diff(*texts, str(path), "this command", lineterm="", n=1))
+    if diff := config.difference(path, text):
         raise UserError(f"{run_dir} holds a run of another configuration:\n{diff}\nName another --run_dir.")
-
-
-def _without_comments(text):
-    lines = [line.rstrip() for line in text.splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _run(run_dir, text):
@@ -102,6 +98,8 @@ def _bind_flags():
         if FLAGS.data_dir is not None:
             gin.bind_parameter("TFDS.data_dir", FLAGS.data_dir)
         gin.bind_parameter("TFDS.download", FLAGS.download)
+        if FLAGS.cache_dir is not None:
+            gin.bind_parameter("run_experiment.cache_dir", FLAGS.cache_dir)
 
 
 def _run_experiment(run_dir):

@@ -60,7 +60,8 @@ class TrainingLog(Callback):
         self.summaries.scalars("train", values, at, force=True)
         self.summaries.histograms("train", {k: np.asarray(v) for k, v in histograms.items()}, at)
         self.summaries.flush()
-        self.write("train", learner, phase=phase.name, epoch=(step - 1) // phase.batches + 1, **values)
+        epoch = (step - 1) // phase.batches + 1
+        self.write("train", learner, phase=phase.name, epoch=epoch, epochs=phase.epochs, **values)
 
     def on_epoch_end(self, learner, context, phase, epoch):
         """Shows what the generator makes of the task's classes by now."""

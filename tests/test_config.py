@@ -73,6 +73,42 @@ def test_an_import_hidden_in_a_parameter_is_refused(write, module_that_must_not_
         config.parse(write("run.gin", ""), ["Digits.order = 'x'\nimport arbitrary_code"])
 
 
+def test_a_module_that_the_command_names_may_be_imported(write, monkeypatch, tmp_path):
+    write("my_method.py", "import gin\n\n\n@gin.register\nclass Mine:\n    def __init__(self, size=1):\n        pass\n")
+    gin_file = write("run.gin", "import my_method\nMine.size = 2\n")
+    with pytest.raises(UserError, match=r"run.gin, line 1: .*is refused.*\(--import=my_method\)"):
+        config.parse(gin_file)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    config.import_modules(["my_method"])
+    assert sys.path[-1] == str(tmp_path), "what is installed goes before the working directory"
+    assert "Mine.size = 2" in config.parse(gin_file, modules=["my_method"])
+    del sys.modules["my_method"]
+
+
+@pytest.mark.parametrize("module", ["my_method_2", "os", "my"])
+def test_naming_a_module_allows_no_other(write, module):
+    gin_file = write("run.gin", f"import {module}\n")
+    with pytest.raises(UserError, match="is refused"):
+        config.config_text(gin_file, modules=["my_method", "my.part"])
+
+
+def test_parts_of_a_named_package_are_allowed(write):
+    assert "my.method" in config.config_text(write("run.gin", "import my.method\n"), modules=["my"])
+
+
+def test_a_named_module_that_does_not_exist_is_told(write):
+    with pytest.raises(UserError, match="--import: there is no module nowhere"):
+        config.import_modules(["nowhere"])
+
+
+def test_a_difference_in_comments_is_none(write, tmp_path):
+    write("config.gin", "# one\nDigits.order = 'x'   \n\n")
+    assert config.difference(tmp_path / "config.gin", "Digits.order = 'x'\n# two\n") == ""
+    assert "-Digits.order = 'x'\n+Digits.order = 'y'" in config.difference(
+        tmp_path / "config.gin", "Digits.order = 'y'\n"
+    )
+
+
 def test_dynamic_registration_is_refused(write):
     with pytest.raises(UserError, match="refused"):
         config.parse(write("run.gin", "from __gin__ import dynamic_registration"))

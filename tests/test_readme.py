@@ -1,5 +1,6 @@
 """The README's promises: its commands exist, its Python runs as written."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -18,7 +19,7 @@ def _blocks(text, language):
 
 
 def test_every_file_that_is_named_exists(readme, project_root):
-    named = set(re.findall(r"\]\((?!https?:)([^)#]+)\)", readme)) | set(re.findall(r"gin/\w+\.gin", readme))
+    named = set(re.findall(r"\]\((?!https?:)([^)#]+)\)", readme)) | set(re.findall(r"gin/(?:suites/)?\w+\.gin", readme))
     assert named
     for path in named:
         assert (project_root / path).exists(), path
@@ -34,7 +35,7 @@ def test_every_flag_of_the_commands_exists(readme, project_root):
     for block in _blocks(readme, "bash"):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
-            if words and words[0] in ("bin/train", "bin/export", "bin/sample"):
+            if words and words[0] in ("bin/train", "bin/benchmark", "bin/export", "bin/sample"):
                 module = f"dgm_tf.{words[0].removeprefix('bin/')}"
                 command = [sys.executable, "-m", module, "--help"]
                 help_text = subprocess.run(command, capture_output=True, text=True, cwd=project_root, check=True).stdout
@@ -49,3 +50,21 @@ def test_the_python_of_the_api_runs_as_written(readme, project_root, tmp_path):
     environment = {"PYTHONPATH": str(project_root), "TF_CPP_MIN_LOG_LEVEL": "2", "PATH": "/usr/bin:/bin"}
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_method_and_the_suite_of_ones_own_run_as_written(readme, project_root, tmp_path):
+    (method,) = [block for block in _blocks(readme, "python") if "class Rehearsal" in block]
+    (suite,) = _blocks(readme, "gin")
+    (command,) = [line for block in _blocks(readme, "bash") for line in block.splitlines() if "rehearsal.gin" in line]
+    (tmp_path / "rehearsal.py").write_text(method)
+    (tmp_path / "rehearsal.gin").write_text(suite)
+    flags = [word for word in shlex.split(command)[1:] if not word.startswith(("--seeds", "--jobs"))]
+    two_tasks = ["ClassIncrementalBenchmark.num_tasks = 2", "EvaluationSettings.fine_tuning_epochs = 0"]
+    short = [f"--gin_param=Suite.params = {two_tasks}", "--gin_param=Suite.at = (2,)", "--methods=ten"]
+    environment = {"PYTHONPATH": str(project_root), "TF_CPP_MIN_LOG_LEVEL": "2", "PATH": "/usr/bin:/bin"}
+    run = [sys.executable, "-P", "-m", "dgm_tf.benchmark", *flags, *short]
+    result = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert result.returncode == 0, result.stderr
+    results = json.loads((tmp_path / "runs" / "rehearsal" / "ten" / "seed0" / "results.json").read_text())
+    assert results["memory_bytes"][-1] == {"images": 2 * 10 * 32 * 32}
+    assert results["average_accuracy"][1] > 0.6, "ten stored images keep the first class from being forgotten"

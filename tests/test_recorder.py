@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import types
 
 import gin
 import numpy as np
@@ -10,7 +11,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util import tensor_util
 
 from dgm_tf import config, experiment
+from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST
+from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.methods.fine_tuning import FineTuning
+from dgm_tf.recorder import Recorder
 from tests import tiny_run
 from tests.methods import tiny
 
@@ -49,6 +53,14 @@ def collapsed(tmp_path_factory):
     return tiny_run.read_results(folder), printed.getvalue()
 
 
+def test_results_are_there_before_the_first_task_is_learned(tmp_path):
+    benchmark = ClassIncrementalBenchmark(PackagedMNIST(), num_tasks=2)
+    learner = types.SimpleNamespace(method=types.SimpleNamespace(caution=None))
+    Recorder(tmp_path, tmp_path, benchmark, EvaluationSettings(), None, None, None).on_task_begin(learner, None)
+    results = tiny_run.read_results(tmp_path)
+    assert (results["tasks"], results["finished"], results["average_accuracy"]) == ([[0], [1]], False, [])
+
+
 class TestResults:
     """The keys of results.json that others rely on."""
 
@@ -68,6 +80,13 @@ class TestResults:
         assert results["forgetting"] == pytest.approx([0.0, max(0.0, first - now)], abs=1e-9) or first < now
         assert results["backward_transfer"] == [None, pytest.approx(now - first)]
         assert "forward_transfer" not in results  # undefined in the class-incremental setting
+
+    def test_parameters_are_counted(self, results):
+        convolutions, norms = 25 * (1 * 4 + 4 * 4 + 4 * 8), 2 * (4 + 8)
+        heads = [128 * (1 + classes) + 1 + classes for classes in (1, 2)]
+        assert [row["discriminator"] for row in results["parameters"]] == [convolutions + norms + h for h in heads]
+        first, second = (row["generator"] for row in results["parameters"])
+        assert results["capacity"][0]["size"] < first < second
 
     def test_the_memory_is_judged(self, results):
         assert [0.0 <= value <= 1.0 for value in results["gan_test"]] == [True, True]

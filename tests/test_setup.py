@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 DEVICES = ("cpu", "gpu")
-COMMANDS = ("train", "test", "export", "sample")
+COMMANDS = ("train", "test", "export", "sample", "benchmark")
 SCRIPTS = (*(f"bin/{command}" for command in COMMANDS), "bin/bootstrap.sh", ".ci/run", "requirements/lock")
 FAKE_PYTHON = '#!/bin/sh\n[ "$1" = -I ] || echo "{name}" "$@"\n'
 FAKE_UV = """#!/bin/sh
@@ -64,7 +64,7 @@ def test_the_wheel_installs_the_commands(wheel):
     archive = zipfile.ZipFile(wheel[0])
     entry_points = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
     text = archive.read(entry_points).decode()
-    for command in ("train", "export", "sample"):
+    for command in ("train", "export", "sample", "benchmark"):
         assert f"dgm-{command} = dgm_tf.{command}:main" in text
 
 
@@ -94,7 +94,7 @@ def test_every_locked_requirement_has_hashes_and_no_address(project_root, device
 def test_the_locks_hold_what_the_package_asks_for(project_root, wheel, device):
     archive = zipfile.ZipFile(wheel[0])
     metadata = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
-    extras = [extra for extra in DEVICES if extra != device]
+    extras = [*(extra for extra in DEVICES if extra != device), "ray"]
     asked = [line for line in re.findall("^Requires-Dist: (.+)", metadata, re.MULTILINE)
              if not any(f'extra == "{extra}"' in line for extra in extras)]  # fmt: skip
     locked = _locked(project_root, device)

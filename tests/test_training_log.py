@@ -59,7 +59,7 @@ def test_losses_schedule_masks_and_speed_go_to_both(tmp_path):
     first, second = read_metrics(tmp_path / "metrics.jsonl")
     assert first.pop("speed/step_ms") >= 0 and second.pop("speed/step_ms") >= 0
     assert second == {
-        "kind": "train", "global_step": 2, "task": 0, "phase": "gan", "epoch": 1,
+        "kind": "train", "global_step": 2, "task": 0, "phase": "gan", "epoch": 1, "epochs": 2,
         "loss/critic": 1.0, "schedule/mask_scale": 10.0, "masks/share_of_ones/a": 0.5,
     }  # fmt: skip
     tags = _tags(tmp_path / "train")

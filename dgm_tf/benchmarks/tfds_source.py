@@ -1,7 +1,12 @@
 """Image data sets of TensorFlow Datasets (TFDS): read where they are, downloaded only where missing."""
 
+import contextlib
 import difflib
+import fcntl
+import hashlib
 import os
+import pathlib
+import tempfile
 
 import gin
 import numpy as np
@@ -47,7 +52,10 @@ class TFDS:
         builder = _builder(self.name, self._data_dir)
         class_names = _class_names(builder)
         if not builder.is_prepared():
-            self._prepare(builder)
+            with _alone(builder.data_dir):  # runs that begin together may all want it
+                builder = _builder(self.name, self._data_dir)
+                if not builder.is_prepared():
+                    self._prepare(builder)
         self._check_splits(builder)
         train, test = (_read(builder, split) for split in self._splits.values())
         return Arrays(*train, *test, class_names)
@@ -82,6 +90,15 @@ class TFDS:
                     f"TFDS.{argument}: expected a split of {self.name!r} ({', '.join(builder.info.splits)}) "
                     f"or a slice of one, such as 'train[:1000]', came {split!r}"
                 ) from error
+
+
+@contextlib.contextmanager
+def _alone(data_dir):
+    """Keeps other processes of this machine from preparing the same data at the same time."""
+    name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
+    with open(pathlib.Path(tempfile.gettempdir()) / f"dgm_tf-{os.getuid()}-{name}.lock", "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _builder(name, data_dir):

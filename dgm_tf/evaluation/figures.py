@@ -16,6 +16,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 BLUE, ORANGE, GREY, LIGHT = "#2f6db3", "#e08a2c", "#6b7280", "#e5e7eb"
+# Told apart by most people with a colour vision deficiency too (Okabe and Ito, 2008), then by their markers.
+MANY_COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#6b7280", "#000000")
+MARKERS = ("o", "s", "^")
 BOUND_STYLES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MOST_ANNOTATED = 12  # rows of a heat map up to which numbers fit into its cells
 GRID_IMAGES = 10  # generated images of each class that a run keeps for people to look at
@@ -49,6 +52,23 @@ def accuracy_figure(average_accuracy, classes_per_task=None, bounds=None, title=
     axes.set_xticks(seen if num_tasks <= 20 else seen[:: num_tasks // 10])
     if bounds:
         figure.legend(loc="outside lower center", ncols=min(3, 1 + len(bounds)), frameon=False)
+    return figure
+
+
+def comparison_figure(curves, title="Accuracy after each task"):
+    """Accuracy over the classes seen so far of several methods, with a band of one standard deviation over seeds.
+
+    curves: name -> {"classes": numbers of classes [T], "mean": percent [T], "sd": percent [T]}.
+    """
+    figure, axes = _figure(7.6, 4.8)
+    for index, (name, curve) in enumerate(curves.items()):
+        classes, mean, sd = (np.array(curve[key], float) for key in ("classes", "mean", "sd"))
+        style = {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
+        axes.plot(classes, mean, label=_plain_text(name), linewidth=1.6, markersize=4, **style)
+        axes.fill_between(classes, mean - sd, mean + sd, color=style["color"], alpha=0.15, linewidth=0)
+    axes.set(title=title, xlabel="classes learned so far", ylabel="mean test accuracy (%)", ylim=(0, 104))
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    figure.legend(loc="outside right center", frameon=False, fontsize=9)
     return figure
 
 

@@ -89,7 +89,7 @@ def _task_rows(results):
         **{name: _column(results, key, _percent) for name, key in OTHER_ACCURACIES.items()},
         **{name: _column(results["bounds"], name, _percent, results) for name in results.get("bounds") or {}},
         "size": ["-" if _missing(size) else f"{size / 1000:.1f}k" for size in _sizes(results)],
-        "time": _column(results, "seconds", lambda seconds: _duration(_total(seconds))),
+        "time": _column(results, "seconds", lambda seconds: duration(_total(seconds))),
     }
     sizes = _classes_per_task(results)
     seen = np.cumsum(sizes) if sizes else ["-"] * len(results["accuracy_matrix"])
@@ -107,11 +107,11 @@ def _best_epoch_header(results):
 def _task_facts(results, task):
     seconds = _at(results.get("seconds"), task)
     phases = seconds.items() if isinstance(seconds, dict) else ()
-    detail = ", ".join(f"{name} {_duration(value)}" for name, value in phases if name != "total")
+    detail = ", ".join(f"{name} {duration(value)}" for name, value in phases if name != "total")
     return {
         "forgetting": _percent(_at(results.get("forgetting"), task), unit=" %"),
         "generator size": f"{_count(_sizes(results)[task])} parameters",
-        "time": _duration(_total(seconds)) + (f" ({detail})" if detail else ""),
+        "time": duration(_total(seconds)) + (f" ({detail})" if detail else ""),
     }
 
 
@@ -123,9 +123,9 @@ def _run_facts(results):
         "backward transfer": _percent(_at(results.get("backward_transfer"), -1), unit=" %"),
         "replay drift": _drift(results.get("replay_drift")),
         "generator size": f"{_count(sizes[0])} -> {_count(sizes[-1])} parameters",
-        "on disk": f"weights {_bytes(_at(results.get('weights_bytes'), -1))}, "
-        f"masks {_bytes(_at(results.get('masks_bytes'), -1))}",
-        "time": _duration(sum(times) if times else None),
+        "on disk": f"weights {byte_text(_at(results.get('weights_bytes'), -1))}, "
+        f"masks {byte_text(_at(results.get('masks_bytes'), -1))}",
+        "time": duration(sum(times) if times else None),
     }
 
 
@@ -217,7 +217,8 @@ def _count(number):
     return "-" if _missing(number) else f"{number:,.0f}"
 
 
-def _bytes(number):
+def byte_text(number):
+    """Such as 1.23 MB or 4.50 kB."""
     if _missing(number):
         return "-"
     unit, scale = ("MB", 1e6) if number >= 1e6 else ("kB", 1e3)
@@ -231,7 +232,8 @@ def _total(seconds):
     return seconds.get("total", sum(value for value in seconds.values() if not _missing(value)))
 
 
-def _duration(seconds):
+def duration(seconds):
+    """Such as 45.2s, 3m05s, 2h10m."""
     if _missing(seconds):
         return "-"
     if seconds < 60:

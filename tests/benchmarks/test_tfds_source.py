@@ -1,5 +1,8 @@
 """TFDS data are read where they are; what is missing is told in seconds, with what to do about it."""
 
+import concurrent.futures
+import pathlib
+import shutil
 import socket
 import time
 
@@ -106,6 +109,25 @@ def test_missing_data_are_downloaded_where_a_server_answers(tmp_path, monkeypatc
     with pytest.raises(UserError, match="enough seen"):
         TFDS("svhn_cropped", data_dir=tmp_path).load()
     assert downloads == [False]
+
+
+def test_what_is_wanted_twice_at_once_is_downloaded_once(tmp_path, tfds_data_dir, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    downloads = []
+
+    def download(self, download_config):
+        downloads.append(self.name)
+        time.sleep(0.3)
+        shutil.copytree(pathlib.Path(tfds_data_dir) / "mnist", tmp_path / "mnist")
+
+    monkeypatch.setattr("dgm_tf.benchmarks.tfds_source.answering", list)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", download)
+    source = TFDS("mnist", "train[:1%]", "test[:1%]", data_dir=tmp_path)
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        loaded = [future.result() for future in [threads.submit(source.load) for _ in range(2)]]
+    assert downloads == ["mnist"]
+    assert [len(arrays.train_labels) for arrays in loaded] == [600, 600]
 
 
 def test_an_unknown_data_set_is_told_with_the_closest_names():

@@ -1,0 +1,160 @@
+r"""Runs the methods of a suite side by side, with several seeds each, and writes the table that compares them.
+
+  bin/benchmark --suite=gin/suites/smoke.gin --jobs=2                             # all methods, minutes
+  bin/benchmark --suite=gin/suites/table1_mnist_fast.gin --seeds=0-2 --jobs=2
+  bin/benchmark --suite=gin/suites/table1_mnist_fast.gin --seeds=0-2 --dry_run    # what would run
+  bin/benchmark --suite=gin/suites/table1_mnist_fast.gin --report_only            # the table of what there is
+  bin/benchmark --suite=my_suite.gin --import=my_method
+
+Each run is a process of its own, bin/train with a folder <run_root>/<method>/seed<N>, its output in seed<N>.log beside
+it. Ctrl-C lets the runs save; the same command goes on: what is finished is left alone, the rest is resumed.
+A run that fails does not stop the others. Exit status: 0 when all runs are finished, 1 when one failed.
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+from absl import flags
+
+from dgm_tf import command_line, config
+from dgm_tf.errors import UserError
+from dgm_tf.suites import runs as states
+
+_FLAGS = flags.FlagValues()
+flags.DEFINE_string("suite", None, "The gin file that describes the suite.", flag_values=_FLAGS)
+flags.DEFINE_multi_string("gin_param", [], "A binding that wins over the suite's file.", flag_values=_FLAGS)
+flags.DEFINE_multi_string("import", [], command_line.IMPORT_HELP, flag_values=_FLAGS)
+flags.DEFINE_string(
+    "seeds", None, "Training seeds, such as 0,1,2 or 0-4; default: 0; of a report: those found.", flag_values=_FLAGS
+)
+flags.DEFINE_list("methods", [], "Names of the rows to run; default: all.", flag_values=_FLAGS)
+flags.DEFINE_integer("jobs", 1, "Runs at a time; they share the cores.", lower_bound=1, flag_values=_FLAGS)
+flags.DEFINE_enum("launcher", "local", ["local", "ray"], "Processes of this machine, or Ray.", flag_values=_FLAGS)
+flags.DEFINE_string("run_root", None, "Folder of the runs; default: runs/<suite>.", flag_values=_FLAGS)
+flags.DEFINE_string("output", None, "Folder of the table; default: that of the runs.", flag_values=_FLAGS)
+flags.DEFINE_bool("dry_run", False, "Only list the runs and how they stand.", flag_values=_FLAGS)
+flags.DEFINE_bool("report_only", False, "Only write the table, from what there is.", flag_values=_FLAGS)
+flags.DEFINE_string("data_dir", None, "As in bin/train.", flag_values=_FLAGS)
+flags.DEFINE_bool("download", True, "As in bin/train.", flag_values=_FLAGS)
+flags.DEFINE_enum(
+    "strategy", "auto", ["auto", "none", "mirrored"], "As in bin/train, for each run.", flag_values=_FLAGS
+)
+
+
+def main():
+    """Console entry point."""
+    command_line.run(benchmark, usage=__doc__, flag_values=_FLAGS)
+
+
+def benchmark():
+    """Lists, runs or reports, as the flags say; returns the exit status."""
+    if not _FLAGS.suite:
+        raise UserError("--suite: expected a suite's gin file, such as gin/suites/smoke.gin, got none")
+    from dgm_tf.suites import suite as suites
+
+    with command_line.quiet_start():
+        config.import_modules(_modules())
+        suite = suites.read_suite(_FLAGS.suite, _FLAGS.gin_param, _modules())
+    suite = _with_rows(suite, _FLAGS.methods)
+    root = pathlib.Path(_FLAGS.run_root or f"runs/{pathlib.Path(_FLAGS.suite).stem}")
+    runs = states.plan(suite, _seeds(suite, root), root, _modules(), _train_flags())
+    if _FLAGS.dry_run:
+        _list(runs)
+        return 0
+    if _FLAGS.report_only:
+        _report(suite, runs, root)
+        return 0
+    return _run(suite, runs, root)
+
+
+def _modules():
+    return _FLAGS["import"].value
+
+
+def _with_rows(suite, names):
+    """The suite with the rows of these names alone."""
+    known = [row.name for row in suite.rows]
+    for name in names:
+        if name not in known:
+            raise UserError(f"--methods: expected some of {', '.join(known)}, got {name!r}")
+    if not names:
+        return suite
+    orders = [pair for pair in suite.orders if set(pair) <= set(names)]
+    return dataclasses.replace(suite, rows=[row for row in suite.rows if row.name in names], orders=orders)
+
+
+def _seeds(suite, root):
+    if _FLAGS.seeds is not None:
+        return states.parse_seeds(_FLAGS.seeds)
+    return (states.found_seeds(suite, root) if _FLAGS.report_only else None) or [0]
+
+
+def _train_flags():
+    given = [] if _FLAGS.data_dir is None else [f"--data_dir={_FLAGS.data_dir}"]
+    return [*given, *([] if _FLAGS.download else ["--nodownload"]), f"--strategy={_FLAGS.strategy}"]
+
+
+def _list(runs):
+    width = max(len(run.name) for run in runs)
+    for run in runs:
+        print(f"{run.name:{width}}  {run.state:8}  {run.run_dir}")
+
+
+def _run(suite, runs, root):
+    from dgm_tf.suites.folder_lock import locked
+    from dgm_tf.suites.launcher import run_all
+    from dgm_tf.suites.live import Watcher
+    from dgm_tf.training.checkpoints import StopSignals
+
+    with locked(root) as lock:
+        launcher = _launcher(lock)
+        with StopSignals() as signals, Watcher(runs) as watcher:
+            well = run_all(runs, launcher, watcher, signals)
+        _tell_failures(runs)
+        if signals.received is not None:
+            print("\nstopped; what ran has saved. The same command goes on from here.")
+            return 128 + signals.received
+        _report(suite, runs, root)
+    return 0 if well else 1
+
+
+def _launcher(lock):
+    if _FLAGS.launcher == "ray":
+        from dgm_tf.suites.ray_launcher import RayLauncher
+
+        return RayLauncher(_FLAGS.jobs)
+    from dgm_tf.suites.launcher import LocalLauncher
+
+    return LocalLauncher(_FLAGS.jobs, lock)
+
+
+def _tell_failures(runs):
+    for run in runs:
+        if run.state == states.FAILED:
+            print(f"\n{run.name} failed: {run.reason}. The end of {run.log}:", file=sys.stderr)
+            print("\n".join(f"  | {line}" for line in run.log_tail().splitlines()), file=sys.stderr)
+        elif run.state == states.CHANGED:
+            print(f"\n{run.name} was not run: {run.reason}\nRemove it, or name another --run_root.", file=sys.stderr)
+
+
+def _report(suite, runs, root):
+    from dgm_tf.evaluation.report import print_report
+    from dgm_tf.suites import formats
+    from dgm_tf.suites.comparison import compare
+    from dgm_tf.suites.report_files import write_report
+
+    comparison = compare(suite, runs)
+    output = pathlib.Path(_FLAGS.output or root)
+    try:
+        path = write_report(comparison, output)
+    except OSError as error:
+        raise UserError(f"--output: cannot write to {output}: {error.strerror or error}") from error
+    print_report(formats.terminal_table(comparison))
+    for number, text in enumerate(formats.remarks(comparison), 1):
+        print(f"[{number}] {text}")
+    print(f"\n{path}; beside it .tex, .csv, .json and accuracy.png; tensorboard --logdir {output / 'hparams'}")
+
+
+if __name__ == "__main__":
+    main()
