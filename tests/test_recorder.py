@@ -15,6 +15,7 @@ from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST
 from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.recorder import Recorder
+from dgm_tf.training.clock import Clock
 from tests import tiny_run
 from tests.methods import tiny
 
@@ -55,7 +56,7 @@ def collapsed(tmp_path_factory):
 
 def test_results_are_there_before_the_first_task_is_learned(tmp_path):
     benchmark = ClassIncrementalBenchmark(PackagedMNIST(), num_tasks=2)
-    learner = types.SimpleNamespace(method=types.SimpleNamespace(caution=None))
+    learner = types.SimpleNamespace(method=types.SimpleNamespace(caution=None), clock=Clock())
     Recorder(tmp_path, tmp_path, benchmark, EvaluationSettings(), None, None, None).on_task_begin(learner, None)
     results = tiny_run.read_results(tmp_path)
     assert (results["tasks"], results["finished"], results["average_accuracy"]) == ([[0], [1]], False, [])
