@@ -54,6 +54,18 @@ def collapsed(tmp_path_factory):
     return tiny_run.read_results(folder), printed.getvalue()
 
 
+@pytest.fixture(scope="module")
+def cautioned(tmp_path_factory):
+    """(results, what was printed) of plain fine-tuning on two tasks."""
+    folder, printed = tmp_path_factory.mktemp("cautioned"), io.StringIO()
+    bindings = ("EvaluationSettings.fine_tuning_epochs = 0", "ClassIncrementalBenchmark.num_tasks = 2")
+    config.parse("gin/benchmarks/mnist_mini.gin", (*bindings, "EvaluationSettings.judge_epochs = 1"))
+    with contextlib.redirect_stdout(printed):
+        experiment.run_experiment(folder / "run", method=FineTuning(tiny.Discriminator, epochs=1))
+    gin.clear_config()
+    return tiny_run.read_results(folder / "run"), printed.getvalue()
+
+
 def test_results_are_there_before_the_first_task_is_learned(tmp_path):
     benchmark = ClassIncrementalBenchmark(PackagedMNIST(), num_tasks=2)
     learner = types.SimpleNamespace(method=types.SimpleNamespace(caution=None), clock=Clock())
@@ -196,24 +208,13 @@ class TestCollapse:
 class TestCaution:
     """What a method is known to do badly is said once, so that nobody files it as a bug."""
 
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory):
-        """(results, what was printed) of plain fine-tuning on two tasks."""
-        folder, printed = tmp_path_factory.mktemp("cautioned"), io.StringIO()
-        bindings = ("EvaluationSettings.fine_tuning_epochs = 0", "ClassIncrementalBenchmark.num_tasks = 2")
-        config.parse("gin/benchmarks/mnist_mini.gin", (*bindings, "EvaluationSettings.judge_epochs = 1"))
-        with contextlib.redirect_stdout(printed):
-            experiment.run_experiment(folder / "run", method=FineTuning(tiny.Discriminator, epochs=1))
-        gin.clear_config()
-        return tiny_run.read_results(folder / "run"), printed.getvalue()
+    def test_it_stands_in_the_results(self, cautioned):
+        (caution,) = cautioned[0]["cautions"]
+        assert caution == FineTuning().caution and cautioned[0]["warnings"] == []
 
-    def test_it_stands_in_the_results(self, run):
-        (caution,) = run[0]["cautions"]
-        assert caution == FineTuning().caution and run[0]["warnings"] == []
-
-    def test_it_is_printed_once_before_the_first_task(self, run):
-        assert run[1].count("CAUTION") == 1
-        assert run[1].index("CAUTION") < run[1].index("task 1/2")
+    def test_it_is_printed_once_before_the_first_task(self, cautioned):
+        assert cautioned[1].count("CAUTION") == 1
+        assert cautioned[1].index("CAUTION") < cautioned[1].index("task 1/2")
 
     def test_a_method_without_one_says_nothing(self, results):
         assert results["cautions"] == []

@@ -32,7 +32,7 @@ class EWC(RegularizedClassifier):
         the only anchor, and earlier tasks' Fisher is multiplied by gamma at each new one.
     """
 
-    strength: float = 1e3
+    strength: float = 100.0
     expectation: str = "model"
     fisher_images: int = 200
     decay: float | None = None

@@ -1,10 +1,14 @@
 """The diagonal Fisher information of a classifier, from the gradients of single examples."""
 
+import contextlib
+import logging
+
 import numpy as np
 import tensorflow as tf
 
 from dgm_tf.training.classifier import class_variables
 from dgm_tf.training.inference import network_logits
+from dgm_tf.training.randomness import replica_count, replica_slice
 
 
 def diagonal_fisher(network, images, labels=None, batch_size=32):
@@ -19,20 +23,46 @@ def diagonal_fisher(network, images, labels=None, batch_size=32):
       network: two-headed network.
       images: float32 [N, H, W, C] in [-1, 1].
       labels: int [N] or None.
-      batch_size: gradients computed at a time; each is as large as the network.
+      batch_size: gradients that a replica computes at a time; each is as large as the network.
     """
     rows, classes, weights = _pairs(network, images, labels)
-    variables = class_variables(network)
-    squares = tf.function(lambda *batch: _weighted_squares(network, variables, batch))
+    variables, step = class_variables(network), batch_size * replica_count()
+    squares = _distributed(lambda *batch: _weighted_squares(network, variables, batch))
     sums = [np.zeros(v.shape) for v in variables]
-    for start in range(0, len(rows), batch_size):
-        part = np.arange(start, start + batch_size)
+    for start in range(0, len(rows), step):
+        part = np.arange(start, start + step)
         kept = part < len(rows)  # the last batch is filled up by examples of weight 0, so that nothing is traced anew
         part = np.minimum(part, len(rows) - 1)
         batch = images[rows[part]], classes[part], (weights[part] * kept).astype(np.float32)
-        for total, square in zip(sums, squares(*map(tf.constant, batch)), strict=True):
+        with _quiet_tracing():
+            parts = squares(*map(tf.constant, batch))
+        for total, square in zip(sums, parts, strict=True):
             total += np.asarray(square)
     return [(total / len(images)).astype(np.float32) for total in sums]
+
+
+@contextlib.contextmanager
+def _quiet_tracing():
+    """Keeps TensorFlow from warning of each convolution that its vectorized_map has to loop over."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _distributed(function):
+    """The function's sum over replicas, each of which has its share of the batch."""
+    strategy = tf.distribute.get_strategy()
+
+    @tf.function
+    def total(*batch):
+        parts = strategy.run(lambda: function(*map(replica_slice, batch)))
+        return [strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None) for part in parts]
+
+    return total
 
 
 def _pairs(network, images, labels):
@@ -54,4 +84,4 @@ def _weighted_squares(network, variables, batch):
             log_probability = -tf.nn.sparse_softmax_cross_entropy_with_logits(label[None], logits)[0]
         return [weight * tf.square(gradient) for gradient in tape.gradient(log_probability, variables)]
 
-    return [tf.reduce_sum(squares, axis=0) for squares in tf.vectorized_map(of_example, batch, warn=False)]
+    return [tf.reduce_sum(squares, axis=0) for squares in tf.vectorized_map(of_example, batch)]
