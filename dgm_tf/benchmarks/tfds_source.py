@@ -53,9 +53,9 @@ class TFDS:
         class_names = _class_names(builder)
         if not builder.is_prepared():
             with _alone(builder.data_dir):  # runs that begin together may all want it
-                builder = _builder(self.name, self._data_dir)
                 if not builder.is_prepared():
                     self._prepare(builder)
+            builder = _builder(self.name, self._data_dir)
         self._check_splits(builder)
         train, test = (_read(builder, split) for split in self._splits.values())
         return Arrays(*train, *test, class_names)

@@ -118,8 +118,9 @@ def test_what_is_wanted_twice_at_once_is_downloaded_once(tmp_path, tfds_data_dir
 
     def download(self, download_config):
         downloads.append(self.name)
+        shutil.copytree(pathlib.Path(tfds_data_dir) / "mnist", tmp_path / "incomplete")
         time.sleep(0.3)
-        shutil.copytree(pathlib.Path(tfds_data_dir) / "mnist", tmp_path / "mnist")
+        (tmp_path / "incomplete").rename(tmp_path / "mnist")  # as TFDS does
 
     monkeypatch.setattr("dgm_tf.benchmarks.tfds_source.answering", list)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", download)
