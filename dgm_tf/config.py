@@ -215,7 +215,8 @@ def _import_modules(lines):
 
 def _import(module, where):
     try:
-        importlib.import_module(module)
+        with gin.unlock_config():  # an earlier configuration of this process may be final
+            importlib.import_module(module)
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
             raise  # the module exists, but not something that it imports itself

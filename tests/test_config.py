@@ -92,6 +92,15 @@ def test_naming_a_module_allows_no_other(write, module):
         config.config_text(gin_file, modules=["my_method", "my.part"])
 
 
+def test_a_second_configuration_may_bring_new_modules(write, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    write("later_method.py", "import gin\n\n\n@gin.register\nclass Later:\n    pass\n")
+    config.parse(write("run.gin", "Digits.order = 1\n"))
+    config.import_modules(["later_method"])
+    config.parse(write("later.gin", "import later_method\nDigits.order = @Later\n"), modules=["later_method"])
+    del sys.modules["later_method"]
+
+
 def test_parts_of_a_named_package_are_allowed(write):
     assert "my.method" in config.config_text(write("run.gin", "import my.method\n"), modules=["my"])
 
