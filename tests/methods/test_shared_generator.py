@@ -1,4 +1,4 @@
-"""What EWC-M, MeRGAN and DGR share: two generators in a task, one between tasks; resumed, saved and exported exactly."""
+"""What EWC-M, MeRGAN and DGR share: two generators in a task, one between tasks; exact resume, load and export."""
 
 import numpy as np
 import pytest
