@@ -35,6 +35,14 @@ def wasserstein_gradient_penalty(critic, real, fake, mix):
     return tf.reduce_mean(tf.square(norm - 1.0))
 
 
+def replay_alignment_loss(images, replayed):
+    """mean |x - x'|_2^2 over the batch, the squares summed over an image (Wu et al., 2018, eq. 8).
+
+    images, replayed: [N, H, W, C], of the new generator and of the old one, from the same z and classes.
+    """
+    return tf.reduce_mean(tf.reduce_sum(tf.square(images - replayed), axis=[1, 2, 3]))
+
+
 def acgan_loss(logits, labels):
     """Cross-entropy of the class head (Odena et al., 2017), for real and generated images alike.
 

@@ -104,6 +104,7 @@ class Recorder(Callback):
     def _measure_replay(self, learner, context, outcome):
         """GAN-test, GAN-train and the drift."""
         results, settings = self._results, self._settings
+        results["replay_is_frozen"] = learner.method.replay_is_frozen
         drifts = results["replay_drift"] or 0.0, self._drift.measure(learner), outcome.get("replay_drift", 0.0)
         results["replay_drift"] = max(drifts)
         if settings.gan_test_per_class:
@@ -205,8 +206,9 @@ class Recorder(Callback):
             ),
             "confusion": figures.confusion_figure(np.array(results["confusion"]), learner.class_names),
         }
-        if results["capacity"]:
+        if any(entry["layers"] for entry in results["capacity"]):
             drawn["capacity"] = figures.capacity_figure(results["capacity"])
+        if results["capacity"]:
             drawn["size"] = figures.size_figure(results["capacity"])
         if learner.method.replays:
             images = dict(zip(learner.class_names, self._generated(learner), strict=True))

@@ -6,7 +6,6 @@ would be written twice.
 
 import tensorflow as tf
 
-from dgm_tf.networks.plastic import conditional_latents
 from dgm_tf.training.pool import to_float
 
 
@@ -14,12 +13,12 @@ class GeneratorModule(tf.Module):
     """Generates images of all learned classes, masks and batch norm folded into each task's weights.
 
     Args:
-      learner: `Learner` whose method has a `PlasticGenerator` as its `memory`; of a task that is not learned
-        to its end nothing is taken.
+      learner: `Learner` of a `GenerativeMethod`; of a task that is not learned to its end nothing is taken.
 
     Methods, also under `signatures`, there with their results in a dict:
       sample(labels int32 [N], seed int32 [2]) -> images, a function of its arguments and nothing else;
-      generate(labels int32 [N], z float32 [N, latent]) -> images, for z from N(0, 1).
+      generate(labels int32 [N], z float32 [N, latent]) -> images, for z from N(0, 1); an unconditional generator
+        (DGR) looks at z alone.
     `images` are float32 [N, H, W, C] in [-1, 1]; a label is the position of a class in the order of learning.
 
     Raises, when called:
@@ -29,29 +28,34 @@ class GeneratorModule(tf.Module):
 
     def __init__(self, learner):
         super().__init__(name="generator")
-        method, tasks = learner.method, range(learner.num_tasks)
-        networks = [method.memory.plain(task) for task in tasks]
-        self.weights = [[v.value for v in network.weights] for network in networks]
-        task_of_class = [task for task in tasks for _ in learner.task_classes[task]]
+        method = learner.method
+        of_task = method.task_networks(learner.num_tasks)
+        networks = list(dict.fromkeys(of_task))  # tasks that share a network count once
+        self.weights = [[v.value for v in network.weights] for network in (*networks, *method.selectors)]
+        task_of_network = [of_task.index(network) for network in networks]
+        network_of_class = [
+            networks.index(network)
+            for network, classes in zip(of_task, learner.task_classes, strict=False)
+            for _ in classes
+        ]
         latent_size = method.memory.latent_size
 
-        def task_images(task, labels, z):
-            return networks[task](conditional_latents(z, labels, method.classes_up_to(task)), training=False)
+        def images_by(i, labels, z):
+            return networks[i](method.latents(task_of_network[i], z, labels), training=False)
 
         @tf.function(input_signature=[_labels_spec(), tf.TensorSpec([None, latent_size], name="z")])
         def generate(labels, z):
-            labels = _checked(labels, tf.shape(z)[0], len(task_of_class))
-            task_of_row = tf.gather(tf.constant(task_of_class), labels)
+            labels = _checked(labels, tf.shape(z)[0], len(network_of_class))
+            network_of_row = tf.gather(tf.constant(network_of_class), labels)
             # Each row goes through its own task's network alone, however many tasks there are.
-            rows = tf.dynamic_partition(tf.range(tf.size(labels)), task_of_row, len(networks))
-            parts = [task_images(task, tf.gather(labels, r), tf.gather(z, r)) for task, r in enumerate(rows)]
+            rows = tf.dynamic_partition(tf.range(tf.size(labels)), network_of_row, len(networks))
+            parts = [images_by(i, tf.gather(labels, r), tf.gather(z, r)) for i, r in enumerate(rows)]
             return tf.dynamic_stitch(rows, parts)
 
         @tf.function(input_signature=[_labels_spec(), tf.TensorSpec([2], tf.int32, name="seed")])
         def sample(labels, seed):
-            # The algorithm is named, as by default each kind of device takes one of its own.
-            z = tf.random.stateless_normal([tf.size(labels), latent_size], seed, alg="philox")
-            return generate(labels, z)
+            labels = _checked(labels, tf.size(labels), len(network_of_class))
+            return generate(labels, method.draw(labels, seed))
 
         self.generate, self.sample = generate, sample
 

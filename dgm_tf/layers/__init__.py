@@ -1,5 +1,6 @@
 """Pure Keras layers: mask algebra, masked layers that grow, normalization and outputs kept per task."""
 
+from dgm_tf.layers.class_normalization import ClassBatchNormalization
 from dgm_tf.layers.convolution import MaskedConv2D, MaskedConv2DTranspose
 from dgm_tf.layers.dense import MaskedDense
 from dgm_tf.layers.masked import MaskedLayer
@@ -8,6 +9,7 @@ from dgm_tf.layers.task_output import TaskConv2DTranspose
 
 __all__ = [
     "BatchNormalization",
+    "ClassBatchNormalization",
     "MaskedConv2D",
     "MaskedConv2DTranspose",
     "MaskedDense",

@@ -26,12 +26,15 @@ class BatchNormalization(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates gamma, beta and the moving averages, each [channels]."""
-        shape = (int(input_shape[-1]),)
+        shape = self._weight_shape(int(input_shape[-1]))
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
         self.moving_mean = self._average("moving_mean", shape, "zeros")
         self.moving_variance = self._average("moving_variance", shape, "ones")
         super().build(input_shape)
+
+    def _weight_shape(self, channels):
+        return (channels,)
 
     def _average(self, name, shape, initializer):
         return self.add_weight(
@@ -46,8 +49,7 @@ class BatchNormalization(keras.layers.Layer):
             mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
             scale = gamma * tf.math.rsqrt(variance + EPSILON)
             return inputs * tf.cast(scale, inputs.dtype) + tf.cast(beta - mean * scale, inputs.dtype)
-        normalize = _fused if tf.distribute.get_strategy().num_replicas_in_sync == 1 else _synchronised
-        outputs, mean, variance = normalize(inputs, gamma, beta)
+        outputs, mean, variance = by_batch(inputs, gamma, beta)
         if update_statistics:
             for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 average.assign(average * self.momentum + tf.stop_gradient(value) * (1.0 - self.momentum))
@@ -60,6 +62,12 @@ class BatchNormalization(keras.layers.Layer):
     def get_config(self):
         """Keras config."""
         return super().get_config() | {"momentum": self.momentum}
+
+
+def by_batch(inputs, gamma, beta):
+    """(outputs, mean, variance): normalised by the batch, over all replicas; all but inputs and outputs [channels]."""
+    normalize = _fused if tf.distribute.get_strategy().num_replicas_in_sync == 1 else _synchronised
+    return normalize(inputs, gamma, beta)
 
 
 def _fused(inputs, gamma, beta):

@@ -4,20 +4,17 @@ import dataclasses
 
 import gin
 import numpy as np
-import tensorflow as tf
 
 from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.layers import mask_algebra
-from dgm_tf.methods.method import Method, next_discriminator
+from dgm_tf.methods.generative import GenerativeMethod
 from dgm_tf.methods.real_replay import RealMemory, RealReplay
-from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.networks.plastic import conditional_latents
-from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings, check_batch_size
-from dgm_tf.training.gan import GANPhase, GANSettings, GeneratorRules
-from dgm_tf.training.inference import in_batches
-from dgm_tf.training.pool import ImagePool, to_uint8
-from dgm_tf.training.randomness import numpy_generator, seeded_initializers, stateless_seed
+from dgm_tf.training.classifier import check_batch_size
+from dgm_tf.training.gan import GeneratorRules
+from dgm_tf.training.randomness import seeded_initializers
 
 
 class MaskRules(GeneratorRules):
@@ -61,61 +58,35 @@ class MaskRules(GeneratorRules):
 
 @gin.register
 @dataclasses.dataclass
-class DGM(Method):
+class DGM(GenerativeMethod):
     """A generator that reserves, grows and replays; a discriminator that classifies.
 
     Attributes:
       generator: `PlasticGenerator` class, not called.
-      discriminator: two-headed network class, not called.
-      gan: `GANSettings`.
-      settings: `ClassifierSettings`.
       sparsity_weight: lambda_RU >= 0.
       max_mask_scale: s_max > 1; keep s_max / epochs as the paper has it (see gin/mnist_dgmw.gin).
-      reinitialize_discriminator: whether D starts afresh at each task; else its class head is widened.
       real: `RealReplay`: stored real images as a part of the replay ("DGM + real"); None: generated ones alone.
+      The others: see `GenerativeMethod`.
     """
 
     generator: type = DCGANGenerator
-    discriminator: type = DCGANDiscriminator
-    gan: GANSettings = GANSettings()
-    settings: ClassifierSettings = ClassifierSettings()
     sparsity_weight: float = 0.08
     max_mask_scale: float = 1e4
-    reinitialize_discriminator: bool = True
     real: RealReplay | None = None
 
     derived = ("embedding", "reserved", "reserved_inputs")
+    replay_is_frozen = True
 
     def __post_init__(self):
-        checks.network_class(self, "generator")
-        checks.network_class(self, "discriminator")
-        checks.instance(self, "gan", (GANSettings,))
-        checks.instance(self, "settings", (ClassifierSettings,))
+        super().__post_init__()
         checks.number(self, "sparsity_weight", "[0, inf)")
         checks.number(self, "max_mask_scale", "(1, inf)")
-        checks.flag(self, "reinitialize_discriminator")
         checks.instance(self, "real", (RealReplay, type(None)))
-        if self.gan.auxiliary_loss and self.settings.replay_schedule == "none":
-            raise UserError(
-                "GANSettings.auxiliary_loss: with ClassifierSettings.replay_schedule 'none' the class head learns "
-                "nothing beside the generator: expected False, got True"
-            )
-        self.memory, self.critic, self.task_classes, self._replayed = None, None, (), None
         self._stored = RealMemory(self.real)
-
-    @property
-    def augmentation(self):
-        """Of the classifier's inputs."""
-        return self.settings.augmentation
-
-    def networks(self):
-        """Generator and discriminator."""
-        return {"generator": self.memory, "discriminator": self.critic}
 
     def restore_networks(self, networks, task_classes):
         """Takes networks that were saved."""
-        self.memory, self.critic = networks["generator"], networks["discriminator"]
-        self.task_classes = tuple(tuple(classes) for classes in task_classes)
+        super().restore_networks(networks, task_classes)
         self.memory.restore_reserved()
 
     def arrays(self):
@@ -133,67 +104,29 @@ class DGM(Method):
             memory = self.memory or self.generator(image_shape=context.image_shape)
             _check_generator(memory, context.num_classes)
             self.memory, self.task_classes = memory, context.task_classes
-            self.critic = next_discriminator(
-                self.critic, self.discriminator, context, self.reinitialize_discriminator
-            )
+            self.critic = self._next_discriminator(self.critic, context)
 
-    def phases(self, context):
-        """The GAN phase, then the classifier's closing epochs."""
-        phases = [lambda: self._gan_phase(context)]
-        if self.settings.closing_epochs:
-            phases.append(lambda: self._closing_phase(context))
-        return phases
-
-    def _gan_phase(self, context):
-        train = context.task.train
-        replayed = [] if self.settings.replay_schedule == "none" else self._replay_set(context)
-        pool = ImagePool([*replayed, (train.images, train.labels)])
+    def _rules(self, context):
         weight = self.sparsity_weight * self._relative_size()
-        rules = MaskRules(self.memory, context.num_classes, weight, self.max_mask_scale)
-        return GANPhase(rules, self.critic, pool, self.gan, self.settings, context.task_seed)
-
-    def _closing_phase(self, context):
-        groups = [*self._replay_set(context), *self._closing_images(context)]
-        return ClassifierPhase(
-            self.critic, ImagePool(groups), self.settings.closing_epochs, self.gan.batch_size,
-            self.settings.learning_rate, context.task_seed, self.settings.augmentation,
-        )  # fmt: skip
-
-    def _closing_images(self, context):
-        """The current task's images, real ones and, as far as asked for, generated ones."""
-        train, share = context.task.train, self.settings.generated_current
-        order = numpy_generator(context.task_seed, "closing").permutation(len(train))
-        generated, real = np.split(order, [round(share * len(train))])
-        groups = [(train.images[real], train.labels[real])]
-        if len(generated):
-            self.memory.reserve()  # idempotent: `end_task` comes to the same masks
-            labels = train.labels[generated]
-            groups.append((self._quantized(self.replay(labels, context.task_seed)), labels))
-        return groups
+        return MaskRules(self.memory, context.num_classes, weight, self.max_mask_scale)
 
     def _relative_size(self):
         """alpha: mask entries before the task / free ones, which growth keeps at their first number."""
         sizes = [np.prod(layer.mask_shape(layer.inputs_width, layer.width)) for layer in self.memory.masked_layers]
         return float(np.sum(sizes) / np.sum(self.memory.initial_sizes))
 
-    def _replay_set(self, context):
-        """Per earlier task (images, labels): as many per class as the current classes have on average.
-
-        Stored real ones as far as there are any, else generated, once, and held until the task ends.
-        """
-        if self._replayed is None:
-            self._replayed = self._generate_replay_set(context)
-        return self._replayed
-
     def _generate_replay_set(self, context):
+        """Stored real images as far as there are any, else generated ones."""
+
         def generate(labels):
             return self._quantized(self.replay(labels, context.task_seed))
 
         count = context.images_per_class
         return [self._stored.completed(classes, count, generate) for classes in context.task_classes[:-1]]
 
-    def _quantized(self, images):
-        return to_uint8(images) if self.settings.quantize_replay else images
+    def _replay_trained(self, labels, seed):
+        self.memory.reserve()  # idempotent: `end_task` comes to the same masks
+        return self.replay(labels, seed)
 
     def end_task(self, context):
         """Reserves the task's masks and grows; returns capacity per layer, warnings, and drift by its growth."""
@@ -219,28 +152,6 @@ class DGM(Method):
         kept = [w for w in self.memory.weights if w.name not in self.derived and w.dtype != "uint8"]
         generator = 4 * sum(int(np.prod(w.shape)) for w in kept)
         return {"generator": generator, "masks": masks} | self._stored.memory_bytes()
-
-    def replay(self, labels, seed=0):
-        """Images of learned classes, each from the frozen masks of its class's task."""
-        labels = np.asarray(labels, np.int32)
-        images = np.zeros((len(labels), *self.memory.image_shape), np.float32)
-        for task, classes in enumerate(self.task_classes):
-            rows = np.flatnonzero(np.isin(labels, classes))
-            if len(rows):
-                images[rows] = self._generate(task, labels[rows], stateless_seed(seed, "latents", task))
-        return images
-
-    def _generate(self, task, labels, seed):
-        z = tf.random.stateless_normal([len(labels), self.memory.latent_size], seed)
-        return self.generate(task, conditional_latents(z, labels, self.classes_up_to(task)))
-
-    def classes_up_to(self, task):
-        """Width of the one-hot code that the task was learned with: classes seen by then."""
-        return sum(len(classes) for classes in self.task_classes[: task + 1])
-
-    def generate(self, task, latents):
-        """Images of a learned task from full latents [N, latent], numpy float32."""
-        return in_batches(self.memory.plain(task), latents)
 
     def watch(self, schedule):
         """Share of ones in each layer's mask; while the masks are trained, their values too."""

@@ -14,6 +14,9 @@ class Method:
 
     augmentation = None  # of the classifier's inputs, an `Augmentation`
 
+    # Whether images replayed of an ended task stay the same for ever; `replay_drift` then measures a broken promise.
+    replay_is_frozen = False
+
     # Names of weights that follow from others between tasks, and are not saved then.
     derived = ()
 

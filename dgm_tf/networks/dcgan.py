@@ -25,6 +25,15 @@ def _initializer():
     return keras.initializers.RandomNormal(stddev=KERNEL_STDDEV)
 
 
+def upsampling_layer(index, filters, kernel_size=4, **kwargs):
+    """The generator's layer `index`: the first makes a 4x4 map from one pixel, each other doubles height and width.
+
+    Its weights start as N(0, 0.02). kwargs: of `MaskedConv2DTranspose`.
+    """
+    geometry = {"kernel_size": kernel_size, "strides": 2} if index else {"kernel_size": 4, "padding": "valid"}
+    return MaskedConv2DTranspose(filters, **geometry, kernel_initializer=_initializer(), **kwargs)
+
+
 @gin.register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DCGANGenerator(PlasticGenerator):
@@ -73,10 +82,7 @@ class DCGANGenerator(PlasticGenerator):
 
     def _masked_layer(self, index, width, plasticity):
         shapes = [(w[index - 1] if index else self.latent_size, w[index]) for w in self.task_widths]
-        return MaskedConv2DTranspose(
-            width, 4, strides=2 if index else 1, padding="same" if index else "valid", plasticity=plasticity,
-            task_shapes=shapes, kernel_initializer=_initializer(), name=f"masked_{index}",
-        )  # fmt: skip
+        return upsampling_layer(index, width, plasticity=plasticity, task_shapes=shapes, name=f"masked_{index}")
 
     def _build_layers(self):
         inputs = self.latent_size

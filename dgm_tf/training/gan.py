@@ -57,7 +57,13 @@ class GeneratorRules:
     """What a method may change in the generator's update; these defaults are a plain conditional GAN's.
 
     `schedule` is the dict of float tensors that `schedule_at` gives for the step.
+
+    Attributes:
+      joint: whether the GAN learns from the whole pool, replay included, and not from the current images alone:
+        then the critic's real images are drawn uniformly from all groups, and an epoch stays as long as it was.
     """
+
+    joint = False
 
     def __init__(self, generator, num_classes):
         self.generator, self.num_classes = generator, num_classes
@@ -98,7 +104,7 @@ class GANPhase(Phase):
     Args:
       rules: `GeneratorRules`, the method's part.
       discriminator: two-headed network (realness, logits).
-      pool: `ImagePool`, its last group the current task's real images.
+      pool: `ImagePool`, its last group the current task's real images, which an epoch is one pass over.
       gan: `GANSettings`.
       classifier: `ClassifierSettings`.
       seed: int; all randomness follows from it and the step.
@@ -170,6 +176,8 @@ class GANPhase(Phase):
             self._plan = epoch, start + schedules.epoch_batches(rng, stop - start, self._gan.batch_size)
         batches = self._plan[1]
         real = batches[[(batch + i) % len(batches) for i in range(self._gan.critic_steps)]]
+        if self._rules.joint:
+            real = numpy_generator(self._seed, "real", index).integers(0, len(self._pool), real.shape)
         mixed = self._classifier_indices(numpy_generator(self._seed, "classifier", index), batches[batch])
         return tf.constant(real, tf.int32), tf.constant(mixed, tf.int32)
 

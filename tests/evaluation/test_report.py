@@ -84,6 +84,10 @@ class TestFinalTable:
     def test_a_broken_invariant_is_loud(self, drift):
         assert "LEAK" in _printed(report.final_table({**FULL, "replay_drift": drift}))
 
+    def test_a_memory_that_promises_nothing_breaks_no_invariant(self):
+        text = _printed(report.final_table({**FULL, "replay_drift": 1.5, "replay_is_frozen": False}))
+        assert "LEAK" not in text and "1.5 (largest change" in text
+
     @pytest.mark.parametrize("drift", [0, 0.0, [0.0, 5e-7], [], None])
     def test_a_kept_invariant_is_not(self, drift):
         assert "LEAK" not in _printed(report.final_table({**FULL, "replay_drift": drift}))

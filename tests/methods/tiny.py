@@ -1,10 +1,16 @@
 """Tasks and methods small enough to be learned in seconds."""
 
+import dataclasses
+
 import numpy as np
 
 from dgm_tf.benchmarks.arrays import Split
 from dgm_tf.benchmarks.benchmark import Task
 from dgm_tf.methods.dgm import DGM
+from dgm_tf.methods.dgr import DGR
+from dgm_tf.methods.ewc_m import EWCM
+from dgm_tf.methods.mergan import MeRGAN
+from dgm_tf.networks.conditional import ConditionalGenerator
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.gan import GANSettings
@@ -31,8 +37,17 @@ class Discriminator(DCGANDiscriminator):
         super().__init__(image_shape, num_classes, filters)
 
 
+class SharedGenerator(ConditionalGenerator):
+    """The class-conditional one, with few filters."""
+
+    def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=2, kernel_size=4, latent_size=8):
+        super().__init__(image_shape, num_classes, filters, kernel_size, latent_size)
+
+
 GENERATORS = {"weights": WeightsGenerator, "units": UnitsGenerator}
 GAN = GANSettings(epochs=2, batch_size=8)
+# So few steps have to be large ones for images to be seen.
+LARGE_STEPS = GANSettings(epochs=2, batch_size=8, generator_learning_rate=0.03)
 
 
 def dgm(plasticity="weights", classifier=None, **settings):
@@ -41,6 +56,34 @@ def dgm(plasticity="weights", classifier=None, **settings):
     return DGM(
         GENERATORS[plasticity], Discriminator, settings=classifier or ClassifierSettings(), **settings
     )
+
+
+def ewc_m(**settings):
+    """EWC-M of tiny networks, with closing epochs."""
+    closing = ClassifierSettings("none", closing_epochs=1)
+    settings = {"gan": LARGE_STEPS, "settings": closing, "fisher_samples": 4, "consolidation_weight": 10.0} | settings
+    return EWCM(SharedGenerator, Discriminator, **settings)
+
+
+def mergan(strategy, **settings):
+    """MeRGAN of tiny networks, with two critic steps and closing epochs."""
+    gan = dataclasses.replace(LARGE_STEPS, auxiliary_loss=True, critic_steps=2)
+    settings = {"gan": gan, "settings": ClassifierSettings("constant", closing_epochs=1)} | settings
+    return MeRGAN(SharedGenerator, Discriminator, strategy=strategy, **settings)
+
+
+def dgr(**settings):
+    """DGR of tiny networks."""
+    settings = {"gan": LARGE_STEPS, "settings": ClassifierSettings("none", closing_epochs=1)} | settings
+    return DGR(SharedGenerator, Discriminator, **settings)
+
+
+SHARED = {
+    "ewc_m": ewc_m,
+    "mergan_jtr": lambda: mergan("joint_replay"),
+    "mergan_ra": lambda: mergan("replay_alignment"),
+    "dgr": dgr,
+}
 
 
 def split(classes, per_class, seed, shape=(32, 32, 1)):

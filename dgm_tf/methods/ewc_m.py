@@ -1,0 +1,138 @@
+"""EWC-M: a conditional GAN whose generator is held by elastic weight consolidation (Seff et al., 2017)."""
+
+import dataclasses
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from dgm_tf import checks, losses
+from dgm_tf.methods.generative import standard_normal
+from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
+from dgm_tf.training.randomness import stateless_seed
+
+
+class ConsolidationRules(SharedGeneratorRules):
+    """Adversarial training, and a quadratic pull of each parameter to where the last task left it.
+
+    Args:
+      generator: `ConditionalGenerator`.
+      weight: lambda >= 0.
+      importances, anchors: lists of float32 arrays, parallel to the generator's trainable variables; or empty.
+    """
+
+    def __init__(self, generator, weight, importances=(), anchors=()):
+        super().__init__(generator)
+        self._weight = weight
+        self._pulls = [(tf.constant(f), tf.constant(a)) for f, a in zip(importances, anchors, strict=True)]
+
+    def penalty(self, schedule, seed):
+        """lambda / 2 sum_i F_i (theta_i - theta*_i)^2 (Seff et al., 2017, the augmented loss of G)."""
+        pulls = zip(self._pulls, self.generator.trainable_variables, strict=False)
+        terms = [tf.reduce_sum(f * tf.square(v - a)) for (f, a), v in pulls]
+        return 0.5 * self._weight * tf.add_n(terms) if terms else tf.zeros([])
+
+
+@gin.register
+@dataclasses.dataclass
+class EWCM(SharedGeneratorMethod):
+    """EWC on the generator; the classifier learns from what the generator still remembers, and the current images.
+
+    The Fisher information of a parameter is the mean, over generated images of the classes just learned, of the squared
+    derivative of the generator's loss -D(G(z, c)), image by image. The tasks' informations are added up, and the anchor
+    is the generator as the last task left it.
+
+    The paper's network has ordinary batch norm, whose moving averages no penalty holds; here they, gamma and beta
+    are per class, as in the generator that the published figures on MNIST come from (Wu et al., 2018).
+
+    Attributes:
+      consolidation_weight: lambda >= 0; the critic's scores have no unit, so that it depends on the data and networks.
+      fisher_samples: generated images that the importance of a task is estimated from.
+      The others: see `SharedGeneratorMethod`.
+    """
+
+    consolidation_weight: float = 1e4
+    fisher_samples: int = 256
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.number(self, "consolidation_weight", "[0, inf)")
+        checks.integer(self, "fisher_samples", "[1, inf)")
+        self._importances, self._of_task = [], []
+
+    def _rules(self, context):
+        if not self._importances:
+            return ConsolidationRules(self.student, self.consolidation_weight)
+        shapes = [v.shape for v in self.student.trainable_variables]
+        anchors = [np.asarray(v) for v in self.memory.trainable_variables]
+        held = ([padded(a, s) for a, s in zip(arrays, shapes, strict=True)] for arrays in (self._importances, anchors))
+        return ConsolidationRules(self.student, self.consolidation_weight, *held)
+
+    def _closing_phase(self, context):
+        self._measure(context)  # before the closing epochs change the critic; a checkpoint in them keeps it
+        return super()._closing_phase(context)
+
+    def _measure(self, context):
+        if not self._of_task:
+            labels = np.resize(np.asarray(context.task.classes, np.int32), self.fisher_samples)
+            seed = stateless_seed(context.task_seed, "fisher")
+            z = standard_normal(len(labels), self.student.latent_size, seed)
+            self._of_task = generator_fisher(self.student, self.critic, self.student.latents(z, labels))
+
+    def end_task(self, context):
+        """Adds the task's importances to those of the tasks before."""
+        self._measure(context)
+        earlier = self._importances or [np.zeros(f.shape, np.float32) for f in self._of_task]
+        self._importances = [padded(e, f.shape) + f for e, f in zip(earlier, self._of_task, strict=True)]
+        self._of_task = []
+        return super().end_task(context)
+
+    def arrays(self):
+        """Importances of the ended tasks, and of the present one where they have been measured."""
+        return {
+            f"{name}/{i:04d}": array
+            for name, arrays in (("importance", self._importances), ("importance of task", self._of_task))
+            for i, array in enumerate(arrays)
+        }
+
+    def restore_arrays(self, arrays):
+        """Takes them back."""
+        self._importances, self._of_task = (
+            [arrays[key] for key in sorted(arrays) if key.startswith(f"{name}/")]
+            for name in ("importance", "importance of task")
+        )
+
+    def memory_bytes(self):
+        """The generator, its copy, which is the anchor, and the importances."""
+        return super().memory_bytes() | {"importances": sum(f.nbytes for f in self._importances)}
+
+
+def generator_fisher(generator, critic, latents):
+    """mean over images of (d -D(G(latents)) / d theta)^2, a list of float32 arrays as the trainable variables.
+
+    Both networks in inference mode, where an image's score does not depend on the others' of a batch.
+
+    Args:
+      generator: `ConditionalGenerator`.
+      critic: two-headed network, (realness, logits).
+      latents: float32 [N, generator's full input].
+    """
+    variables = generator.trainable_variables
+
+    @tf.function
+    def sum_of_squares(latents):
+        totals = [tf.zeros(v.shape) for v in variables]
+        for i in tf.range(len(latents)):
+            with tf.GradientTape() as tape:
+                scores, _ = critic(generator(latents[i : i + 1]), training=False)
+                loss = losses.wasserstein_generator_loss(scores)
+            gradients = tape.gradient(loss, variables)
+            totals = [total + tf.square(gradient) for total, gradient in zip(totals, gradients, strict=True)]
+        return totals
+
+    return [total.numpy() / len(latents) for total in sum_of_squares(latents)]
+
+
+def padded(array, shape):
+    """The array in the corner of zeros of a shape at least as large: new classes have no importance yet."""
+    return np.pad(array, [(0, n - m) for n, m in zip(shape, array.shape, strict=True)])

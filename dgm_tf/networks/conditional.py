@@ -1,0 +1,82 @@
+"""A DCGAN generator without masks, whose classes differ in their batch normalization: the one of MeRGAN's paper."""
+
+import gin
+import keras
+import tensorflow as tf
+
+from dgm_tf import checks
+from dgm_tf.errors import UserError
+from dgm_tf.layers import ClassBatchNormalization
+from dgm_tf.layers.masked import paste
+from dgm_tf.networks.dcgan import upsampling_layer
+
+
+@gin.register
+@keras.saving.register_keras_serializable("dgm_tf")
+class ConditionalGenerator(keras.Model):
+    """Three transposed convolutions with class-conditional batch norm and ReLU, one to the image (Wu et al., 2018).
+
+    Its input is a class's one-hot code, which chooses gamma and beta, followed by z, which the convolutions see. With
+    a single class it is an unconditional generator. The defaults are the paper's network: 5.19e5 weights, and 448 more
+    for each class.
+
+    Args:
+      image_shape: (32, 32, channels).
+      num_classes: width of the code, >= 1.
+      filters: f; the layers are 4f, 2f and f wide.
+      kernel_size: of all layers but the first, whose kernel is the 4x4 map that it makes.
+      latent_size: dimensions of z.
+
+    Shapes: latents float32 [N, num_classes + latent_size] -> images float32 [N, 32, 32, channels] in [-1, 1].
+    """
+
+    def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=32, kernel_size=5, latent_size=128):
+        super().__init__(name="generator")
+        if tuple(image_shape[:2]) != (32, 32):
+            raise UserError(f"image_shape: ConditionalGenerator makes 32x32 images, got {tuple(image_shape)}")
+        self.image_shape, self.num_classes = tuple(image_shape), num_classes
+        self.filters, self.kernel_size, self.latent_size = filters, kernel_size, latent_size
+        for name in ("num_classes", "filters", "kernel_size", "latent_size"):
+            checks.integer(self, name, "[1, inf)")
+        widths = [4 * filters, 2 * filters, filters]
+        self.convolutions = [
+            upsampling_layer(i, width, kernel_size, name=f"convolution_{i}") for i, width in enumerate(widths)
+        ]
+        self.norms = [ClassBatchNormalization(num_classes, name=f"norm_{i}") for i in range(len(widths))]
+        self.output_layer = upsampling_layer(len(widths), image_shape[-1], kernel_size, name="image")
+        self._build_layers([latent_size, *widths])
+
+    def _build_layers(self, widths):
+        for layer, inputs in zip((*self.convolutions, self.output_layer), widths, strict=True):
+            layer.build((None, None, None, inputs))
+        for norm, width in zip(self.norms, widths[1:], strict=True):
+            norm.build((None, None, None, width))
+        self.built = True
+
+    def latents(self, z, labels):
+        """The full input: z float32 [N, latent_size], labels int [N] -> [N, num_classes + latent_size]."""
+        return tf.concat([tf.one_hot(labels, self.num_classes, dtype=z.dtype), z], axis=1)
+
+    def call(self, latents, training=False):
+        """Images."""
+        codes, z = latents[:, : self.num_classes], latents[:, self.num_classes :]
+        x = z[:, None, None, :]
+        for layer, norm in zip(self.convolutions, self.norms, strict=True):
+            x = tf.nn.relu(norm(layer(x), codes, training=training))
+        return tf.tanh(self.output_layer(x))
+
+    def plain(self, task):
+        """This network: all tasks share it, and it has no masks to be folded in."""
+        return self
+
+    def widen(self, num_classes):
+        """Returns a copy that has room for new classes; everything learned is kept."""
+        wider = type(self).from_config(self.get_config() | {"num_classes": num_classes})
+        for new, old in zip(wider.weights, self.weights, strict=True):
+            paste(new, old)
+        return wider
+
+    def get_config(self):
+        """Keras config."""
+        names = ("num_classes", "filters", "kernel_size", "latent_size")
+        return {"image_shape": list(self.image_shape)} | {name: getattr(self, name) for name in names}

@@ -1,0 +1,105 @@
+"""DGR: the mixing ratio, labels by the last solver, and classes asked of a generator that knows none."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dgm_tf.errors import UserError
+from dgm_tf.methods.context import TaskContext
+from dgm_tf.methods.dgr import DGR
+from dgm_tf.training.classifier import ClassifierSettings
+from tests.methods import tiny
+
+
+def context(index):
+    classes = ((0, 1), (2,), (3,))[: index + 1]
+    return TaskContext(tiny.task(index, classes[-1], 20 // len(classes[-1])), classes, (32, 32, 1), 0)
+
+
+def at_task(index, **settings):
+    """A method that is about to learn a task, all weights random."""
+    method, rng = tiny.dgr(**settings), np.random.default_rng(0)
+    for t in range(index + 1):
+        method.begin_task(context(t))
+        for network, scale in ((method.student, 0.3), (method.solver, 0.1)):
+            for variable in network.trainable_variables:
+                variable.assign(rng.normal(0.0, scale, variable.shape))
+        if t < index:
+            method.end_task(context(t))
+    return method
+
+
+@pytest.mark.parametrize(("index", "importance", "share"), [(1, None, 1 / 2), (2, None, 1 / 3), (2, 0.8, 0.8)])
+def test_a_share_r_of_what_both_learn_from_is_real(index, importance, share):
+    method = at_task(index, importance=importance)
+    pool = method._gan_phase(context(index))._pool
+    start, stop = pool.ranges[-1]
+    assert stop - start == 20 and 20 / len(pool) == pytest.approx(share, abs=0.01)
+    phase = method._gan_phase(context(index))
+    drawn = np.concatenate([np.ravel(phase._indices(0, 0, step)[0]) for step in range(200)])
+    assert np.mean(drawn >= start) == pytest.approx(share, abs=0.05)
+    assert len(method._closing_phase(context(index))._pool) == len(pool)
+    assert method._closing_replay(context(index))[0] is method._replay_set(context(index))[0]
+
+
+def test_the_first_task_has_nothing_to_replay():
+    method = at_task(0)
+    assert method._replay_set(context(0)) == [] and len(method._gan_phase(context(0))._pool) == 20
+
+
+@pytest.mark.parametrize("quantize", [True, False])
+def test_replay_is_labelled_by_the_solver_of_before_the_task(quantize):
+    settings = ClassifierSettings("none", closing_epochs=1, quantize_replay=quantize)
+    method = at_task(1, settings=settings, importance=0.1)
+    ((images, labels),) = method._replay_set(context(1))
+    assert len(labels) == 180 and labels.dtype == np.int32
+    as_floats = images.astype(np.float32) / 127.5 - 1.0 if quantize else images
+    _, before = method.labeller(as_floats)
+    np.testing.assert_array_equal(labels, np.argmax(before, axis=1))
+    _, now = method.solver(as_floats)
+    assert not np.array_equal(labels, np.argmax(now, axis=1))
+    assert set(labels) <= {0, 1}  # it knows no other classes
+
+
+def test_a_solver_is_a_network_of_its_own():
+    method = at_task(1)
+    assert method.classifier is method.solver and method.solver is not method.critic
+    assert method.solver.num_classes == 3 and method.labeller.num_classes == 2
+    assert method._closing_phase(context(1)).trains_classifier and not method._gan_phase(context(1)).trains_classifier
+
+
+def test_asked_classes_are_what_the_solver_takes_them_for():
+    method = at_task(2)
+    # Random networks see one class everywhere: move the decision to where they waver.
+    z = tf.random.stateless_normal([200, 8], [1, 2])
+    images = method.generate(0, method.latents(0, z, tf.zeros([200], tf.int32)))
+    _, logits = method.labeller(images)
+    method.labeller.logits.bias.assign_sub(np.median(logits, axis=0))
+    labels = np.array([2, 0, 1, 2, 2, 0], np.int32)
+    replayed = method.replay(labels, seed=3)
+    _, logits = method.labeller(replayed)
+    np.testing.assert_array_equal(np.argmax(logits, axis=1), labels)
+    assert len({image.tobytes() for image in replayed}) == len(labels)
+    np.testing.assert_array_equal(replayed, method.replay(labels, seed=3))
+
+
+def test_a_class_that_the_solver_never_sees_is_made_up_for():
+    method = at_task(2)
+    method.labeller.logits.bias.assign([0.0, 0.0, -1e3])
+    replayed = method.replay([2, 2, 0], seed=3)
+    assert np.all(np.isfinite(replayed)) and replayed.shape == (3, 32, 32, 1)
+    np.testing.assert_array_equal(replayed[0], replayed[1])
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"importance": 1.0}, "DGR.importance: expected a number in"),
+        ({"selection_limit": 0}, "DGR.selection_limit: expected"),
+        ({"settings": ClassifierSettings()}, "DGR.settings: .* got 'balanced'"),
+        ({"settings": ClassifierSettings("none", closing_epochs=1, generated_current=0.5)}, "got 'none' and 0.5"),
+    ],
+)
+def test_bad_settings_are_named(bad, message):
+    with pytest.raises(UserError, match=message):
+        DGR(**bad)
