@@ -43,7 +43,10 @@ class ClassBatchNormalization(BatchNormalization):
 
     def _follow(self, codes, mean, variance):
         """Moves the averages of the classes in the batch towards the batch's."""
-        rate = (1.0 - self.momentum) * tf.reduce_max(codes, axis=0)[:, None]
+        present = tf.reduce_max(codes, axis=0)[:, None]
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            present = tf.minimum(1.0, tf.distribute.get_replica_context().all_reduce("sum", present))
+        rate = (1.0 - self.momentum) * present
         for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             average.assign(average + rate * (tf.stop_gradient(value) - average))
 

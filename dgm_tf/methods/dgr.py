@@ -20,7 +20,8 @@ from dgm_tf.training.randomness import seeded_initializers, stateless_seed
 class UnconditionalRules(SharedGeneratorRules):
     """Adversarial training on all images of the pool, their labels ignored."""
 
-    joint = True
+    def __init__(self, generator):
+        super().__init__(generator, joint=True)
 
     def generate(self, z, labels, schedule):
         """Images in training mode."""
@@ -128,8 +129,8 @@ class DGR(SharedGeneratorMethod):
         labels = np.asarray(labels, np.int32)
         if not len(labels):
             return np.zeros((0, *self.memory.image_shape), np.float32)
-        draw = tf.function(self.draw, reduce_retracing=True)
-        return self.generate(0, self.latents(0, draw(labels, stateless_seed(seed, "latents")), labels))
+        z = self.draw(tf.constant(labels), stateless_seed(seed, "latents"))
+        return self.generate(0, self.latents(0, z, labels))
 
     def draw(self, labels, seed):
         """z [N, latent_size] whose images the solver takes for the labels; see the class. TensorFlow."""

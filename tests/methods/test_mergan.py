@@ -27,9 +27,7 @@ def at_second_task(strategy):
     """A method that is about to learn its second task, the weights of the first random."""
     method = tiny.mergan(strategy)
     method.begin_task(context(0))
-    rng = np.random.default_rng(0)
-    for variable in method.student.trainable_variables:
-        variable.assign(rng.normal(0.0, 0.3, variable.shape))
+    tiny.randomize(method.student)
     method.end_task(context(0))
     method.begin_task(context(1))
     return method
@@ -57,7 +55,7 @@ def test_alignment_is_the_squared_distance_for_the_same_z_and_earlier_classes():
         network(tf.concat([codes[network.num_classes], z], 1)).numpy() for network in (method.memory, method.student)
     )
     expected = 0.5 * np.mean(np.sum((new - old) ** 2, axis=(1, 2, 3)))
-    assert expected > 1.0
+    assert expected > 0.1
     assert float(rules.penalty({}, SEED)) == pytest.approx(expected, rel=1e-4)
 
 
@@ -68,7 +66,7 @@ def test_alignment_moves_the_student_alone():
         penalty = method._rules(context(1)).penalty({}, SEED)
     (moved,) = tape.gradient(penalty, method.student.convolutions[0].trainable_variables)
     assert np.any(moved != 0)
-    assert tape.gradient(penalty, method.memory.trainable_variables) == [None] * 11
+    assert all(g is None for g in tape.gradient(penalty, method.memory.trainable_variables))
     gammas = tape.gradient(penalty, [norm.gamma.value for norm in method.student.norms])
     assert all(np.all(np.asarray(gamma)[1] == 0) for gamma in gammas)  # the new class is not aligned
 

@@ -78,6 +78,16 @@ def dgr(**settings):
     return DGR(SharedGenerator, Discriminator, **settings)
 
 
+def randomize(generator, seed=0):
+    """Gives the generator values with which its images differ; returns it."""
+    rng = np.random.default_rng(seed)
+    for variable in generator.trainable_variables:
+        is_kernel = variable.name == "kernel"
+        values = rng.normal(0.0, 0.3, variable.shape) if is_kernel else rng.uniform(0.5, 1.0, variable.shape)
+        variable.assign(values)
+    return generator
+
+
 SHARED = {
     "ewc_m": ewc_m,
     "mergan_jtr": lambda: mergan("joint_replay"),
