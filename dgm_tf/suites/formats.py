@@ -90,9 +90,11 @@ def markdown(comparison):
     marks = ["---", *("---:" for _ in headers[1:])]
     cells = [headers, marks, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     lines += [f"| {' | '.join(row)} |" for row in cells]
-    lines += ["", *(f"[{i}] {text}  " for i, text in enumerate(remarks(comparison), 1))]
-    lines += ["", *(f"{row['label']}: {row['note']}  " for row in comparison["rows"] if row["note"])]
-    return "\n".join([*lines, "", LEGEND]) + "\n"
+    numbered = [f"[{i}] {text}  " for i, text in enumerate(remarks(comparison), 1)]
+    notes = [f"{row['label']}: {row['note']}  " for row in comparison["rows"] if row["note"]]
+    for paragraph in (numbered, notes, [LEGEND]):
+        lines += ["", *paragraph] if paragraph else []
+    return "\n".join(lines) + "\n"
 
 
 def latex(comparison):
