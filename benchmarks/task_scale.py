@@ -47,8 +47,10 @@ def make_tasks():
 def make_learner():
     """DGM with two epochs a task; the classifier's updates beside the GAN's, a constant number of them."""
     import dgm_tf
-    from dgm_tf.methods.dgm import DGM, ClassifierSettings, GANSettings
+    from dgm_tf.methods.dgm import DGM
     from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+    from dgm_tf.training.classifier import ClassifierSettings
+    from dgm_tf.training.gan import GANSettings
 
     class Generator(DCGANGenerator):
         def __init__(self, image_shape=(32, 32, 1), **kwargs):

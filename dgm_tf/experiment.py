@@ -5,6 +5,7 @@ import pathlib
 import tempfile
 
 import gin
+import keras
 import tensorflow as tf
 
 from dgm_tf import checks, serialization
@@ -20,6 +21,8 @@ from dgm_tf.training.checkpoints import Checkpointer, StopSignals, read_checkpoi
 from dgm_tf.training.distribution import is_chief
 from dgm_tf.training_log import TrainingLog
 
+PRECISIONS = ("float32", "mixed_bfloat16")
+
 
 @gin.configurable
 def run_experiment(
@@ -31,6 +34,7 @@ def run_experiment(
     checkpoint_seconds=120.0,
     summary_seconds=10.0,
     cache_dir=None,
+    precision="float32",
 ):
     """Learns all tasks of the benchmark, or what a killed run left of them; returns the results.
 
@@ -41,6 +45,8 @@ def run_experiment(
       seed: int, of all randomness in training; the benchmark has its own.
       evaluation: `EvaluationSettings`; None: its defaults.
       checkpoint_seconds, summary_seconds: time between checkpoints and between summaries.
+      precision: "float32", or "mixed_bfloat16": convolutions in bfloat16; masks, statistics, heads, losses and replay
+        stay float32. Worth it only where the hardware computes in bfloat16 (AVX-512 BF16, AMX, GPUs).
       cache_dir: folder of what runs on the same data share, the judge; None: .cache beside the run folder.
 
     Raises:
@@ -52,8 +58,12 @@ def run_experiment(
     for name, value in {"checkpoint_seconds": checkpoint_seconds, "summary_seconds": summary_seconds}.items():
         checks.argument(f"run_experiment.{name}", value, checks.inside(value, "[0, inf)"), "a number in [0, inf)")
     checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
+    fits = precision in PRECISIONS
+    checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
     saved = read_checkpoint(run_dir / "checkpoints")
     with tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
+        stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
+        keras.config.set_dtype_policy(precision)
         learner, results = Learner(method, seed), None
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         if saved is not None:

@@ -1,5 +1,6 @@
 """The root in this process: killed at exact moments it ends as if it never was; what is no run is refused."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -115,3 +116,18 @@ def test_what_is_no_run_is_refused(clean_gin, tmp_path, param, message):
         experiment.run_experiment(tmp_path)
     assert "configurable" not in own_message(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_mixed_precision_keeps_weights_masks_and_replay_in_float32(tmp_path, clean_gin):
+    faster = ("EvaluationSettings.gan_train_epochs = 0", "EvaluationSettings.fine_tuning_epochs = 0")
+    params = (*tiny_run.SHORT, *faster, "run_experiment.precision = 'mixed_bfloat16'")
+    results = tiny_run.run_here(tmp_path / "run", *params)
+    assert keras.config.dtype_policy().name == "float32", "the process's policy is left as it was"
+    assert results["finished"] and results["replay_drift"] == 0.0 and results["average_accuracy"][-1] > 0.4
+    kinds = {array.dtype for array in tiny_run.memory(tmp_path / "run").values()}
+    assert kinds == {np.dtype(np.float32), np.dtype(np.uint8)}
+
+
+def test_an_unknown_precision_is_named(tmp_path, clean_gin):
+    with pytest.raises(UserError, match="run_experiment.precision: expected one of 'float32', .* got 'half'"):
+        tiny_run.run_here(tmp_path / "run", *tiny_run.SHORT, "run_experiment.precision = 'half'")

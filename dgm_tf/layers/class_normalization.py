@@ -29,6 +29,7 @@ class ClassBatchNormalization(BatchNormalization):
 
     def call(self, inputs, codes, training=False):
         """Normalises by the batch when training, else by the averages of each image's class."""
+        inputs = tf.cast(inputs, tf.float32)
         gamma, beta = self._per_image(codes, self.gamma), self._per_image(codes, self.beta)
         if training:
             channels = tf.zeros([inputs.shape[-1]])

@@ -31,7 +31,7 @@ class ConditionalGenerator(keras.Model):
     """
 
     def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=32, kernel_size=5, latent_size=128):
-        super().__init__(name="generator")
+        super().__init__(name="generator", autocast=False)
         if tuple(image_shape[:2]) != (32, 32):
             raise UserError(f"image_shape: ConditionalGenerator makes 32x32 images, got {tuple(image_shape)}")
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
@@ -63,7 +63,7 @@ class ConditionalGenerator(keras.Model):
         x = z[:, None, None, :]
         for layer, norm in zip(self.convolutions, self.norms, strict=True):
             x = tf.nn.relu(norm(layer(x), codes, training=training))
-        return tf.tanh(self.output_layer(x))
+        return tf.tanh(tf.cast(self.output_layer(x), tf.float32))
 
     def plain(self, task):
         """This network: all tasks share it, and it has no masks to be folded in."""
