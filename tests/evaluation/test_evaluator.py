@@ -76,7 +76,7 @@ def judge():
     learner = _learner()
     labels = np.repeat(np.arange(3, dtype=np.int32), 200)
     network = evaluator.fresh_classifier(learner, 3, "judge")
-    return evaluator.train_classifier(network, [(learner.method.replay(labels, 1), labels)], 4, 0)
+    return evaluator.train_classifier(network, [(learner.method.replay(labels, 1), labels)], 10, 0)
 
 
 @pytest.mark.parametrize(("lost", "share"), [(None, 1.0), (1, 1 - 1 / 6)])

@@ -12,7 +12,7 @@ import tensorflow as tf
 from dgm_tf.errors import UserError
 from dgm_tf.training.distribution import apply_mean_gradients, is_chief, make_strategy
 
-TOLERANCE = 1e-5
+TOLERANCE = 5e-5  # sums in another order, by the compensation's factors
 
 
 @pytest.fixture(scope="module")
