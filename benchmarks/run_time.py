@@ -1,4 +1,4 @@
-r"""Where a run's wall time went, from the `time` lines of its metrics.jsonl, written after every task.
+r"""Where a run's wall time went, from the lines of its metrics.jsonl that each task and the run end with.
 
   python benchmarks/run_time.py runs/mnist_dgmw_fast
   python benchmarks/run_time.py runs/before runs/after --json=run_time.json
@@ -29,7 +29,7 @@ def seconds_by_kind(run_dir):
     from dgm_tf.training.summaries import read_metrics
 
     path = pathlib.Path(run_dir) / "metrics.jsonl"
-    rows = [row["seconds"] for row in read_metrics(path) if row["kind"] == "time"] if path.is_file() else []
+    rows = [row["seconds"] for row in read_metrics(path) if row["kind"] in ("time", "end")] if path.is_file() else []
     if not rows:
         raise SystemExit(f"run_time: {run_dir}: expected a run folder with an ended task, found no time in {path}")
     return {kind: sum(row.get(kind, 0.0) for row in rows) for kind in dict.fromkeys(k for row in rows for k in row)}

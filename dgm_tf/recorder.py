@@ -180,7 +180,7 @@ class Recorder(Callback):
             self._write_figures(learner)
             export(learner, self._run_dir / "export")
         results["seconds_end"] = learner.clock.read()
-        self._log.write("time", learner, seconds=results["seconds_end"])
+        self._log.write("end", learner, seconds=results["seconds_end"])
         results["finished"] = True
         self._write()
         report.print_report(report.final_table(results))

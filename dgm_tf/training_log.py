@@ -9,6 +9,10 @@ from dgm_tf.evaluation.figures import GRID_IMAGES, image_grid
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.summaries import MetricsLog, Summaries
 
+# Where lines stand that are written between two steps: at a task's end, and at the run's, which is done again if it is
+# killed there.
+AFTER_STEP = {"eval": 0.5, "time": 0.5, "end": 0.75}
+
 
 class TrainingLog(Callback):
     """Losses, mask scale and masks while a task is trained, every few seconds; a context manager.
@@ -76,5 +80,5 @@ class TrainingLog(Callback):
 
     def write(self, kind, learner, **values):
         """One line of metrics.jsonl with the learner's position."""
-        step = learner.position.global_step + (0 if kind == "train" else 0.5)  # the others end a task
+        step = learner.position.global_step + AFTER_STEP.get(kind, 0.0)
         self.metrics.write({"kind": kind, "global_step": step, "task": learner.position.task, **values})

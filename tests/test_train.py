@@ -180,7 +180,7 @@ class TestRunFolder:
 
     def test_metrics_are_json_lines_in_order(self, finished_run):
         rows = read_metrics(finished_run / "metrics.jsonl")
-        assert {row["kind"] for row in rows} == {"train", "eval"}
+        assert {row["kind"] for row in rows} == {"train", "eval", "time", "end"}
         assert {row["phase"] for row in rows if row["kind"] == "train"} == {"gan", "classifier"}
         steps = [row["global_step"] for row in rows]
         assert steps == sorted(steps)
