@@ -95,6 +95,7 @@ class GenerativeMethod(Method):
         return ClassifierPhase(
             self.classifier, ImagePool(groups), self.settings.closing_epochs, self.gan.batch_size,
             self.settings.learning_rate, context.task_seed, self.settings.augmentation,
+            decay=self.settings.learning_rate_decay,
         )  # fmt: skip
 
     def _closing_replay(self, context):

@@ -10,7 +10,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.training import schedules
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
-from dgm_tf.training.optimizer import make_adam
+from dgm_tf.training.optimizer import decaying, make_adam
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import numpy_generator, replica_count, replica_slice, stateless_seed
 
@@ -30,6 +30,7 @@ class ClassifierSettings:
       generated_current: share in [0, 1] of the current task's images that are generated in the closing epochs.
       quantize_replay: rounds replayed images to 8 bits, as real ones are.
       learning_rate: of the closing epochs.
+      learning_rate_decay: share in [0, 1] of the closing epochs, the last part, over which it falls linearly to zero.
     """
 
     replay_schedule: str = "balanced"
@@ -40,6 +41,7 @@ class ClassifierSettings:
     generated_current: float = 0.0
     quantize_replay: bool = False
     learning_rate: float = 1e-3
+    learning_rate_decay: float = 0.0
 
     def __post_init__(self):
         checks.choice(self, "replay_schedule", schedules.REPLAY_SCHEDULES)
@@ -51,6 +53,7 @@ class ClassifierSettings:
         checks.number(self, "generated_current", "[0, 1]")
         checks.flag(self, "quantize_replay")
         checks.number(self, "learning_rate", "(0, inf)")
+        checks.number(self, "learning_rate_decay", "[0, 1]")
         if self.replay_schedule == "none" and self.closing_epochs < 1:
             raise UserError(
                 "ClassifierSettings: with replay_schedule 'none' the classifier would never learn: "
@@ -107,6 +110,7 @@ class ClassifierPhase(Phase):
       epochs: passes over it.
       batch_size: images a step, over all replicas.
       learning_rate: of Adam (beta_1 0.5, beta_2 0.999).
+      decay: share of the phase, its last part, over which the rate falls linearly to zero.
       seed: int; all randomness follows from it and the step.
       augmentation: `Augmentation` or None.
       rules: `ClassifierRules`, the method's part.
@@ -116,12 +120,13 @@ class ClassifierPhase(Phase):
     trains_classifier = True
 
     def __init__(
-        self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None, rules=PLAIN_RULES
+        self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None, rules=PLAIN_RULES, decay=0.0
     ):
         super().__init__(epochs, pool.num_batches(batch_size))
         self._pool, self._batch_size, self._seed, self._rules = pool, batch_size, seed, rules
         self._strategy = tf.distribute.get_strategy()
-        self._optimizer = make_adam(learning_rate, class_variables(network))
+        rate = decaying(learning_rate, decay, self.num_steps)
+        self._optimizer = make_adam(rate, class_variables(network))
         self._noise = stateless_seed(seed, "augmentation")
         self._plan = (None, None)
         self._update = tf.function(self._make_update(network, augmentation))

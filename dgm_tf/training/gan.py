@@ -10,7 +10,7 @@ from dgm_tf import checks, losses
 from dgm_tf.training import schedules
 from dgm_tf.training.classifier import class_variables, classifier_update
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
-from dgm_tf.training.optimizer import make_adam
+from dgm_tf.training.optimizer import decaying, make_adam
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import numpy_generator, replica_slice, split_seed, stateless_seed
 
@@ -24,6 +24,7 @@ class GANSettings:
       epochs: passes over a task's images.
       batch_size: images a step, over all replicas.
       generator_learning_rate, discriminator_learning_rate: of Adam.
+      learning_rate_decay: share in [0, 1] of a task's steps, the last ones, over which both fall linearly to zero.
       beta_1, beta_2: of Adam.
       gradient_penalty_weight: lambda_GP.
       critic_steps: critic updates for each generator update.
@@ -35,6 +36,7 @@ class GANSettings:
     batch_size: int = 64
     generator_learning_rate: float = 2e-3
     discriminator_learning_rate: float = 2e-3
+    learning_rate_decay: float = 0.0
     beta_1: float = 0.5
     beta_2: float = 0.999
     gradient_penalty_weight: float = 1.0
@@ -49,6 +51,7 @@ class GANSettings:
             checks.number(self, name, "(0, inf)")
         for name in ("beta_1", "beta_2"):
             checks.number(self, name, "[0, 1)")
+        checks.number(self, "learning_rate_decay", "[0, 1]")
         checks.number(self, "gradient_penalty_weight", "[0, inf)")
         checks.flag(self, "auxiliary_loss")
 
@@ -118,16 +121,17 @@ class GANPhase(Phase):
         self._rules, self._discriminator, self._pool = rules, discriminator, pool
         self._gan, self._classifier, self._seed = gan, classifier, seed
         self._strategy = tf.distribute.get_strategy()
-        self._d_optimizer = make_adam(
-            gan.discriminator_learning_rate, discriminator.trainable_variables, gan.beta_1, gan.beta_2
-        )
-        self._g_optimizer = make_adam(
-            gan.generator_learning_rate, rules.generator.trainable_variables, gan.beta_1, gan.beta_2
-        )
+        self._g_optimizer = self._make_optimizer(gan.generator_learning_rate, rules.generator, 1)
+        d_updates = gan.critic_steps + schedules.updates_per_step(classifier, len(pool.ranges))
+        self._d_optimizer = self._make_optimizer(gan.discriminator_learning_rate, discriminator, d_updates)
         self._noise = stateless_seed(seed, "gan")
         self._plan = (None, None)
         self._train_step = tf.function(self._distributed_step, reduce_retracing=True)
         self.trains_classifier = classifier.replay_schedule != "none"
+
+    def _make_optimizer(self, rate, network, updates_per_step):
+        rate = decaying(rate, self._gan.learning_rate_decay, self.num_steps * updates_per_step)
+        return make_adam(rate, network.trainable_variables, self._gan.beta_1, self._gan.beta_2)
 
     def step(self, index):
         """One step of section 5."""

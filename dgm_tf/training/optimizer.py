@@ -1,4 +1,4 @@
-"""Adam in one kernel for each variable."""
+"""Adam in one kernel for each variable, and the decay of its learning rate."""
 
 import keras
 import tensorflow as tf
@@ -46,3 +46,20 @@ def make_adam(learning_rate, variables, beta_1=0.5, beta_2=0.999):
     optimizer = FusedAdam(learning_rate, beta_1, beta_2, name="adam")
     optimizer.build(variables)
     return optimizer
+
+
+class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Constant, then falling linearly to zero over the last `share` of the `updates`, share in (0, 1]."""
+
+    def __init__(self, rate, share, updates):
+        self.rate, self.share, self.updates = rate, share, updates
+
+    def __call__(self, step):
+        """The rate of update `step`, counted from 0."""
+        left = (self.updates - tf.cast(step, tf.float32)) / (self.share * self.updates)
+        return self.rate * tf.clip_by_value(left, 0.0, 1.0)
+
+
+def decaying(rate, share, updates):
+    """What `make_adam` takes: `LinearDecay`, or the constant rate where share is 0."""
+    return LinearDecay(rate, share, updates) if share else rate

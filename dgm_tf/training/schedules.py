@@ -23,6 +23,11 @@ def num_batches(count, batch_size):
     return max(1, count // batch_size)
 
 
+def updates_per_step(settings, num_tasks):
+    """Classifier updates beside each GAN step, by `ClassifierSettings`."""
+    return {"balanced": num_tasks, "constant": settings.updates, "none": 0}[settings.replay_schedule]
+
+
 def balanced(rng, pool, current):
     """The paper's schedule (section 5, step 1): the current batch and as many replayed images per earlier task.
 

@@ -208,3 +208,19 @@ def test_plain_rules_change_nothing():
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"GANSettings.{next(iter(bad))}: expected"):
         GANSettings(**bad)
+
+
+@pytest.mark.parametrize("schedule", ["balanced", "constant", "none"])
+def test_both_rates_reach_zero_at_the_last_update(schedule):
+    settings = dataclasses.replace(SETTINGS, epochs=1, critic_steps=2, learning_rate_decay=1.0)
+    classifier = ClassifierSettings(replay_schedule=schedule, updates=3, closing_epochs=1)
+    training = Training(settings, classifier)
+    training.run(0, training.phase.num_steps)
+    iterations = [v for v in training.phase.variables() if "iteration" in v.path]
+    updates = [float(v) for v in iterations]
+    per_step = 2 + {"balanced": 2, "constant": 3, "none": 0}[schedule]
+    assert updates == [training.phase.num_steps * per_step, training.phase.num_steps]
+    before = training.weights()
+    training.phase.step(training.phase.num_steps - 1)  # one more than planned
+    moved = [k for k, v in training.weights().items() if not np.array_equal(v, before[k])]
+    assert all("moving" in name for name in moved)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgm_tf.training.optimizer import make_adam
+from dgm_tf.training.optimizer import decaying, make_adam
 
 GRADIENTS = [np.array([1.0, -2.0, 0.0, 1e-9]), np.array([0.5, 3.0, 0.0, 1.0]), np.array([-4.0, 0.1, 0.0, 1e4])]
 
@@ -37,3 +37,18 @@ def test_the_first_step_by_hand():
     variable = keras.Variable([1.0, 1.0], dtype="float32")
     make_adam(0.1, [variable]).apply([tf.constant([5.0, -0.01])], [variable])
     np.testing.assert_allclose(np.asarray(variable), [0.9, 1.1], rtol=1e-4)
+
+
+def test_decay_by_hand():
+    # Ten updates, the last 40 % of which fall: 4/4, 3/4, 2/4, 1/4, and zero from there on.
+    rate = decaying(2.0, 0.4, 10)
+    assert [float(rate(i)) for i in (0, 5, 6, 7, 8, 9, 10, 11)] == pytest.approx([2, 2, 2, 1.5, 1, 0.5, 0, 0])
+    assert decaying(2.0, 0.0, 10) == 2.0
+
+
+def test_adam_takes_the_decayed_rate():
+    variable = keras.Variable([1.0], dtype="float32")
+    optimizer = make_adam(decaying(0.1, 1.0, 2), [variable])
+    for expected in (0.9, 0.85, 0.85):
+        optimizer.apply([tf.constant([1.0])], [variable])
+        np.testing.assert_allclose(np.asarray(variable), [expected], rtol=1e-5)
