@@ -52,14 +52,3 @@ def test_it_runs_to_its_end(path, folder, request, monkeypatch, clean_gin):
     assert tiny_run.read_results(folder / path.stem) == results
     assert not results.get("replay_is_frozen") or results["replay_drift"] <= 1e-6
     assert all(row["free"] > 0 for entry in results["capacity"] for row in entry["layers"].values())
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_its_header_tells_what_it_is_and_the_command(path):
-    header = []
-    for line in path.read_text().splitlines():
-        if not line.startswith("#"):
-            break
-        header.append(line)
-    assert len(header) >= 3 and header[0].endswith("."), "a sentence on what it is comes first"
-    assert f"bin/train --gin_file=gin/{path.name}" in "\n".join(header)

@@ -33,13 +33,3 @@ def test_a_fast_suite_has_the_rows_of_the_one_it_shortens(path, clean_gin):
     if path.stem.endswith("_fast"):
         full = path.with_name(f"{path.stem.removesuffix('_fast')}.gin")
         assert [row.name for row in read_suite(path).rows] == [row.name for row in read_suite(full).rows]
-
-
-def test_its_header_tells_what_it_is_and_the_command(path):
-    header = []
-    for line in path.read_text().splitlines():
-        if not line.startswith("#"):
-            break
-        header.append(line)
-    assert len(header) >= 3 and header[0].endswith(".")
-    assert f"bin/benchmark --suite=gin/suites/{path.name}" in "\n".join(header)
