@@ -1,0 +1,145 @@
+r"""Tells what a finished run's memory is worth to a classifier, and what real images in its place would be.
+
+  python benchmarks/replay_worth.py runs/mnist_dgmw_fast
+  python benchmarks/replay_worth.py runs/mnist_dgmw_fast --real=10,50,200,800
+  python benchmarks/replay_worth.py runs/mnist_dgmw_fast --variant=learning_rate_decay=0.0 --variant=augmentation=None
+
+The last task's closing phase is repeated from a fresh classifier: its real images beside replay of all earlier classes
+by the memory, or by so many real images of each earlier class, shown as often (--real). A variant is the run's
+`ClassifierSettings` with some of them changed. Accuracies are means over classes; choose by validation, report by test.
+Bytes: the memory's files (without the classifier), or the real images as PNG files.
+"""
+
+import ast
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import sys
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("real", [], "Numbers of real images of each earlier class.")
+flags.DEFINE_multi_string("variant", [], "Changes of the run's ClassifierSettings: name=value, comma between several.")
+flags.DEFINE_list("seeds", ["0"], "Seeds of the classifier.")
+flags.DEFINE_integer("threads", 2, "Threads.")
+flags.DEFINE_string("json", None, "File for all figures.")
+
+
+def stream(run_dir):
+    """The run's benchmark at its beginning."""
+    import gin
+
+    from dgm_tf import config
+
+    config.parse(str(run_dir / "config.gin"), ())
+    return gin.query_parameter("run_experiment.benchmark").scoped_configurable_fn().fresh_copy()
+
+
+def changed(settings, variant):
+    """ClassifierSettings with the changes that a variant such as "closing_epochs=5" names."""
+    pairs = [part.split("=", 1) for part in variant.split(",") if part]
+    return dataclasses.replace(settings, **{name.strip(): ast.literal_eval(value) for name, value in pairs})
+
+
+def png_bytes(images):
+    """Bytes of images uint8 [N, H, W, C] as PNG files."""
+    from PIL import Image
+
+    total = 0
+    for image in images:
+        file = io.BytesIO()
+        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(file, "PNG", optimize=True)
+        total += file.tell()
+    return total
+
+
+def memory_bytes(method):
+    """Of the generator's weights and masks, in memory."""
+    import numpy as np
+
+    return sum(np.asarray(weight).nbytes for weight in method.memory.weights if weight.name not in method.derived)
+
+
+def real_groups(tasks, per_class, seed):
+    """([real images of each earlier task, repeated to the current classes' number], their bytes as PNG)."""
+    import numpy as np
+
+    from dgm_tf.training.randomness import numpy_generator
+
+    count = len(tasks[-1].train) // len(tasks[-1].classes)
+    groups, total = [], 0
+    for task in tasks[:-1]:
+        for label in task.classes:
+            images = task.train.of_class(label)
+            chosen = images[numpy_generator(seed, "real", label).permutation(len(images))[:per_class]]
+            total += png_bytes(chosen)
+            groups.append((np.resize(chosen, (count, *chosen.shape[1:])), np.full(count, label, np.int32)))
+    return groups, total
+
+
+def accuracies(learner, tasks, groups, settings, seed):
+    """(validation, test): mean over classes, of a fresh classifier after the closing phase of the last task.
+
+    groups: what stands for earlier classes; None: the memory's replay.
+    """
+    import numpy as np
+
+    from dgm_tf.evaluation import evaluator
+    from dgm_tf.methods.context import TaskContext
+    from dgm_tf.training.inference import network_logits
+    from dgm_tf.training.pool import to_float
+    from dgm_tf.training.randomness import seeded_initializers
+
+    method, last = learner.method, tasks[-1]
+    with seeded_initializers(seed, "replay worth"):
+        network = type(method.critic).from_config(method.critic.get_config())
+    method.critic, method.settings, method._replayed = network, settings, groups
+    context = TaskContext(last, tuple(map(tuple, learner.task_classes)), tuple(last.train.images.shape[1:]), seed)
+    phase = method._closing_phase(context)
+    for step in range(phase.num_steps):
+        phase.step(step)
+    results = []
+    for part in ("validation", "test"):
+        splits = [getattr(task, part) for task in tasks]
+        images, labels = (np.concatenate([getattr(s, name) for s in splits]) for name in ("images", "labels"))
+        logits = network_logits(network, np.asarray(to_float(images)))
+        results.append(evaluator.accuracy_report(logits, labels, learner.task_classes)["average"])
+    return results
+
+
+def main(arguments):
+    """Prints a table, a row as it is measured."""
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(FLAGS.threads))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import numpy as np
+
+    from dgm_tf.learner import load
+
+    run_dir = pathlib.Path(arguments[1])
+    learner, tasks = load(run_dir), list(stream(run_dir))
+    own, size = learner.method.settings, memory_bytes(learner.method)
+    sources = {"memory": lambda seed: (None, size)}
+    for number in map(int, FLAGS.real):
+        sources[f"{number} real"] = lambda seed, number=number: real_groups(tasks, number, seed)
+    print("| earlier classes | settings | bytes | validation | test |\n|---|---|---:|---:|---:|")
+    rows = []
+    for source, make in sources.items():
+        for variant in ["", *FLAGS.variant]:
+            settings, values = changed(own, variant), []
+            for seed in map(int, FLAGS.seeds):
+                groups, size = make(seed)
+                values.append(accuracies(learner, tasks, groups, settings, seed))
+            validation, test = (100 * np.mean(values, axis=0)).tolist()
+            rows.append({"source": source, "variant": variant, "bytes": size, "accuracies": values})
+            cells = f"{size:,} | {validation:.2f} | {test:.2f}"
+            print(f"| {source} | {variant or 'the run’s'} | {cells} |", flush=True)
+    if FLAGS.json:
+        pathlib.Path(FLAGS.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+    app.run(main)
