@@ -60,6 +60,7 @@ def run_experiment(
     checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
     fits = precision in PRECISIONS
     checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
+    method.check_classes(benchmark.num_classes)
     saved = read_checkpoint(run_dir / "checkpoints")
     with tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
         stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())

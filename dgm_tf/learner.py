@@ -61,6 +61,7 @@ class Learner:
         task_classes = self.task_classes if resumed else [*self.task_classes, tuple(task.classes)]
         context = TaskContext(task, tuple(task_classes), tuple(task.train.images.shape[1:]), self.seed)
         if not resumed:
+            self.method.check_classes(context.num_classes)
             with self.clock.measure("prepare"):
                 self.method.begin_task(context)  # where it refuses, the learner stays as it was
             self.task_classes, self.image_shape = task_classes, context.image_shape

@@ -23,7 +23,8 @@ class EvaluationSettings:
 
     Attributes:
       protocol: "strict" chooses the best epoch on the current task's validation images and replayed earlier
-        ones; "published" on real validation images of all classes, as the paper's experiments did: not strict.
+        ones (none of methods that cannot replay); "published" on real validation images of all classes, as the
+        paper's experiments did: not strict.
       validation_per_class: at most so many validation images of each class.
       gan_test_per_class: generated images of each class for GAN-test; 0 leaves it out.
       gan_train_epochs: passes of GAN-train's classifier over the replay; 0 leaves GAN-train out.

@@ -97,9 +97,14 @@ class DGM(GenerativeMethod):
         """Takes them back."""
         self._stored.restore(arrays)
 
+    def check_classes(self, num_classes):
+        """A budget of real images must hold one of each."""
+        self._stored.check_classes(num_classes)
+
     def begin_task(self, context):
         """A generator at the first task; D afresh or widened for the new classes."""
         check_batch_size(self.gan.batch_size)
+        self._stored.check_images(context.images_per_class)
         with seeded_initializers(context.seed, "begin task", context.index):
             memory = self.memory or self.generator(image_shape=context.image_shape)
             _check_generator(memory, context.num_classes)

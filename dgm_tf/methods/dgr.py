@@ -9,8 +9,9 @@ import tensorflow as tf
 from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.methods.generative import standard_normal
+from dgm_tf.methods.method import network_bytes
 from dgm_tf.methods.selection import CANDIDATES, select
-from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules, network_bytes
+from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.pool import to_float
@@ -149,5 +150,6 @@ class DGR(SharedGeneratorMethod):
         return super().end_task(context)
 
     def memory_bytes(self):
-        """The generator and the copies of it and of the solver that are kept while the next task is learned."""
-        return super().memory_bytes() | {"solver copy": network_bytes(self.solver)}
+        """The generator, the critic that goes on with it, and the copies that teach while the next task is learned."""
+        copies = {"critic": network_bytes(self.critic), "solver copy": network_bytes(self.solver)}
+        return super().memory_bytes() | copies

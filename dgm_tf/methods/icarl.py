@@ -9,6 +9,7 @@ import tensorflow as tf
 from dgm_tf import checks, losses
 from dgm_tf.errors import UserError
 from dgm_tf.methods.exemplars import herded, normalized_features
+from dgm_tf.methods.method import network_bytes
 from dgm_tf.methods.single_classifier import RehearsingClassifier
 from dgm_tf.networks.nearest_means import NearestMeans
 from dgm_tf.training.classifier import ClassifierRules
@@ -75,17 +76,15 @@ class ICaRL(RehearsingClassifier):
         """The network, read by nearest means."""
         return self._reader
 
-    def begin_task(self, context):
-        """Keeps the network as it is to learn from, and goes on with a wider copy.
-
-        Raises:
-          UserError: if the budget is less than an exemplar a class.
-        """
-        if self.budget < context.num_classes:
+    def check_classes(self, num_classes):
+        """The budget must hold an exemplar of each."""
+        if self.budget < num_classes:
             raise UserError(
-                f"ICaRL.budget: expected at least one exemplar for each of {context.num_classes} classes, "
-                f"got {self.budget}"
+                f"ICaRL.budget: expected at least one exemplar for each of {num_classes} classes, got {self.budget}"
             )
+
+    def begin_task(self, context):
+        """Keeps the network as it is to learn from, and goes on with a wider copy."""
         previous = self.network
         super().begin_task(context)
         self._previous, self._reader = previous, NearestMeans(self.network)
@@ -108,6 +107,10 @@ class ICaRL(RehearsingClassifier):
     def readings(self, images):
         """The class head's own logits."""
         return {"head": network_logits(self.network, images)}
+
+    def memory_bytes(self):
+        """Of the exemplars, and of the last network, which is held while the next task is learned."""
+        return super().memory_bytes() | {"classifier copy": network_bytes(self.network)}
 
     def end_task(self, context):
         """Drops exemplars of earlier classes, chooses those of the new ones, finds all means (Algorithms 2, 4, 5)."""

@@ -6,6 +6,7 @@ import gin
 import tensorflow as tf
 
 from dgm_tf import checks, losses
+from dgm_tf.errors import UserError
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.gan import GANSettings
@@ -52,7 +53,8 @@ class MeRGAN(SharedGeneratorMethod):
     "joint_replay" (MeRGAN-JTR): the GAN learns from the current images and from as many replayed ones of each earlier
     class, made by the generator's copy of before the task. "replay_alignment" (MeRGAN-RA): it learns from the current
     images alone, and its generator is tied to the copy pixel by pixel. The class head of D learns from current
-    and replayed images in both. The defaults are the paper's for MNIST, 4,000 generator steps a task.
+    and replayed images in both. The defaults are the paper's for MNIST, 4,000 generator steps a task, but for
+    `alignment_weight`, which is constant here.
 
     Attributes:
       strategy: "joint_replay" or "replay_alignment".
@@ -73,6 +75,11 @@ class MeRGAN(SharedGeneratorMethod):
         super().__post_init__()
         checks.choice(self, "strategy", STRATEGIES)
         checks.number(self, "alignment_weight", "[0, inf)")
+        if self.strategy == "joint_replay" and not self.gan.auxiliary_loss:
+            raise UserError(
+                "GANSettings.auxiliary_loss: expected True for MeRGAN's joint_replay, whose critic sees all classes "
+                "mixed: nothing else ties a class's code to its images; got False"
+            )
 
     def _rules(self, context):
         if self.strategy == "joint_replay" or self.memory is None:

@@ -1,5 +1,7 @@
 """What a method of continual learning is: a few hooks around the training phases of each task."""
 
+import numpy as np
+
 from dgm_tf.errors import UserError
 from dgm_tf.training.inference import network_logits
 
@@ -19,6 +21,9 @@ class Method:
 
     # Names of weights that follow from others between tasks, and are not saved then.
     derived = ()
+
+    def check_classes(self, num_classes):
+        """Raises UserError where the settings cannot serve so many classes; asked before anything is learned."""
 
     def begin_task(self, context):
         """Prepares the networks for a new task. context: `TaskContext`."""
@@ -110,3 +115,8 @@ def next_discriminator(network, make, context, afresh):
     if afresh:
         return type(network).from_config(network.get_config() | {"num_classes": context.num_classes})
     return network.widen(context.num_classes)
+
+
+def network_bytes(network):
+    """Bytes of a network's weights, float32."""
+    return 4 * sum(int(np.prod(w.shape)) for w in network.weights)

@@ -60,6 +60,21 @@ class RealMemory:
     def __init__(self, settings):
         self._settings, self._images = settings, ExemplarMemory()
 
+    def check_classes(self, num_classes):
+        """As `Method.check_classes`: a budget that holds no image of a class would be plain generated replay."""
+        budget = None if self._settings is None else self._settings.budget
+        if budget is not None and budget < num_classes:
+            raise UserError(
+                f"RealReplay.budget: expected at least one image for each of {num_classes} classes, got {budget}"
+            )
+
+    def check_images(self, count):
+        """Raises UserError where a share of a class's `count` images is none."""
+        if self._settings is not None and self._settings.share_of(count) < 1:
+            raise UserError(
+                f"RealReplay.ratio: expected at least one of a class's {count} images, got {self._settings.ratio}"
+            )
+
     def store(self, context, network):
         """Chooses images of the task that ends, and makes room for them where there is a budget.
 

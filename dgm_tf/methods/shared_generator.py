@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from dgm_tf.methods.generative import GenerativeMethod, standard_normal
+from dgm_tf.methods.method import network_bytes
 from dgm_tf.networks.conditional import ConditionalGenerator
 from dgm_tf.training.classifier import check_batch_size
 from dgm_tf.training.gan import GeneratorRules
@@ -110,8 +111,3 @@ class SharedGeneratorMethod(GenerativeMethod):
         """The generator, and its copy that is kept while the next task is learned; float32."""
         size = network_bytes(self.memory)
         return {"generator": size, "generator copy": size}
-
-
-def network_bytes(network):
-    """Bytes of a network's weights, float32."""
-    return 4 * sum(int(np.prod(w.shape)) for w in network.weights)

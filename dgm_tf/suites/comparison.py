@@ -12,7 +12,8 @@ from dgm_tf.suites.statistics import estimate
 from dgm_tf.suites.suite import ACCURACY, GAN_TEST, TOP_5, parse_figure
 
 _KEYS = {ACCURACY: "average_accuracy", GAN_TEST: "gan_test", TOP_5: "top5_average_accuracy"}
-_NOT_LEARNING = "evaluation"  # a task's seconds that a method is not to blame for
+# A task's seconds that a method is not to blame for.
+_NOT_LEARNING = {"evaluation", "bounds", "gan_train", "summaries", "progress"}
 
 
 def compare(suite, runs):
@@ -20,7 +21,7 @@ def compare(suite, runs):
 
     Args:
       suite: `Suite`.
-      runs: list of `Run`; those of another configuration than the suite's are left out.
+      runs: list of `Run`; of those of another configuration than the suite's it is only said that they are there.
 
     Returns:
       {"title", "at", "figures", "rows": [{"name", "label", "metric", "note", "seeds", "figures", "same_metric",
@@ -28,8 +29,7 @@ def compare(suite, runs):
       `same_metric` (measured as the published figures were) are dicts of a figure's name -> {"n", "mean", "sd",
       "low", "high"} or None; what is remembered, how large and how long are means over finished runs.
     """
-    usable = [run for run in runs if run.state != states.CHANGED]
-    rows = [_row(suite, row, [run for run in usable if run.row.name == row.name]) for row in suite.rows]
+    rows = [_row(suite, row, [run for run in runs if run.row.name == row.name]) for row in suite.rows]
     _remark_orders(suite, rows)
     return {"title": suite.title, "at": list(suite.at), "figures": suite.figures, "rows": rows}
 
@@ -56,12 +56,13 @@ def parameters(results):
 
 
 def learning_seconds(results):
-    """List of the seconds that each task took to be learned, without being evaluated."""
-    return [sum(value for name, value in task.items() if name != _NOT_LEARNING) for task in results["seconds"]]
+    """List of the seconds that each task took to be learned, without being evaluated and shown."""
+    return [sum(value for name, value in task.items() if name not in _NOT_LEARNING) for task in results["seconds"]]
 
 
 def _row(suite, row, runs):
-    results = {run.seed: run.results() for run in runs}
+    usable = [run for run in runs if run.state != states.CHANGED]
+    results = {run.seed: run.results() for run in usable}
     results = {seed: r for seed, r in results.items() if r and r.get("average_accuracy")}
     finished = [r for r in results.values() if r.get("finished")]
     suffix = "" if row.metric == ACCURACY else f" {row.metric}"
@@ -79,7 +80,7 @@ def _row(suite, row, runs):
         "seconds": _mean([sum(learning_seconds(r)) for r in finished]),
         "curve": _curve(list(results.values())),
         "remarks": [],
-        "runs": [_run(run, results.get(run.seed)) for run in runs],
+        "runs": [_run(run, results.get(run.seed)) for run in usable],
     }
     description["remarks"] = [*_outside(row, results), *_unfinished(runs)]
     return description
@@ -148,7 +149,10 @@ def _outside(row, results):
 def _unfinished(runs):
     remarks = []
     for run in runs:
-        if run.state != states.FINISHED:
+        if run.state == states.CHANGED:
+            text = f"{run.row.label}: the run of seed {run.seed} is of another configuration and does not count"
+            remarks.append({"figure": None, "text": text})
+        elif run.state != states.FINISHED:
             learned = len((run.results() or {}).get("average_accuracy", []))
             text = f"{run.row.label}: seed {run.seed} is not finished ({run.state}, {learned} tasks learned)"
             remarks.append({"figure": None, "text": text})

@@ -15,8 +15,9 @@ LEGEND = (
     "Percent: mean ± standard deviation over seeds (± half of the 95 % interval of the mean, Student's t). A_k: mean "
     "accuracy over the first k classes on real test images, class-incremental. Published figures are accuracies or "
     "GAN-test (of generated images, by a classifier trained on real ones) and compare only with what stands as ours, "
-    "measured so. Remembered: bytes kept of earlier tasks, the classifier left out. Parameters: trainable weights "
-    "kept in all. Time: of learning all tasks, evaluation left out; it depends on what else the machine did."
+    "measured so, by the last epoch. Remembered: bytes kept to learn the next task with, the classifier left out; "
+    "DGM's with the free units that its generator has grown. Parameters: trainable weights of all networks kept. "
+    "Time: of learning all tasks, measuring left out; it depends on what else the machine did."
 )
 
 

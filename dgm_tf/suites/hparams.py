@@ -13,13 +13,14 @@ def write_hparams(comparison, directory):
 
     Args:
       comparison: dict of `comparison.compare`.
-      directory: a folder of its own.
+      directory: a folder; what is not of an earlier call is left alone.
     """
     import tensorflow as tf
     from tensorboard.plugins.hparams import api as hp
 
     directory = pathlib.Path(directory)
-    shutil.rmtree(directory, ignore_errors=True)
+    for earlier in (*directory.glob("*-seed*"), *directory.glob("events.out.tfevents.*")):
+        shutil.rmtree(earlier) if earlier.is_dir() else earlier.unlink()
     runs = [(row["name"], run) for row in comparison["rows"] for run in row["runs"] if "accuracy" in run]
     metrics = [_metrics(run, comparison["at"]) for _, run in runs]
     method = hp.HParam("method", hp.Discrete([row["name"] for row in comparison["rows"]]))

@@ -1,9 +1,10 @@
 """The same runs through Ray: each is one Ray task that starts the process a local launcher would start.
 
-Ray decides where and when a task runs; there is no scheduler here. The machines must share the suite's folder, and
-have this package. `RAY_ADDRESS` names a cluster; without it Ray starts one on this machine.
+Ray decides where and when a task runs; there is no scheduler here. The machines must share the working directory and
+the suite's folder, and have this package. `RAY_ADDRESS` names a cluster; without it Ray starts one on this machine.
 """
 
+import os
 import signal
 import subprocess
 import time
@@ -14,9 +15,12 @@ from dgm_tf.suites.launcher import environment, start_process, threads_per_job
 _PATIENCE = 600  # seconds that a cancelled run has for saving
 
 
-def execute(command, log, variables):
-    """Runs a command on the machine that Ray chose; returns its exit status. A cancelled task lets it save."""
-    process = start_process(command, log, variables)
+def execute(command, folder, log, variables):
+    """Runs a command in a folder of the machine that Ray chose; returns its exit status.
+
+    A cancelled task lets it save.
+    """
+    process = start_process(command, log, variables, cwd=folder)
     try:
         while process.poll() is None:
             time.sleep(0.2)  # Ray's interrupt comes between two calls, not within one such as `wait`
@@ -57,8 +61,8 @@ class RayLauncher:
         return list(self._runs.values())
 
     def start(self, run):
-        """Hands a run to Ray. The folder must be the same on all machines, hence the full path of its log."""
-        reference = self._task.remote(run.command, str(run.log.absolute()), self._environment)
+        """Hands a run to Ray. Paths are relative to the working directory, which all machines must share."""
+        reference = self._task.remote(run.command, os.getcwd(), str(run.log.absolute()), self._environment)
         self._runs[reference] = run
 
     def ended(self):

@@ -85,9 +85,10 @@ class SuiteRow:
             place = f"SuiteRow.published[{figure!r}] of {self.name}"
             checks.argument(place, value, checks.inside(value, "[0, 100]"), "percent in [0, 100]")
         for figure, value in self._items("expected"):
-            fits = isinstance(value, (tuple, list)) and len(value) == 2 and value[0] <= value[1]
+            pair = isinstance(value, (tuple, list)) and len(value) == 2
+            fits = pair and all(checks.inside(v, "[0, 100]") for v in value) and value[0] <= value[1]
             place = f"SuiteRow.expected[{figure!r}] of {self.name}"
-            checks.argument(place, value, fits and all(checks.inside(v, "[0, 100]") for v in value), "(low, high)")
+            checks.argument(place, value, fits, "(low, high) in percent")
 
     def _items(self, field):
         value = getattr(self, field)
@@ -132,18 +133,15 @@ class Suite:
         checks.number(self, "slack", "[0, 100]")
         checks.argument("Suite.title", self.title, isinstance(self.title, str), "a string")
         object.__setattr__(self, "params", flat_params("Suite.params", self.params))
+        checks.argument("Suite.orders", self.orders, isinstance(self.orders, (tuple, list)), "a list of pairs of names")
         for pair in self.orders:
-            fits = isinstance(pair, (tuple, list)) and len(pair) == 2 and set(pair) <= set(names)
+            fits = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(name in names for name in pair)
             checks.argument("Suite.orders", pair, fits, f"pairs of {', '.join(names)}")
 
     @property
     def figures(self):
         """Names of the accuracies that the table shows, without GAN-test."""
         return [f"A{k}" for k in self.at] + ([f"A{k} {TOP_5}" for k in self.at] if self.top_5 else [])
-
-    def row(self, name):
-        """The row of that name."""
-        return next(row for row in self.rows if row.name == name)
 
 
 def flat_params(name, params):

@@ -69,13 +69,9 @@ class ClassifierRules:
         _, logits = network(images, training=True, update_statistics=True)
         return losses.acgan_loss(logits, labels), logits
 
-    def apply(self, optimizer, gradients, variables, images, labels):
+    def apply(self, optimizer, gradients, variables):
         """Makes the step, given the loss's gradients on this replica; may add to them and note what the step did."""
         apply_mean_gradients(optimizer, gradients, variables)
-
-    def variables(self):
-        """List of `tf.Variable`s of its own that a checkpoint in the middle of the phase must keep."""
-        return []
 
 
 PLAIN_RULES = ClassifierRules()
@@ -90,7 +86,7 @@ def classifier_update(network, optimizer, images, labels, augmentation, seed, va
         images, labels = replica_slice(images), replica_slice(labels)
     with tf.GradientTape() as tape:
         loss, logits = rules.loss(network, images, labels)
-    rules.apply(optimizer, tape.gradient(loss, variables), variables, images, labels)
+    rules.apply(optimizer, tape.gradient(loss, variables), variables)
     hits = tf.cast(tf.argmax(logits, 1, output_type=labels.dtype) == labels, tf.float32)
     return loss, tf.reduce_mean(hits)
 
@@ -156,8 +152,8 @@ class ClassifierPhase(Phase):
         return self._update(tf.constant(self._plan[1][batch], tf.int32), tf.constant(index, tf.int32))
 
     def variables(self):
-        """The optimizer's and the rules'."""
-        return [*self._optimizer.variables, *self._rules.variables()]
+        """The optimizer's."""
+        return self._optimizer.variables
 
 
 def measuring_batch_size():

@@ -36,7 +36,7 @@ class PenaltyRules(ClassifierRules):
     def __init__(self, penalty):
         self._penalty = penalty
 
-    def apply(self, optimizer, gradients, variables, images, labels):
+    def apply(self, optimizer, gradients, variables):
         """One step down the sum of both gradients."""
         pulls = self._penalty.gradients(variables)
         apply_mean_gradients(optimizer, [g + p for g, p in zip(gradients, pulls, strict=True)], variables)
@@ -45,11 +45,11 @@ class PenaltyRules(ClassifierRules):
 class PathRules(PenaltyRules):
     """Watches besides how each parameter's steps change the loss; the base of path integrals."""
 
-    def apply(self, optimizer, gradients, variables, images, labels):
+    def apply(self, optimizer, gradients, variables):
         """The step, then `note_step`."""
         gradients = mean_gradients(gradients)
         before = [tf.identity(v) for v in variables]
-        super().apply(optimizer, gradients, variables, images, labels)
+        super().apply(optimizer, gradients, variables)
         steps = [v - b for v, b in zip(variables, before, strict=True)]
         self.note_step(gradients, steps, optimizer.iterations)
 

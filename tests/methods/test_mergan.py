@@ -100,6 +100,12 @@ def test_the_defaults_are_the_papers():
     assert (method.gan.beta_1, method.gan.beta_2, method.gan.auxiliary_loss) == (0.0, 0.9, True)
 
 
+def test_joint_replay_needs_the_class_loss():
+    with pytest.raises(UserError, match="GANSettings.auxiliary_loss: expected True for MeRGAN's joint_replay"):
+        MeRGAN(gan=GANSettings())
+    assert MeRGAN(gan=GANSettings(), strategy="replay_alignment").memory is None
+
+
 @pytest.mark.parametrize("bad", [{"strategy": "replay"}, {"alignment_weight": -0.1}], ids=lambda bad: next(iter(bad)))
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"MeRGAN.{next(iter(bad))}: expected"):

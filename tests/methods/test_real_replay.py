@@ -187,3 +187,11 @@ def test_bad_settings_are_named(bad, text):
 def test_dgm_takes_settings_of_its_kind():
     with pytest.raises(UserError, match="DGM.real: expected @RealReplay"):
         tiny.dgm(real=0.1)
+
+
+def test_no_image_of_a_class_is_refused_before_anything_is_learned():
+    learner = resuming.learned(dgm(real=RealReplay(budget=2)), TASKS[:1])
+    with pytest.raises(UserError, match="RealReplay.budget: expected at least one image for each of 3 classes, got 2"):
+        learner.method.check_classes(3)
+    with pytest.raises(UserError, match="RealReplay.ratio: expected at least one of a class's"):
+        resuming.learned(dgm(real=RealReplay(ratio=1e-6)), TASKS[:1])

@@ -19,7 +19,7 @@ def walk(gradients, settings=SETTINGS):
     traces = {name: [trace(zero)] for name in TRACES} | {"fisher": [trace(zero + 4.0)]}
     x, optimizer = keras.Variable([1.0], name="x"), keras.optimizers.SGD(0.5)
     rules = WalkRules(QuadraticPenalty(0.0, [zero], [zero]), traces, settings)
-    step = tf.function(lambda gradient: rules.apply(optimizer, [gradient], [x], None, None))
+    step = tf.function(lambda gradient: rules.apply(optimizer, [gradient], [x]))
     optimizer.build([x])
     for gradient in gradients:
         step(tf.constant([gradient]))

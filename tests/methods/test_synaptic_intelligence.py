@@ -18,7 +18,7 @@ def descend(strength, anchor, steps):
     penalty = QuadraticPenalty(strength, [np.ones(1, np.float32)], [np.full(1, anchor, np.float32)])
     rules = PathIntegralRules(penalty, [path])
     for _ in range(steps):
-        rules.apply(optimizer, [tf.convert_to_tensor(x)], [x], None, None)
+        rules.apply(optimizer, [tf.convert_to_tensor(x)], [x])
     return float(path[0]), float(x[0])
 
 

@@ -79,6 +79,8 @@ def test_a_run_of_another_configuration_does_not_count(tmp_path):
     run.state = runs.CHANGED
     found = comparison.compare(Suite([row], at=(1,)), [run])["rows"][0]
     assert found["seeds"] == [] and found["figures"]["A1"] is None and found["seconds"] is None
+    (remark,) = found["remarks"]
+    assert "the run of seed 0 is of another configuration" in remark["text"]
 
 
 def test_a_row_without_runs_is_empty(tmp_path):

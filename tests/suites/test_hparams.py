@@ -21,6 +21,7 @@ def directory(tmp_path):
     ]
     found = comparison.compare(Suite(rows, at=(1, 2)), done)
     write_hparams(found, tmp_path / "hparams")
+    (tmp_path / "hparams" / "notes.txt").write_text("mine")
     write_hparams(found, tmp_path / "hparams")  # again: no entry stands there twice
     return tmp_path / "hparams"
 

@@ -115,7 +115,7 @@ def test_a_cancelled_task_lets_its_run_save(tmp_path, monkeypatch):
             raise KeyboardInterrupt  # as Ray's cancel does
 
     monkeypatch.setattr(ray_launcher, "time", types.SimpleNamespace(sleep=sleep))
-    assert ray_launcher.execute(run.command, run.log, {}) == 143
+    assert ray_launcher.execute(run.command, tmp_path, run.log, {}) == 143
     assert (run.run_dir / "saved").exists()
 
 

@@ -41,12 +41,12 @@ def test_rows_take_their_names_from_their_scopes(read):
     suite = read()
     assert [row.name for row in suite.rows] == ["ewc", "dgmw"]
     assert [row.label for row in suite.rows] == ["ewc", "DGMw, small"]
-    assert suite.row("ewc").published == {"A5": 79.7} and suite.row("dgmw").published == {}
-    assert suite.row("dgmw").metric == "gan_test" and suite.row("ewc").metric == "accuracy"
+    assert [row.published for row in suite.rows] == [{"A5": 79.7}, {}]
+    assert [row.metric for row in suite.rows] == ["accuracy", "gan_test"]
 
 
 def test_lists_of_params_may_be_shared(read):
-    assert read().row("dgmw").params == ("DCGANGenerator.filters = 4", "GANSettings.epochs = 1")
+    assert read().rows[1].params == ("DCGANGenerator.filters = 4", "GANSettings.epochs = 1")
 
 
 def test_params_of_the_command_win(read):
@@ -76,7 +76,10 @@ def test_without_a_scope_a_row_is_called_like_its_file():
         ("ewc/SuiteRow.published = {'A5': 979}", r"published\['A5'\] of ewc: expected percent in \[0, 100\], got 979"),
         ("ewc/SuiteRow.published = {'A5 gan_test': 9}", "published of ewc: expected figures such as A10, measured as"),
         ("dgmw/SuiteRow.published = {'A5 top-5': 9}", "measured as metric = 'gan_test' says"),
-        ("ewc/SuiteRow.expected = {'A5': 97}", r"expected\['A5'\] of ewc: expected \(low, high\), got 97"),
+        ("ewc/SuiteRow.expected = {'A5': 97}", r"expected\['A5'\] of ewc: expected \(low, high\) in percent, got 97"),
+        ("ewc/SuiteRow.expected = {'A5': (None, 90)}", r"expected\['A5'\] of ewc: expected \(low, high\)"),
+        ("Suite.orders = None", "Suite.orders: expected a list of pairs"),
+        ("Suite.orders = [(['ewc'], 'dgmw')]", "Suite.orders: expected pairs of ewc, dgmw, got"),
         ("ewc/SuiteRow.expected = {'A5': (9, 8)}", r"expected\['A5'\] of ewc: expected \(low, high\)"),
         ("ewc/SuiteRow.lable = 'EWC'", "SuiteRow has no parameter 'lable'. Did you mean label?"),
     ],

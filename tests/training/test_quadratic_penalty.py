@@ -31,7 +31,7 @@ def test_gradient_is_that_of_the_value():
 def test_a_step_goes_down_the_sum_of_both_gradients():
     weights, optimizer = variables(), keras.optimizers.SGD(0.1)
     gradients = [tf.constant([1.0, 1.0]), tf.constant([[1.0]])]
-    PenaltyRules(QuadraticPenalty(2.0, IMPORTANCES, ANCHORS)).apply(optimizer, gradients, weights, None, None)
+    PenaltyRules(QuadraticPenalty(2.0, IMPORTANCES, ANCHORS)).apply(optimizer, gradients, weights)
     np.testing.assert_allclose(weights[0], [3.0 - 0.1 * (1.0 + 4.0), 7.0 - 0.1], rtol=1e-6)
     np.testing.assert_allclose(weights[1], [[-1.0 - 0.1 * (1.0 - 12.0)]], rtol=1e-5)
 
@@ -45,7 +45,7 @@ def test_what_is_watched_is_the_losss_own_gradient_and_the_step_made():
 
     gradients = [tf.constant([1.0, 1.0]), tf.constant([[1.0]])]
     rules = Noting(QuadraticPenalty(2.0, IMPORTANCES, ANCHORS))
-    rules.apply(keras.optimizers.SGD(0.1), gradients, variables(), None, None)
+    rules.apply(keras.optimizers.SGD(0.1), gradients, variables())
     ((seen, steps, count),) = noted
     np.testing.assert_array_equal(seen[0], [1.0, 1.0])
     np.testing.assert_allclose(steps[0], [-0.5, -0.1], rtol=1e-5)
