@@ -47,7 +47,8 @@ def run_experiment(
       checkpoint_seconds, summary_seconds: time between checkpoints and between summaries.
       precision: "float32", or "mixed_bfloat16": convolutions in bfloat16; masks, statistics, heads, losses and replay
         stay float32. Worth it only where the hardware computes in bfloat16 (AVX-512 BF16, AMX, GPUs).
-      cache_dir: folder of what runs on the same data share, the judge; None: .cache beside the run folder.
+      cache_dir: folder of what runs on the same data share: the judge, decoded images; None: .cache beside the run
+        folder.
 
     Raises:
       UserError: if an argument is not as described.
@@ -60,6 +61,8 @@ def run_experiment(
     checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
     fits = precision in PRECISIONS
     checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
+    cache_dir = cache_dir or run_dir.parent / ".cache"
+    benchmark.keep_in(cache_dir)
     saved = read_checkpoint(run_dir / "checkpoints")
     with tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
         stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
@@ -72,7 +75,6 @@ def run_experiment(
             drift.restore(learner, arrays)
         output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position))
-        cache_dir = cache_dir or run_dir.parent / ".cache"
         recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
         progress = Progress(benchmark, best)
         stack.callback(progress.close)  # a bar hides the terminal's cursor

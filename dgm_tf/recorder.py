@@ -241,4 +241,6 @@ def _empty_results(benchmark, settings):
         "classes_per_task": [len(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)],
         "readings": {},
     }  # fmt: skip
+    if benchmark.report is not None:
+        facts["data"] = benchmark.report
     return facts | {name: [] for name in lists}

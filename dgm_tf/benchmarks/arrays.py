@@ -44,7 +44,8 @@ class Arrays:
     """A whole data set, as a source's `load()` returns it.
 
     train_images, test_images: uint8 [N, H, W, C]; train_labels, test_labels: integers [N], indices into
-    class_names, the data set's own names in its own order.
+    class_names, the data set's own names in its own order; class_keys: for each class a uint32 that its validation
+    split is drawn by; None: its label.
 
     Raises:
         UserError: shapes or types differ from these, or a label has no name.
@@ -55,6 +56,7 @@ class Arrays:
     test_images: np.ndarray
     test_labels: np.ndarray
     class_names: tuple[str, ...]
+    class_keys: tuple[int, ...] | None = None
 
     def __post_init__(self):
         for part in ("train", "test"):

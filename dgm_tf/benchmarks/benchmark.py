@@ -131,6 +131,17 @@ class ClassIncrementalBenchmark:
         """(fraction, seed) of the validation split."""
         return self._validation_fraction, self._seed
 
+    @property
+    def report(self):
+        """What the source tells of its data, for JSON, such as files left out; None where it tells nothing."""
+        self._stream  # noqa: B018 - loads it
+        return getattr(self._source, "report", None)
+
+    def keep_in(self, folder):
+        """Lets the source keep in `folder` what it makes of its files, where it does that and has no folder yet."""
+        if getattr(self._source, "cache_dir", "") is None:
+            self._source.cache_dir = folder
+
     def task_classes(self, t):
         """Learning-order labels that task t brings, a tuple."""
         return tuple(self._stream.ranges[self._checked(t)])
@@ -208,7 +219,9 @@ class ClassIncrementalBenchmark:
         )
         order = order[: ranges[-1].stop]
         _check_tested(order, arrays)
-        held_out = ordering.validation_mask(arrays.train_labels, self._validation_fraction, self._seed)
+        held_out = ordering.validation_mask(
+            arrays.train_labels, self._validation_fraction, self._seed, arrays.class_keys
+        )
         # The place of each of the data set's labels in the order of learning; -1 for those never learned.
         places = np.full(len(arrays.class_names), -1, np.int32)
         places[order] = np.arange(len(order))

@@ -117,18 +117,19 @@ def task_ranges(sizes):
     return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
-def validation_mask(labels, fraction, seed):
+def validation_mask(labels, fraction, seed, keys=None):
     """Which training images are held out: the same share of every class, at least one image left in each.
 
-    Drawn class by class from (seed, label), so that no order of learning changes it.
+    Drawn class by class from (seed, its label or key), so that no order of learning changes it.
 
-    labels: [N], the data set's own labels; fraction: in [0, 1). Returns bool [N].
+    labels: [N], the data set's own labels; fraction: in [0, 1); keys: uint32 by label. Returns bool [N].
     """
     mask = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         held_out = min(round(fraction * len(members)), len(members) - 1)
-        mask[np.random.RandomState([seed, int(label)]).permutation(members)[:held_out]] = True
+        key = int(label) if keys is None else keys[label]
+        mask[np.random.RandomState([seed, key]).permutation(members)[:held_out]] = True
     return mask
 
 
