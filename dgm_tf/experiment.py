@@ -1,6 +1,7 @@
 """The root: a method learns a benchmark's tasks in a run folder, and can be stopped and resumed anywhere."""
 
 import contextlib
+import dataclasses
 import pathlib
 import tempfile
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from dgm_tf import checks, serialization
 from dgm_tf.benchmarks import ClassIncrementalBenchmark
+from dgm_tf.errors import UserError
 from dgm_tf.evaluation.best_epoch import BestEpoch
 from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.evaluation.replay_drift import ReplayDrift
@@ -35,6 +37,7 @@ def run_experiment(
     summary_seconds=10.0,
     cache_dir=None,
     precision="float32",
+    extend=None,
 ):
     """Learns all tasks of the benchmark, or what a killed run left of them; returns the results.
 
@@ -49,6 +52,7 @@ def run_experiment(
         stay float32. Worth it only where the hardware computes in bfloat16 (AVX-512 BF16, AMX, GPUs).
       cache_dir: folder of what runs on the same data share: the judge, decoded images; None: .cache beside the run
         folder.
+      extend: function from the benchmark to one with more tasks, for a run that learns on; see `Continuation`.
 
     Raises:
       UserError: if an argument is not as described.
@@ -63,6 +67,8 @@ def run_experiment(
     checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
     cache_dir = cache_dir or run_dir.parent / ".cache"
     benchmark.keep_in(cache_dir)
+    if extend is not None:
+        benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")
     saved = read_checkpoint(run_dir / "checkpoints")
     with tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
         stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
@@ -71,10 +77,13 @@ def run_experiment(
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         if saved is not None:
             arrays, description, results = saved
+            if extend is None and "later" in results["results"]:
+                raise UserError(f"{run_dir} has learned on: only bin/learn, the same command again, goes on with it")
             learner = Learner.from_state(description, arrays, method)
             drift.restore(learner, arrays)
         output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position))
+        ends_anew = learner.num_tasks == benchmark.num_tasks
+        log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position, ends_anew))
         recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
         progress = Progress(benchmark, best)
         stack.callback(progress.close)  # a bar hides the terminal's cursor

@@ -60,6 +60,8 @@ def check_sizes(classes_per_task, num_tasks):
     Raises:
         UserError: a size or number that is not a positive integer, or fewer sizes than tasks.
     """
+    if classes_per_task is None and num_tasks is None:
+        return
     one_size = isinstance(classes_per_task, numbers.Integral)
     if not one_size and (isinstance(classes_per_task, str) or not np.iterable(classes_per_task)):
         raise UserError(
@@ -83,7 +85,7 @@ def task_sizes(classes_per_task, num_tasks, num_classes):
     """How many classes each task brings.
 
     Args:
-        classes_per_task: one size for all tasks, or a list of sizes; see `check_sizes`.
+        classes_per_task: one size for all tasks, a list of sizes, or None: one task of all; see `check_sizes`.
         num_tasks: length of the stream; None for as many tasks as classes or sizes allow.
         num_classes: how many classes there are to choose from.
 
@@ -93,7 +95,9 @@ def task_sizes(classes_per_task, num_tasks, num_classes):
     Raises:
         UserError: the tasks need more classes than there are, or one size does not divide them.
     """
-    if not isinstance(classes_per_task, numbers.Integral):
+    if classes_per_task is None:
+        sizes = [num_classes] if num_classes else []
+    elif not isinstance(classes_per_task, numbers.Integral):
         sizes = list(classes_per_task)[:num_tasks]
     else:
         if num_tasks is None and num_classes % classes_per_task:
