@@ -10,7 +10,7 @@ from dgm_tf.evaluation import evaluator, figures, metrics, report
 from dgm_tf.export import export
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.loop import Callback
-from dgm_tf.training.pool import to_float, to_uint8
+from dgm_tf.training.pool import to_uint8
 
 
 class Recorder(Callback):
@@ -95,7 +95,7 @@ class Recorder(Callback):
             best = evaluator.accuracy_report(best, labels, tasks)["average"]
         results["best_accuracy"].append(best)
         results["validation_accuracy"].append(self._best.history)
-        for name, other in learner.method.readings(np.asarray(to_float(images))).items():
+        for name, other in learner.method.readings(images).items():
             average = evaluator.accuracy_report(other, labels, tasks)["average"]
             results["readings"].setdefault(name, []).append(average)
         matrix = np.array([row[: len(tasks)] for row in results["accuracy_matrix"]], float)
@@ -137,7 +137,7 @@ class Recorder(Callback):
             learner, self._settings, context.images_per_class, learner.method.augmentation
         )
         images, labels = evaluator.seen_test_images(self._benchmark, context.index)
-        predicted = evaluator.predictions(classifier, np.asarray(to_float(images)))
+        predicted = evaluator.predictions(classifier, images)
         return bounds.share_correct(predicted, labels)
 
     def _joint(self, learner):
@@ -214,7 +214,7 @@ class Recorder(Callback):
         network = self._joint(learner)
         for task in range(self._benchmark.num_tasks):
             images, labels = evaluator.seen_test_images(self._benchmark, task)
-            logits = network_logits(network, np.asarray(to_float(images)))[:, : labels.max() + 1]
+            logits = network_logits(network, images)[:, : labels.max() + 1]
             averages.append(bounds.share_correct(np.argmax(logits, axis=1), labels))
         return averages
 

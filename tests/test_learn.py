@@ -57,9 +57,9 @@ def data(tmp_path_factory):
     return Data(tmp_path_factory.mktemp("data"))
 
 
-def _run(run_dir, directory, sizes):
+def _run(run_dir, directory, sizes, *params):
     folder = (f"ImageFolder.directory = '{directory}'", f"ClassIncrementalBenchmark.classes_per_task = {sizes}")
-    text = config.parse("gin/image_folder.gin", (*PARAMS, *folder))
+    text = config.parse("gin/image_folder.gin", (*PARAMS, *folder, *params))
     serialization.write_atomically(run_dir / "config.gin", text)
     return experiment.run_experiment(run_dir)
 
@@ -74,9 +74,9 @@ def first(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def everything(data, tmp_path_factory):
-    """A finished run that had all tasks."""
+    """A finished run that had all tasks, its images on disk, as if they were more than memory holds."""
     run_dir = tmp_path_factory.mktemp("everything") / "run"
-    _run(run_dir, data.all, [1, 2, 2])
+    _run(run_dir, data.all, [1, 2, 2], "ImageFolder.memory_limit = 0")
     return run_dir
 
 

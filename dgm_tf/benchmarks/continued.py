@@ -4,6 +4,7 @@ import numpy as np
 
 from dgm_tf.benchmarks.arrays import Split
 from dgm_tf.errors import UserError
+from dgm_tf.rows import concatenated
 
 
 class ContinuedBenchmark:
@@ -96,5 +97,5 @@ def _test_splits(class_names, tasks, earlier, image_shape):
     for classes in tasks:
         parts = [fits.get(class_names[label], nothing) for label in classes]
         labels = np.repeat(np.asarray(classes, np.int32), [len(part) for part in parts])
-        splits.append(Split(np.concatenate(parts), labels))
+        splits.append(Split(concatenated(parts), labels))
     return splits

@@ -11,8 +11,8 @@ from dgm_tf.benchmarks import image_store
 from dgm_tf.benchmarks.arrays import Arrays
 from dgm_tf.benchmarks.class_splits import check_channels, check_number, check_split, class_key, split_rows
 from dgm_tf.benchmarks.listing import TEST, TRAIN, list_folder
-from dgm_tf.benchmarks.rows import Rows
 from dgm_tf.errors import UserError
+from dgm_tf.rows import Rows
 
 SIZES = (16, 32, 64, 128)
 _NAMED = 20  # files that the warning names; the report has them all
@@ -35,7 +35,8 @@ class ImageFolder:
         test_fraction: where there is no test/: share in (0, 1) of each class's images that are kept for the test, at
             least one; drawn by `seed` and the class's name alone.
         seed: integer in [0, 2**32).
-        memory_limit: bytes; images that take more stay on disk, and training reads what each step needs.
+        memory_limit: bytes; images that take more stay on disk, and training reads what each step needs, with the same
+            results.
         cache_dir: where decoded images are kept; None: the run's `cache_dir`, or nowhere outside a run.
 
     Attributes:
@@ -95,7 +96,7 @@ class ImageFolder:
         label = {name: index for index, name in enumerate(class_names)}
         labels = np.array([label.get(name, -1) for _, name, _ in listing.files])
         in_memory = images.nbytes <= self._memory_limit
-        parts = {part: np.array(images[r]) if in_memory else Rows(images, r) for part, r in rows.items()}
+        parts = {part: np.array(images[r]) if in_memory else Rows([images], r) for part, r in rows.items()}
         keys = tuple(map(class_key, class_names))
         return Arrays(parts[TRAIN], labels[rows[TRAIN]], parts[TEST], labels[rows[TEST]], class_names, keys)
 

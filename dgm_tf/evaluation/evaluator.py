@@ -7,6 +7,7 @@ import numpy as np
 
 from dgm_tf import checks
 from dgm_tf.evaluation import metrics
+from dgm_tf.rows import concatenated
 from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.pool import ImagePool
@@ -52,7 +53,7 @@ class EvaluationSettings:
 def seen_test_images(benchmark, task):
     """(images, labels) of the test images of all tasks up to `task`."""
     splits = [benchmark.test_split(t) for t in range(task + 1)]
-    return np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits])
+    return concatenated([s.images for s in splits]), np.concatenate([s.labels for s in splits])
 
 
 def accuracy_report(logits, labels, task_classes):
@@ -119,5 +120,5 @@ def gan_train_classifier(learner, settings, per_class, augmentation):
 
 
 def predictions(network, images):
-    """int64 [N]: the class head's choices for float images."""
+    """int64 [N]: the class head's choices for images, uint8 or float in [-1, 1]."""
     return np.argmax(network_logits(network, images), axis=1)

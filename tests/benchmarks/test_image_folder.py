@@ -9,8 +9,8 @@ from PIL import Image
 
 from dgm_tf.benchmarks import ClassIncrementalBenchmark, ImageFolder, image_store
 from dgm_tf.benchmarks.decoding import Unreadable, decode
-from dgm_tf.benchmarks.rows import Rows
 from dgm_tf.errors import UserError
+from dgm_tf.rows import Rows
 from tests.benchmarks import letters
 
 
@@ -181,6 +181,22 @@ def test_larger_than_the_limit_stays_on_disk_with_the_same_images(photos, loaded
         images = getattr(arrays, f"{part}_images")
         assert isinstance(images, Rows)
         np.testing.assert_array_equal(images, getattr(loaded[1], f"{part}_images"))
+
+
+def test_a_stream_of_it_reads_nothing_before_training(photos, monkeypatch):
+    streams = [ClassIncrementalBenchmark(ImageFolder(photos, memory_limit=limit), [2, 1]) for limit in (1e9, 0)]
+    held, on_disk = (list(stream) for stream in streams)
+    for task, expected in zip(on_disk, held, strict=True):
+        for name in ("train", "validation", "test"):
+            images = getattr(task, name).images
+            assert isinstance(images, Rows) and isinstance(getattr(expected, name).images, np.ndarray)
+            np.testing.assert_array_equal(images, getattr(expected, name).images)
+
+
+def test_images_on_disk_are_not_resized_again(photos):
+    stream = ClassIncrementalBenchmark(ImageFolder(photos, size=16, memory_limit=0), image_size=32)
+    with pytest.raises(UserError, match="image_size: expected 16, .* came 32"):
+        stream.task(0)
 
 
 @pytest.mark.parametrize(
