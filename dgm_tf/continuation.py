@@ -9,6 +9,10 @@ from dgm_tf.training.checkpoints import CHECKPOINT, read_checkpoint
 from dgm_tf.training.distribution import is_chief
 
 RESULTS = "results.json"
+_STRICT_ONLY = (
+    "The tasks learned later have their best epochs by the strict protocol: real validation images of earlier classes, "
+    "which the published one looks at, are not kept."
+)
 _COMPARED = ("class_names", "classes_per_task", "train_sizes")  # what a stopped learning must find again
 
 
@@ -65,6 +69,7 @@ class Continuation:
             "class_names": list(stream.class_names),
             "classes_per_task": [len(stream.task_classes(t)) for t in range(stream.num_tasks)],
             "train_sizes": list(stream.train_sizes),
+            "data": stream.report,
         }  # fmt: skip
         if self._goes_on:
             _check_same(later[-1], entry)
@@ -75,6 +80,7 @@ class Continuation:
         longer = ContinuedBenchmark(names, tasks, earlier, stream)
         if not self._goes_on and is_chief():
             self._begin(longer, [*later, entry])
+        self._arrays = None  # large, and read again by the run
         return longer
 
     def _stream(self, benchmark, kind, path, classes_per_task=None, class_order="natural"):
@@ -95,7 +101,9 @@ def extended(results, longer):
     tasks = [list(longer.task_classes(t)) for t in range(longer.num_tasks)]
     more = len(tasks) - len(results["tasks"])
     num_rows = len(results["accuracy_matrix"])
+    cautions = [_STRICT_ONLY] if results["protocol"] == "published" else []
     return results | {
+        "cautions": list(dict.fromkeys([*results.get("cautions", []), *cautions])),
         "finished": False,
         "class_names": list(longer.class_names),
         "tasks": tasks,

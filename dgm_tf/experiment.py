@@ -77,8 +77,8 @@ def run_experiment(
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         if saved is not None:
             arrays, description, results = saved
-            if extend is None and "later" in results["results"]:
-                raise UserError(f"{run_dir} has learned on: only bin/learn, the same command again, goes on with it")
+            if extend is None:
+                _check_same_stream(run_dir, results["results"], benchmark)
             learner = Learner.from_state(description, arrays, method)
             drift.restore(learner, arrays)
         output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -104,6 +104,23 @@ def _check_objects(benchmark, method, evaluation):
     }
     for name, (value, kind, text) in expected.items():
         checks.argument(f"run_experiment.{name}", value, isinstance(value, kind), text)
+
+
+def _check_same_stream(run_dir, results, benchmark):
+    """A run must go on with what it began with: files in a person's folder may have come and gone."""
+    if "later" in results:
+        raise UserError(f"{run_dir} has learned on: only bin/learn, the same command again, goes on with it")
+    begun = results["class_names"], results.get("data")
+    if begun != (list(benchmark.class_names), benchmark.report):
+        raise UserError(
+            f"{run_dir} was begun with other images: expected {_facts(*begun)}, got "
+            f"{_facts(benchmark.class_names, benchmark.report)}; put them back, or name another --run_dir"
+        )
+
+
+def _facts(class_names, report):
+    counts = f" ({report['train']} and {report['test']} images)" if report else ""
+    return f"classes {', '.join(class_names)}{counts}"
 
 
 def is_finished(run_dir):

@@ -202,7 +202,8 @@ def test_killed_and_resumed_with_the_old_data_at_hand_it_is_the_run_that_had_all
     for key in MEASURED:
         assert results[key] == expected[key], key
     assert results["cautions"] == []
-    assert results["later"][0]["image_dir"] == str(data.later) and results["later"][0]["class_names"] == ["d", "e"]
+    (later,) = results["later"]
+    assert later["image_dir"] == str(data.later) and later["class_names"] == ["d", "e"] and later["data"]["train"] == 16
     assert not [path for path in run_dir.rglob("*") if "tmp" in path.name or path.name.startswith(".")]
 
 
@@ -285,6 +286,17 @@ def test_a_mistake_is_told_in_one_line_and_leaves_the_run_as_it_is(command, run,
     assert status == 2 and complaints.startswith("error: ") and complaints.count("\n") == 1
     assert re.search(message, complaints), complaints
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_run_does_not_go_on_with_other_images(run, data, clean_gin):
+    config.parse(run / "config.gin")
+    new = data.first / "b" / "new.png"
+    letters.letter("b", 99).save(new)
+    try:
+        with pytest.raises(UserError, match=r"other images: expected classes a, b, c \(32 and 8 images\), got .*\(33 and"):
+            experiment.run_experiment(run)
+    finally:
+        new.unlink()
 
 
 def test_a_run_that_has_not_ended_is_refused(command, run, data):
