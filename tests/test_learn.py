@@ -293,7 +293,7 @@ def test_a_run_does_not_go_on_with_other_images(run, data, clean_gin):
     new = data.first / "b" / "new.png"
     letters.letter("b", 99).save(new)
     try:
-        with pytest.raises(UserError, match=r"other images: expected classes a, b, c \(32 and 8 images\), got .*\(33 and"):
+        with pytest.raises(UserError, match=r"other images: .* a, b, c \(32 and 8 images\), got .*\(33 and"):
             experiment.run_experiment(run)
     finally:
         new.unlink()
