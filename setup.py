@@ -70,6 +70,7 @@ setup(
             "dgm-train = dgm_tf.train:main",
             "dgm-export = dgm_tf.export:main",
             "dgm-sample = dgm_tf.sample:main",
+            "dgm-learn = dgm_tf.learn:main",
             "dgm-benchmark = dgm_tf.benchmark:main",
         ]
     },

@@ -1,6 +1,7 @@
 """The root: a method learns a benchmark's tasks in a run folder, and can be stopped and resumed anywhere."""
 
 import contextlib
+import dataclasses
 import pathlib
 import tempfile
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from dgm_tf import checks, serialization
 from dgm_tf.benchmarks import ClassIncrementalBenchmark
+from dgm_tf.errors import UserError
 from dgm_tf.evaluation.best_epoch import BestEpoch
 from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.evaluation.replay_drift import ReplayDrift
@@ -35,6 +37,7 @@ def run_experiment(
     summary_seconds=10.0,
     cache_dir=None,
     precision="float32",
+    extend=None,
 ):
     """Learns all tasks of the benchmark, or what a killed run left of them; returns the results.
 
@@ -47,7 +50,9 @@ def run_experiment(
       checkpoint_seconds, summary_seconds: time between checkpoints and between summaries.
       precision: "float32", or "mixed_bfloat16": convolutions in bfloat16; masks, statistics, heads, losses and replay
         stay float32. Worth it only where the hardware computes in bfloat16 (AVX-512 BF16, AMX, GPUs).
-      cache_dir: folder of what runs on the same data share, the judge; None: .cache beside the run folder.
+      cache_dir: folder of what runs on the same data share: the judge, decoded images; None: .cache beside the run
+        folder.
+      extend: function from the benchmark to one with more tasks, for a run that learns on; see `Continuation`.
 
     Raises:
       UserError: if an argument is not as described.
@@ -60,6 +65,10 @@ def run_experiment(
     checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
     fits = precision in PRECISIONS
     checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
+    cache_dir = cache_dir or run_dir.parent / ".cache"
+    benchmark.keep_in(cache_dir)
+    if extend is not None:
+        benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")
     method.check_classes(benchmark.num_classes)
     saved = read_checkpoint(run_dir / "checkpoints")
     with tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
@@ -69,11 +78,13 @@ def run_experiment(
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         if saved is not None:
             arrays, description, results = saved
+            if extend is None:
+                _check_same_stream(run_dir, results["results"], benchmark)
             learner = Learner.from_state(description, arrays, method)
             drift.restore(learner, arrays)
         output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position))
-        cache_dir = cache_dir or run_dir.parent / ".cache"
+        ends_anew = learner.num_tasks == benchmark.num_tasks
+        log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position, ends_anew))
         recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
         progress = Progress(benchmark, best)
         stack.callback(progress.close)  # a bar hides the terminal's cursor
@@ -94,6 +105,23 @@ def _check_objects(benchmark, method, evaluation):
     }
     for name, (value, kind, text) in expected.items():
         checks.argument(f"run_experiment.{name}", value, isinstance(value, kind), text)
+
+
+def _check_same_stream(run_dir, results, benchmark):
+    """A run must go on with what it began with: files in a person's folder may have come and gone."""
+    if "later" in results:
+        raise UserError(f"{run_dir} has learned on: only bin/learn, the same command again, goes on with it")
+    begun = results["class_names"], results.get("data")
+    if begun != (list(benchmark.class_names), benchmark.report):
+        raise UserError(
+            f"{run_dir} was begun with other images: expected {_facts(*begun)}, got "
+            f"{_facts(benchmark.class_names, benchmark.report)}; put them back, or name another --run_dir"
+        )
+
+
+def _facts(class_names, report):
+    counts = f" ({report['train']} and {report['test']} images)" if report else ""
+    return f"classes {', '.join(class_names)}{counts}"
 
 
 def is_finished(run_dir):

@@ -8,9 +8,10 @@ import numpy as np
 from dgm_tf import serialization
 from dgm_tf.errors import UserError
 from dgm_tf.methods.context import TaskContext
+from dgm_tf.rows import Rows
 from dgm_tf.training.clock import Clock
 from dgm_tf.training.loop import Position, notify, run_phase
-from dgm_tf.training.pool import to_float, to_uint8
+from dgm_tf.training.pool import to_uint8
 
 FORMAT = 1  # of saved learners
 METHOD_ARRAYS = "method"  # prefix of what a method keeps beside its networks
@@ -112,12 +113,12 @@ class Learner:
         """float32 [N, classes seen so far]; images: uint8 or float32 in [-1, 1], [N, H, W, C]."""
         if not self.task_classes:
             raise UserError("logits: expected a learner that has learned a task, got one that has not")
-        images = np.asarray(images)
+        images = images if isinstance(images, Rows) else np.asarray(images)
         if images.shape[1:] != self.image_shape:
             raise UserError(f"images: expected shape [N, {self.image_shape}], got {images.shape}")
         if images.dtype != np.uint8 and images.dtype.kind != "f":
             raise UserError(f"images: expected uint8 or float32 in [-1, 1], got {images.dtype}")
-        return self.method.logits(np.asarray(to_float(images)))
+        return self.method.logits(images)
 
     def classify(self, images):
         """int64 [N] labels in learning order; see `class_names`. Images as for `logits`."""

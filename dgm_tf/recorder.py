@@ -10,7 +10,7 @@ from dgm_tf.evaluation import evaluator, figures, metrics, report
 from dgm_tf.export import export
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.loop import Callback
-from dgm_tf.training.pool import to_float, to_uint8
+from dgm_tf.training.pool import to_uint8
 
 
 class Recorder(Callback):
@@ -46,10 +46,11 @@ class Recorder(Callback):
         if self._seconds:
             self._clock.restart(self._seconds)
             self._seconds = {}
-        caution, told = learner.method.caution, self._results.setdefault("cautions", [])
-        if caution and caution not in told:
-            told.append(caution)
-            report.print_report(report.caution_panel(caution))
+        told = self._results.setdefault("cautions", [])
+        for caution in (learner.method.caution, self._benchmark.caution):
+            if caution and caution not in told:
+                told.append(caution)
+                report.print_report(report.caution_panel(caution))
         if not self._results["average_accuracy"]:
             self._write()
 
@@ -94,12 +95,24 @@ class Recorder(Callback):
             best = evaluator.accuracy_report(best, labels, tasks)["average"]
         results["best_accuracy"].append(best)
         results["validation_accuracy"].append(self._best.history)
-        for name, other in learner.method.readings(np.asarray(to_float(images))).items():
+        for name, other in learner.method.readings(images).items():
             average = evaluator.accuracy_report(other, labels, tasks)["average"]
             results["readings"].setdefault(name, []).append(average)
         matrix = np.array([row[: len(tasks)] for row in results["accuracy_matrix"]], float)
-        results["forgetting"].append(float(metrics.forgetting(matrix)))
-        results["backward_transfer"].append(float(metrics.backward_transfer(matrix)) if len(tasks) > 1 else None)
+        measured = not np.isnan(matrix[np.tril_indices(len(tasks))]).any()
+        results["forgetting"].append(float(metrics.forgetting(matrix)) if measured else None)
+        transfer = measured and len(tasks) > 1
+        results["backward_transfer"].append(float(metrics.backward_transfer(matrix)) if transfer else None)
+        if "accuracy_on_replay" in results:
+            results["accuracy_on_replay"].append(self._measure_on_replay(learner, last["per_class"]))
+
+    def _measure_on_replay(self, learner, per_class):
+        """For each class without test images its accuracy on replayed ones; None for the others."""
+        untested = [label for label, accuracy in enumerate(per_class) if accuracy is None]
+        if not untested or not learner.method.replays:
+            return None
+        measured = evaluator.replay_accuracies(learner, untested, self._settings.validation_per_class)
+        return [measured.get(label) for label in range(len(per_class))]
 
     def _measure_replay(self, learner, context, outcome):
         """GAN-test, GAN-train and the drift."""
@@ -107,10 +120,13 @@ class Recorder(Callback):
         results["replay_is_frozen"] = learner.method.replay_is_frozen
         drifts = results["replay_drift"] or 0.0, self._drift.measure(learner), outcome.get("replay_drift", 0.0)
         results["replay_drift"] = max(drifts)
-        if settings.gan_test_per_class:
+        if settings.gan_test_per_class and not self._benchmark.complete:
+            results["gan_test"].append(None)
+        elif settings.gan_test_per_class:
             results["gan_test"].append(evaluator.gan_test(self._joint(learner), learner, settings.gan_test_per_class))
         last = context.index + 1 == self._benchmark.num_tasks
-        if settings.gan_train_epochs and (last or settings.gan_train_every_task):
+        tested = results["average_accuracy"][-1] is not None
+        if settings.gan_train_epochs and tested and (last or settings.gan_train_every_task):
             with learner.clock.measure("gan_train"):
                 results["gan_train"].append(self._gan_train(learner, context))
         elif settings.gan_train_epochs:
@@ -121,7 +137,7 @@ class Recorder(Callback):
             learner, self._settings, context.images_per_class, learner.method.augmentation
         )
         images, labels = evaluator.seen_test_images(self._benchmark, context.index)
-        predicted = evaluator.predictions(classifier, np.asarray(to_float(images)))
+        predicted = evaluator.predictions(classifier, images)
         return bounds.share_correct(predicted, labels)
 
     def _joint(self, learner):
@@ -154,6 +170,8 @@ class Recorder(Callback):
         values = {f"accuracy/{k}": results[k][-1] for k in names if results[k] and results[k][-1] is not None}
         digits = len(str(self._benchmark.num_tasks))  # TensorBoard sorts by letters
         for task, accuracy in enumerate(results["accuracy_matrix"][-1][: learner.num_tasks]):
+            if accuracy is None:
+                continue
             members = ", ".join(learner.class_names[c] for c in learner.task_classes[task])
             values[f"accuracy_per_task/task {task + 1:0{digits}d} ({members})"] = accuracy
         if results["capacity"]:
@@ -171,11 +189,8 @@ class Recorder(Callback):
     def finish(self, learner):
         """Bounds, figures and export after the last task; returns the results."""
         results = self._results
-        with learner.clock.measure("bounds"):
-            results["bounds"] = {"joint training": self._joint_accuracy(learner)}
-            if self._settings.fine_tuning_epochs:
-                fine_tuning = bounds.fine_tuning_accuracies(learner, self._benchmark, self._settings)
-                results["bounds"]["fine-tuning"] = fine_tuning
+        if self._benchmark.complete:
+            results["bounds"] = self._measure_bounds(learner)
         with learner.clock.measure("export"):
             self._write_figures(learner)
             export(learner, self._run_dir / "export")
@@ -186,13 +201,20 @@ class Recorder(Callback):
         report.print_report(report.final_table(results))
         return results
 
+    def _measure_bounds(self, learner):
+        with learner.clock.measure("bounds"):
+            measured = {"joint training": self._joint_accuracy(learner)}
+            if self._settings.fine_tuning_epochs:
+                measured["fine-tuning"] = bounds.fine_tuning_accuracies(learner, self._benchmark, self._settings)
+        return measured
+
     def _joint_accuracy(self, learner):
         """The bound after each task: the one joint classifier, choosing among the classes then seen."""
         averages = []
         network = self._joint(learner)
         for task in range(self._benchmark.num_tasks):
             images, labels = evaluator.seen_test_images(self._benchmark, task)
-            logits = network_logits(network, np.asarray(to_float(images)))[:, : labels.max() + 1]
+            logits = network_logits(network, images)[:, : labels.max() + 1]
             averages.append(bounds.share_correct(np.argmax(logits, axis=1), labels))
         return averages
 
@@ -200,7 +222,7 @@ class Recorder(Callback):
         results, folder = self._results, self._run_dir / "figures"
         sizes = [len(classes) for classes in learner.task_classes]
         drawn = {
-            "accuracy": figures.accuracy_figure(results["average_accuracy"], sizes, results["bounds"]),
+            "accuracy": figures.accuracy_figure(results["average_accuracy"], sizes, results.get("bounds")),
             "accuracy_matrix": figures.accuracy_matrix_figure(
                 np.array(results["accuracy_matrix"], float), _task_names(learner)
             ),
@@ -241,4 +263,6 @@ def _empty_results(benchmark, settings):
         "classes_per_task": [len(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)],
         "readings": {},
     }  # fmt: skip
+    if benchmark.report is not None:
+        facts["data"] = benchmark.report
     return facts | {name: [] for name in lists}

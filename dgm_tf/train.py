@@ -7,15 +7,12 @@ r"""Learns a sequence of tasks as a gin file describes; the same command again r
 A run folder is runs/<name of the gin file>, unless --run_dir names another.
 """
 
-import datetime
 import pathlib
-import platform
-import sys
 
 from absl import flags
 
-from dgm_tf import command_line, config, serialization
-from dgm_tf.errors import UserError, own_message
+from dgm_tf import command_line, config, serialization, sessions
+from dgm_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("gin_file", "gin/quickstart.gin", "The gin file that describes the run.")
@@ -57,36 +54,23 @@ def _check_same_configuration(run_dir, text):
 
 
 def _run(run_dir, text):
-    from dgm_tf.training import checkpoints, distribution
-
-    _make_folder(run_dir)
+    sessions.make_folder(run_dir)
     _bind_flags()
     is_new = not (run_dir / "config.gin").exists()
-    with command_line.quiet_start():
-        strategy = distribution.make_strategy(FLAGS.strategy)
-    with strategy.scope():
+
+    def run():
+        from dgm_tf.training import distribution
+
         if distribution.is_chief():
             serialization.write_atomically(run_dir / "config.gin", text)
-        session = _describe(run_dir)
         try:
             _run_experiment(run_dir)
-        except checkpoints.Interrupted as interrupt:
-            print(f"\n{own_message(interrupt)}; saved. The same command goes on from here.")
-            return 128 + interrupt.signum
         except UserError:
             if is_new and distribution.is_chief():
                 _release(run_dir)
             raise
-        finally:
-            _note_end(run_dir, session)
-    return 0
 
-
-def _make_folder(run_dir):
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"run_dir: expected a folder or a place for one, got {run_dir} ({error.strerror})") from error
+    return sessions.run_session(run_dir, FLAGS.strategy, run)
 
 
 def _bind_flags():
@@ -118,54 +102,6 @@ def _release(run_dir):
     """A configuration that fails before its first checkpoint must not claim the folder: the corrected one may."""
     if not (run_dir / "checkpoints" / "latest.npz").exists():
         (run_dir / "config.gin").unlink()
-
-
-def _note_end(run_dir, session):
-    session["ended"] = _now()
-    _describe(run_dir, session)
-
-
-def _describe(run_dir, session=None):
-    """Notes a new session of the run in run.json, or with `session` what became of it; returns the session."""
-    import keras
-    import tensorflow as tf
-
-    from dgm_tf import __version__
-    from dgm_tf.training import distribution
-
-    path = run_dir / "run.json"
-    sessions = serialization.read_json(path)["sessions"] if path.is_file() else []
-    if session is None:
-        session = {"started": _now(), "ended": None, "command": sys.argv}
-    else:
-        sessions = sessions[:-1]
-    facts = {
-        "versions": {
-            "dgm_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
-            "python": platform.python_version(),
-        },
-        "machine": platform.platform(),
-        "devices": [d.name for d in tf.config.list_logical_devices()],
-        "replicas": tf.distribute.get_strategy().num_replicas_in_sync,
-        "seeds": {name: _seed(name) for name in ("run_experiment", "ClassIncrementalBenchmark")},
-        "sessions": [*sessions, session],
-    }  # fmt: skip
-    if distribution.is_chief():
-        serialization.write_json(path, facts)
-    return session
-
-
-def _now():
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _seed(name):
-    import gin
-
-    try:
-        return gin.query_parameter(f"{name}.seed")
-    except ValueError:
-        return 0  # the default of both
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class TrainingLog(Callback):
       run_dir: the run folder.
       every_seconds: least time between two points of a curve.
       position: `Position` where the run stands; what was written beyond it is dropped.
+      ends_anew: whether the run's end is to come at this position; else an end written there is an earlier one.
 
     Attributes:
       summaries: `Summaries`, open for others to write to.
@@ -28,14 +29,15 @@ class TrainingLog(Callback):
 
     charge = "summaries"
 
-    def __init__(self, run_dir, every_seconds, position):
+    def __init__(self, run_dir, every_seconds, position, ends_anew=True):
         run_dir = pathlib.Path(run_dir)
         done, between_tasks = position.global_step, (position.phase, position.step) == (0, 0)
         # What an evaluation wrote stands at the task's last step, and goes if the task was trained but not ended.
         purge_from = {"train": done + 1, "eval": done + 1 if between_tasks else done}
         self.summaries = Summaries(run_dir, every_seconds, purge_from)
         self.metrics = MetricsLog(run_dir / "metrics.jsonl")
-        self.metrics.truncate_after(done + (0.5 if between_tasks else 0.0))
+        last = AFTER_STEP["eval" if ends_anew else "end"]
+        self.metrics.truncate_after(done + (last if between_tasks else 0.0))
         self._every_seconds, self._last = every_seconds, 0.0
 
     def __enter__(self):

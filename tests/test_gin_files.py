@@ -7,6 +7,7 @@ import pytest
 
 from dgm_tf import config, experiment
 from tests import tiny_run
+from tests.benchmarks import letters
 
 FILES = sorted(config.gin_directory().glob("*.gin"))
 FEW_STEPS = (
@@ -25,7 +26,13 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
-def _shortened(path):
+@pytest.fixture(scope="module")
+def photos(folder):
+    """A folder of letters, for the files that learn from a folder of anybody's."""
+    return letters.write_letters(folder / "photos", "ab", count=20)
+
+
+def _shortened(path, photos):
     """Parses the file with bindings that leave a few steps to each phase."""
     config.parse(path)
     epochs = re.findall(r"^\w+\.epochs(?= = )", gin.config_str(), re.MULTILINE)
@@ -33,6 +40,8 @@ def _shortened(path):
     bindings += [f"{name} = {int(path.stem == 'quickstart')}" for name in MEASURED_ONCE]
     if "TFDS" in gin.config_str():
         bindings += ["TFDS.train_split = 'train[:1%]'", "TFDS.test_split = 'test[:3%]'"]
+    if "ImageFolder" in gin.config_str():
+        bindings += [f"ImageFolder.directory = '{photos}'", "GANSettings.batch_size = 8"]
     if "ClassifierSettings.closing_epochs" in gin.config_str():
         bindings.append("ClassifierSettings.closing_epochs = 1")
     config.parse(path, bindings)
@@ -43,8 +52,8 @@ def test_there_are_gin_files():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_it_runs_to_its_end(path, folder, request, monkeypatch, clean_gin):
-    _shortened(path)
+def test_it_runs_to_its_end(path, folder, photos, request, monkeypatch, clean_gin):
+    _shortened(path, photos)
     if "TFDS" in gin.config_str():
         monkeypatch.setenv("TFDS_DATA_DIR", request.getfixturevalue("tfds_data_dir"))
     results = experiment.run_experiment(folder / path.stem)

@@ -10,6 +10,8 @@ from dgm_tf import learner as learner_module
 from dgm_tf import serialization
 from dgm_tf.errors import UserError
 from dgm_tf.learner import Learner
+from dgm_tf.methods.icarl import ICaRL
+from dgm_tf.rows import Rows
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.loop import Callback, Position
@@ -254,3 +256,31 @@ def test_another_format_is_refused(learned):
     description, arrays = learned[2][0, 1]
     with pytest.raises(UserError, match="saved learner: expected format 1, got 99"):
         Learner.from_state(description | {"format": 99}, arrays)
+
+
+METHODS = {
+    "dgm": lambda: tiny.dgm("weights", ClassifierSettings("balanced", closing_epochs=1, generated_current=0.25)),
+    "icarl": lambda: ICaRL(tiny.Discriminator, epochs=1, batch_size=8, budget=6),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_images_that_stay_on_disk_are_learned_alike_and_never_held(name, monkeypatch):
+    """As `ImageFolder` gives them where they are more than memory holds."""
+
+    def on_disk(split):
+        return dataclasses.replace(split, images=Rows([split.images]))
+
+    in_memory, streamed, read = Learner(METHODS[name]()), Learner(METHODS[name]()), []
+    original = Rows.__array__
+    monkeypatch.setattr(Rows, "__array__", lambda self, *a, **k: read.append(len(self)) or original(self, *a, **k))
+    for task in (tiny.task(0, per_class=32), tiny.task(1, per_class=32)):
+        in_memory.learn(task)
+        streamed.learn(dataclasses.replace(task, train=on_disk(task.train)))
+    arrays, others = in_memory.arrays(), streamed.arrays()
+    assert arrays.keys() == others.keys()
+    for key in arrays:
+        np.testing.assert_array_equal(arrays[key], others[key], err_msg=key)
+    test = TASKS[0].test
+    np.testing.assert_array_equal(in_memory.classify(test.images), streamed.classify(on_disk(test).images))
+    assert read and max(read) <= {"dgm": 8, "icarl": 32}[name], "a batch, or for herding a class, at a time"

@@ -35,7 +35,7 @@ def test_every_flag_of_the_commands_exists(readme, project_root):
     for block in _blocks(readme, "bash"):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
-            if words and words[0] in ("bin/train", "bin/benchmark", "bin/export", "bin/sample"):
+            if words and words[0] in ("bin/train", "bin/learn", "bin/benchmark", "bin/export", "bin/sample"):
                 module = f"dgm_tf.{words[0].removeprefix('bin/')}"
                 command = [sys.executable, "-m", module, "--help"]
                 help_text = subprocess.run(command, capture_output=True, text=True, cwd=project_root, check=True).stdout

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 DEVICES = ("cpu", "gpu")
-COMMANDS = ("train", "test", "export", "sample", "benchmark")
+COMMANDS = ("train", "learn", "test", "export", "sample", "benchmark")
 SCRIPTS = (*(f"bin/{command}" for command in COMMANDS), "bin/bootstrap.sh", ".ci/run", "requirements/lock")
 FAKE_PYTHON = '#!/bin/sh\n[ "$1" = -I ] || echo "{name}" "$@"\n'
 FAKE_UV = """#!/bin/sh
@@ -64,7 +64,7 @@ def test_the_wheel_installs_the_commands(wheel):
     archive = zipfile.ZipFile(wheel[0])
     entry_points = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
     text = archive.read(entry_points).decode()
-    for command in ("train", "export", "sample", "benchmark"):
+    for command in ("train", "learn", "export", "sample", "benchmark"):
         assert f"dgm-{command} = dgm_tf.{command}:main" in text
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from dgm_tf.errors import UserError
+from dgm_tf.rows import Rows
 
 # Images resized at once: as fast as all of them together, in a fraction of the memory.
 _RESIZE_BATCH = 1024
@@ -14,7 +15,7 @@ _RESIZE_BATCH = 1024
 class Split:
     """Labelled images.
 
-    images: uint8 [N, H, W, C]; labels: int32 [N], learning-order labels.
+    images: uint8 [N, H, W, C], an array or `Rows`; labels: int32 [N], learning-order labels.
 
     Raises:
         UserError: shapes or types differ from these.
@@ -43,8 +44,9 @@ class Split:
 class Arrays:
     """A whole data set, as a source's `load()` returns it.
 
-    train_images, test_images: uint8 [N, H, W, C]; train_labels, test_labels: integers [N], indices into
-    class_names, the data set's own names in its own order.
+    train_images, test_images: uint8 [N, H, W, C], arrays or `Rows`; train_labels, test_labels: integers [N], indices
+    into class_names, the data set's own names in its own order; class_keys: for each class a uint32 that its
+    validation split is drawn by; None: its label.
 
     Raises:
         UserError: shapes or types differ from these, or a label has no name.
@@ -55,6 +57,7 @@ class Arrays:
     test_images: np.ndarray
     test_labels: np.ndarray
     class_names: tuple[str, ...]
+    class_keys: tuple[int, ...] | None = None
 
     def __post_init__(self):
         for part in ("train", "test"):
@@ -76,6 +79,11 @@ def resized(images, size):
     height, width, channels = images.shape[1:]
     if (height, width) == (size, size):
         return images
+    if isinstance(images, Rows):
+        raise UserError(
+            f"image_size: expected {height}, the size of images that are too many for memory, came {size} (set the "
+            "source's size to the same)"
+        )
     import tensorflow as tf  # here, so that importing the package stays quick
 
     result = np.empty((len(images), size, size, channels), np.uint8)

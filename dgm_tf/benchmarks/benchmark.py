@@ -31,6 +31,16 @@ class Task:
     validation: Split
     test: Split
 
+    def following(self, num_tasks, num_classes):
+        """The same task as it comes after `num_tasks` others that brought `num_classes` classes."""
+        splits = {
+            name: Split(split.images, split.labels + np.int32(num_classes))
+            for name in ("train", "validation", "test")
+            for split in [getattr(self, name)]
+        }
+        classes = tuple(label + num_classes for label in self.classes)
+        return dataclasses.replace(self, index=self.index + num_tasks, classes=classes, **splits)
+
 
 @dataclasses.dataclass(eq=False)
 class _Stream:
@@ -55,7 +65,7 @@ class ClassIncrementalBenchmark:
 
     Args:
         source: an object with `name` and `load() -> Arrays`, such as `TFDS("mnist")`.
-        classes_per_task: one size for all tasks, or a list of sizes.
+        classes_per_task: one size for all tasks, a list of sizes, or None: one task of all classes.
         num_tasks: length of the stream; None for as many tasks as classes or sizes allow.
         class_order: "natural" (the data set's own), "random" (drawn with `seed`), or the data set's labels or
             class names in the order wanted; classes left out are not learned.
@@ -68,6 +78,9 @@ class ClassIncrementalBenchmark:
 
     Reference: Ostapenko et al., Learning to Remember, CVPR 2019, section 3.
     """
+
+    complete = True  # whether all real images of the stream can be had anew, for what only measures
+    caution = None  # what a run should say before it begins
 
     def __init__(
         self,
@@ -82,7 +95,7 @@ class ClassIncrementalBenchmark:
         _check_source(source)
         ordering.check_sizes(classes_per_task, num_tasks)
         ordering.check_order(class_order)
-        if not isinstance(class_order, str):
+        if not isinstance(class_order, str) and classes_per_task is not None:
             ordering.task_sizes(classes_per_task, num_tasks, len(class_order))
         _check_number("seed", seed, numbers.Integral, 0, 2**32)
         _check_number("validation_fraction", validation_fraction, numbers.Real, 0, 1)
@@ -130,6 +143,17 @@ class ClassIncrementalBenchmark:
     def validation_split(self):
         """(fraction, seed) of the validation split."""
         return self._validation_fraction, self._seed
+
+    @property
+    def report(self):
+        """What the source tells of its data, for JSON, such as files left out; None where it tells nothing."""
+        self._stream  # noqa: B018 - loads it
+        return getattr(self._source, "report", None)
+
+    def keep_in(self, folder):
+        """Lets the source keep in `folder` what it makes of its files, where it does that and has no folder yet."""
+        if getattr(self._source, "cache_dir", "") is None:
+            self._source.cache_dir = folder
 
     def task_classes(self, t):
         """Learning-order labels that task t brings, a tuple."""
@@ -188,6 +212,25 @@ class ClassIncrementalBenchmark:
             self._image_size,
         )
 
+    def with_source(self, source, classes_per_task=1, class_order="natural"):
+        """A stream of other classes, with this one's splits and image size."""
+        return ClassIncrementalBenchmark(
+            source, classes_per_task, None, class_order, self._seed, self._validation_fraction, self._image_size
+        )
+
+    def test_images_of(self, class_names):
+        """{name: uint8 [n, H, W, C]}: test images of those of the classes that the source has under these names.
+
+        For evaluation only; loads the source and keeps nothing of it.
+        """
+        arrays = self._source.load()
+        rows = {
+            name: arrays.test_labels == arrays.class_names.index(name)
+            for name in class_names
+            if arrays.class_names.count(name) == 1
+        }
+        return {name: resized(arrays.test_images[mask], self._image_size) for name, mask in rows.items()}
+
     def __iter__(self):
         """The tasks in their order; a stream can be gone through once."""
         for t in range(self.num_tasks):
@@ -208,7 +251,9 @@ class ClassIncrementalBenchmark:
         )
         order = order[: ranges[-1].stop]
         _check_tested(order, arrays)
-        held_out = ordering.validation_mask(arrays.train_labels, self._validation_fraction, self._seed)
+        held_out = ordering.validation_mask(
+            arrays.train_labels, self._validation_fraction, self._seed, arrays.class_keys
+        )
         # The place of each of the data set's labels in the order of learning; -1 for those never learned.
         places = np.full(len(arrays.class_names), -1, np.int32)
         places[order] = np.arange(len(order))

@@ -60,6 +60,8 @@ def check_sizes(classes_per_task, num_tasks):
     Raises:
         UserError: a size or number that is not a positive integer, or fewer sizes than tasks.
     """
+    if classes_per_task is None and num_tasks is None:
+        return
     one_size = isinstance(classes_per_task, numbers.Integral)
     if not one_size and (isinstance(classes_per_task, str) or not np.iterable(classes_per_task)):
         raise UserError(
@@ -83,7 +85,7 @@ def task_sizes(classes_per_task, num_tasks, num_classes):
     """How many classes each task brings.
 
     Args:
-        classes_per_task: one size for all tasks, or a list of sizes; see `check_sizes`.
+        classes_per_task: one size for all tasks, a list of sizes, or None: one task of all; see `check_sizes`.
         num_tasks: length of the stream; None for as many tasks as classes or sizes allow.
         num_classes: how many classes there are to choose from.
 
@@ -93,7 +95,9 @@ def task_sizes(classes_per_task, num_tasks, num_classes):
     Raises:
         UserError: the tasks need more classes than there are, or one size does not divide them.
     """
-    if not isinstance(classes_per_task, numbers.Integral):
+    if classes_per_task is None:
+        sizes = [num_classes] if num_classes else []
+    elif not isinstance(classes_per_task, numbers.Integral):
         sizes = list(classes_per_task)[:num_tasks]
     else:
         if num_tasks is None and num_classes % classes_per_task:
@@ -117,18 +121,19 @@ def task_ranges(sizes):
     return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
-def validation_mask(labels, fraction, seed):
+def validation_mask(labels, fraction, seed, keys=None):
     """Which training images are held out: the same share of every class, at least one image left in each.
 
-    Drawn class by class from (seed, label), so that no order of learning changes it.
+    Drawn class by class from (seed, its label or key), so that no order of learning changes it.
 
-    labels: [N], the data set's own labels; fraction: in [0, 1). Returns bool [N].
+    labels: [N], the data set's own labels; fraction: in [0, 1); keys: uint32 by label. Returns bool [N].
     """
     mask = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         held_out = min(round(fraction * len(members)), len(members) - 1)
-        mask[np.random.RandomState([seed, int(label)]).permutation(members)[:held_out]] = True
+        key = int(label) if keys is None else keys[label]
+        mask[np.random.RandomState([seed, key]).permutation(members)[:held_out]] = True
     return mask
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from dgm_tf import checks
 from dgm_tf.evaluation import metrics
+from dgm_tf.rows import concatenated
 from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.pool import ImagePool
@@ -53,25 +54,38 @@ class EvaluationSettings:
 def seen_test_images(benchmark, task):
     """(images, labels) of the test images of all tasks up to `task`."""
     splits = [benchmark.test_split(t) for t in range(task + 1)]
-    return np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits])
+    return concatenated([s.images for s in splits]), np.concatenate([s.labels for s in splits])
 
 
 def accuracy_report(logits, labels, task_classes):
     """Accuracies of logits [N, classes] on the test images of all tasks so far, as a JSON-ready dict.
 
-    `tasks`: accuracy on each task's images; `average`: A_k, the mean over classes (section 1).
+    `tasks`: accuracy on each task's images; `average`: A_k, the mean over classes (section 1). What would need test
+    images of a class that has none is None.
     """
     confusion = metrics.confusion_matrix(labels, np.argmax(logits, axis=1), logits.shape[1])
     per_class = metrics.per_class_accuracy(confusion)
-    many = logits.shape[1] > TOP
+    complete = not np.isnan(per_class).any()
+    many = complete and logits.shape[1] > TOP
     return {
-        "tasks": [float(np.mean(per_class[list(classes)])) for classes in task_classes],
-        "average": float(metrics.macro_accuracy(confusion)),
-        "micro": float(metrics.micro_accuracy(confusion)),
-        "per_class": [float(a) for a in per_class],
+        "tasks": [_plain(np.mean(per_class[list(classes)])) for classes in task_classes],
+        "average": float(metrics.macro_accuracy(confusion)) if complete else None,
+        "micro": float(metrics.micro_accuracy(confusion)) if complete else None,
+        "per_class": [_plain(a) for a in per_class],
         "top5_average": float(metrics.macro_top_k_accuracy(logits, labels, TOP)) if many else None,
         "confusion": confusion.tolist(),
     }
+
+
+def _plain(number):
+    return None if np.isnan(number) else float(number)
+
+
+def replay_accuracies(learner, classes, per_class):
+    """{label: share of `per_class` replayed images that the learner takes for their class}; no measure of real ones."""
+    labels = np.repeat(np.asarray(classes, np.int32), per_class)
+    hits = learner.classify(learner.replay(labels, seed=learner.seed)) == labels
+    return {label: float(np.mean(hits[labels == label])) for label in classes}
 
 
 def train_classifier(network, groups, epochs, seed, augmentation=None):
@@ -107,5 +121,5 @@ def gan_train_classifier(learner, settings, per_class, augmentation):
 
 
 def predictions(network, images):
-    """int64 [N]: the class head's choices for float images."""
+    """int64 [N]: the class head's choices for images, uint8 or float in [-1, 1]."""
     return np.argmax(network_logits(network, images), axis=1)

@@ -110,9 +110,16 @@ def _task_facts(results, task):
     detail = ", ".join(f"{name} {duration(value)}" for name, value in phases if name != "total")
     return {
         "forgetting": _percent(_at(results.get("forgetting"), task), unit=" %"),
+        **_replay_facts(_at(results.get("accuracy_on_replay"), task)),
         "generator size": f"{_count(_sizes(results)[task])} parameters",
         "time": duration(_total(seconds)) + (f" ({detail})" if detail else ""),
     }
+
+
+def _replay_facts(accuracies):
+    measured = [accuracy for accuracy in accuracies or [] if accuracy is not None]
+    text = f"{_percent(np.mean(measured), unit=' %')} on average over {len(measured)} classes" if measured else ""
+    return {"on replay, without test images": text} if text else {}
 
 
 def _run_facts(results):

@@ -14,7 +14,6 @@ from dgm_tf.methods.selection import CANDIDATES, select
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.inference import network_logits
-from dgm_tf.training.pool import to_float
 from dgm_tf.training.randomness import seeded_initializers, stateless_seed
 
 
@@ -108,7 +107,7 @@ class DGR(SharedGeneratorMethod):
 
     def _labels(self, images):
         """int32 [N]: the last scholar's choices for images as the pool holds them."""
-        logits = network_logits(self._memory_solver, np.asarray(to_float(images)))
+        logits = network_logits(self._memory_solver, images)
         return np.argmax(logits, axis=1).astype(np.int32)
 
     @property

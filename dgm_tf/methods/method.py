@@ -59,7 +59,7 @@ class Method:
 
     def readings(self, images):
         """Dict name -> float32 [N, classes seen so far]: other ways of classifying than `logits`, to be reported
-        beside it; images: float32 [N, H, W, C] in [-1, 1].
+        beside it; images: uint8 or float32 in [-1, 1], [N, H, W, C].
         """
         return {}
 
@@ -97,7 +97,7 @@ class Method:
         return type(self).replay is not Method.replay
 
     def logits(self, images):
-        """float32 [N, classes seen so far] for float images in [-1, 1], in inference mode."""
+        """float32 [N, classes seen so far] for images, uint8 or float in [-1, 1], in inference mode."""
         return network_logits(self.classifier, images)
 
 

@@ -10,6 +10,8 @@ import time
 from dgm_tf import serialization
 from dgm_tf.training.loop import Callback
 
+CHECKPOINT = "latest.npz"
+
 
 class Interrupted(Exception):
     """The run was asked to stop and has saved its state. `signum`: the signal's number."""
@@ -60,7 +62,7 @@ class Checkpointer(Callback):
     charge = "checkpoints"
 
     def __init__(self, directory, every_seconds, signals, watched=(), notes=dict, writes=True):
-        self._path = pathlib.Path(directory) / "latest.npz"
+        self._path = pathlib.Path(directory) / CHECKPOINT
         self._every_seconds, self._signals = every_seconds, signals
         self._watched, self._notes, self._writes = watched, notes, writes
         self._last = time.monotonic()
@@ -109,5 +111,5 @@ class Checkpointer(Callback):
 
 def read_checkpoint(directory):
     """(arrays, learner's description, notes) of the latest checkpoint, or None."""
-    path = pathlib.Path(directory) / "latest.npz"
+    path = pathlib.Path(directory) / CHECKPOINT
     return serialization.read_arrays(path, "learner", "notes") if path.is_file() else None

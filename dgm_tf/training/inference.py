@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from dgm_tf.training.pool import to_float
+
 
 def in_batches(function, inputs, batch_size=250):
     """numpy outputs of a function of [n, ...] arrays, called with at most `batch_size` rows at a time."""
@@ -10,5 +12,5 @@ def in_batches(function, inputs, batch_size=250):
 
 
 def network_logits(network, images):
-    """float32 [N, classes] of a two-headed network for float images, in inference mode."""
-    return in_batches(lambda part: network(part, training=False)[1], images)
+    """float32 [N, classes] of a two-headed network for images, uint8 or float in [-1, 1], in inference mode."""
+    return in_batches(lambda part: network(to_float(part), training=False)[1], images)

@@ -1,8 +1,9 @@
-"""Images held in one array and gathered by index inside the training step."""
+"""Images held in one array, or read from disk, and gathered by index inside the training step."""
 
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf.rows import Rows
 from dgm_tf.training import schedules
 
 
@@ -23,8 +24,36 @@ def merged(groups):
     return np.concatenate(parts), np.concatenate([labels for _, labels in groups]).astype(np.int32)
 
 
+class _Floats:
+    """`Rows` of uint8 images as float32 in [-1, 1], made when they are read."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, rows):
+        self._rows, self.shape = rows, rows.shape
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __getitem__(self, indices):
+        return np.asarray(to_float(tf.constant(self._rows[indices])))
+
+
+def _streamed(parts):
+    """Groups' images as `Rows`, all uint8 or all float32."""
+    if all(part.dtype == np.uint8 for part in parts):
+        return Rows(parts)
+    floats = [
+        part if part.dtype != np.uint8 else _Floats(part) if isinstance(part, Rows) else to_float(part).numpy()
+        for part in parts
+    ]
+    return Rows(floats)
+
+
 class ImagePool:
     """Groups of labelled images, such as the replay of each earlier task and the current task's images.
+
+    Images that come as `Rows` stay where they are, and each step reads its own; the results are the same.
 
     Args:
       groups: list of (images [N, H, W, C] uint8 or float32 in [-1, 1], labels int [N]).
@@ -38,15 +67,26 @@ class ImagePool:
         sizes = [len(labels) for _, labels in groups]
         stops = np.cumsum(sizes)
         self.ranges = list(zip((stops - sizes).tolist(), stops.tolist(), strict=True))
-        images, self.labels = merged(groups)
-        self._images, self._labels = tf.constant(images), tf.constant(self.labels)
+        parts, labels = zip(*groups, strict=True)
+        self.labels = np.concatenate(labels).astype(np.int32)
+        streams = any(isinstance(part, Rows) for part in parts)
+        self._images = _streamed(parts) if streams else tf.constant(merged(groups)[0])
+        self._labels = tf.constant(self.labels)
 
     def __len__(self):
         return len(self.labels)
 
     def gather(self, indices):
         """(float32 images in [-1, 1], int32 labels) for int32 indices [N]."""
-        return to_float(tf.gather(self._images, indices)), tf.gather(self._labels, indices)
+        return to_float(self._images_at(indices)), tf.gather(self._labels, indices)
+
+    def _images_at(self, indices):
+        if not isinstance(self._images, Rows):
+            return tf.gather(self._images, indices)
+        # Stateless, so that a graph which asks for labels alone reads no image.
+        kind = tf.as_dtype(self._images.dtype)
+        images = tf.numpy_function(lambda i: np.asarray(self._images[i]), [indices], kind, stateful=False)
+        return tf.ensure_shape(images, [*indices.shape, *self._images.shape[1:]])
 
     def num_batches(self, batch_size):
         """Batches in one pass."""

@@ -80,7 +80,7 @@ def test_tasks_cannot_need_more_classes_than_there_are(classes_per_task, num_tas
         ordering.task_sizes(classes_per_task, num_tasks, 10)
 
 
-@pytest.mark.parametrize("classes_per_task", [0, -1, [], [2, 0], [1, 1.5], "2", None, True, 1.0])
+@pytest.mark.parametrize("classes_per_task", [0, -1, [], [2, 0], [1, 1.5], "2", True, 1.0])
 def test_sizes_must_be_positive_integers(classes_per_task):
     with pytest.raises(UserError, match="^classes_per_task: expected"):
         ordering.check_sizes(classes_per_task, None)

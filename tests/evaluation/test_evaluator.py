@@ -35,6 +35,12 @@ def test_accuracies_are_means_over_classes():
     assert report["top5_average"] is None
 
 
+def test_what_needs_test_images_that_are_not_there_is_none():
+    report = evaluator.accuracy_report(np.eye(3)[[1, 0, 2]], np.array([1, 1, 2]), [(0,), (1,), (2,)])
+    assert report["per_class"] == report["tasks"] == [None, 0.5, 1.0]
+    assert report["average"] is None and report["micro"] is None
+
+
 def test_top_5_is_there_from_six_classes_on():
     labels = np.arange(6)
     logits = np.tile(-np.arange(6.0), (6, 1))  # class 5 comes last for every image

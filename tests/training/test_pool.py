@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dgm_tf.rows import Rows
 from dgm_tf.training.pool import ImagePool, RehearsalPool, merged, to_float, to_uint8
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
@@ -70,3 +71,36 @@ def test_few_stored_images_are_not_lost_among_many(share, expected):
     assert batches.shape == (100, 20) == (pool.num_batches(20), 20), "as long as a pass over the current images"
     shares = np.bincount(pool.labels[batches].ravel()) / batches.size
     np.testing.assert_allclose(shares, expected, atol=0.04)
+
+
+class TestStreamedPool:
+    """Images that stay on disk are gathered like those in memory."""
+
+    @pytest.mark.parametrize("kinds", [(np.uint8, np.uint8, np.uint8), (np.float32, np.uint8, np.uint8)])
+    def test_it_gathers_the_same_images(self, kinds):
+        groups = [group(0, 3, kinds[0]), group(1, 4, kinds[1]), group(2, 3, kinds[2])]
+        on_disk = [groups[0], (Rows([groups[1][0]]), groups[1][1]), groups[2]]
+        pools = [ImagePool(groups), ImagePool(on_disk)]
+        indices = tf.constant([9, 0, 3, 6, 3])
+        for gather in (lambda pool: pool.gather(indices), lambda pool: tf.function(pool.gather)(indices)):
+            (images, labels), (streamed, its_labels) = map(gather, pools)
+            np.testing.assert_array_equal(images, streamed)
+            np.testing.assert_array_equal(labels, its_labels)
+            assert streamed.dtype == tf.float32 and streamed.shape == (5, 4, 4, 1)
+        assert pools[0].ranges == pools[1].ranges and len(pools[1]) == 10
+
+    def test_every_level_is_the_same_beside_generated_images(self):
+        levels, floats = LEVELS.reshape(256, 1, 1, 1), np.zeros((1, 1, 1, 1), np.float32)
+        labels = np.zeros(256, np.int32)
+        pools = [ImagePool([(floats, labels[:1]), (images, labels)]) for images in (levels, Rows([levels]))]
+        gathered = [pool.gather(tf.range(257))[0] for pool in pools]
+        np.testing.assert_array_equal(*gathered)
+
+    def test_labels_alone_read_nothing(self):
+        class Unread(Rows):
+            def __getitem__(self, index):
+                raise AssertionError("read")
+
+        pool = ImagePool([(Unread([group(0, 3)[0]]), group(0, 3)[1])])
+        pool._images = Unread([group(0, 3)[0]])
+        np.testing.assert_array_equal(tf.function(lambda i: pool.gather(i)[1])(tf.constant([2])), [0])

@@ -1,0 +1,101 @@
+"""A stream that goes on: tasks learned earlier, whose images are gone, and new ones."""
+
+import numpy as np
+
+from dgm_tf.benchmarks.arrays import Split
+from dgm_tf.errors import UserError
+from dgm_tf.rows import concatenated
+
+
+class ContinuedBenchmark:
+    """Looks like one `ClassIncrementalBenchmark` that had all tasks from the start, as far as its images go.
+
+    Of the earlier tasks there are no training and validation images, and test images only where the data that they
+    came from are still to be had; elsewhere `test_split` is empty.
+
+    Args:
+        class_names: of the classes learned, in learning order.
+        tasks: for each task learned, its labels.
+        earlier: `ClassIncrementalBenchmark`s that may still have test images of these classes, by their names.
+        stream: `ClassIncrementalBenchmark` of the new classes.
+
+    Raises:
+        UserError: a new class has the name of one that is known, or images of another shape.
+    """
+
+    complete = False
+
+    def __init__(self, class_names, tasks, earlier, stream):
+        clash = [name for name in stream.class_names if name in class_names]
+        if clash:
+            raise UserError(
+                f"expected new classes, got {', '.join(map(repr, clash))}, learned before; --classes says which of the "
+                "classes there to learn"
+            )
+        self._known, self._tasks, self._stream = tuple(class_names), [tuple(classes) for classes in tasks], stream
+        self._tests = _test_splits(self._known, self._tasks, earlier, stream.image_shape)
+
+    @property
+    def num_tasks(self):
+        """Length of the stream."""
+        return len(self._tasks) + self._stream.num_tasks
+
+    @property
+    def class_names(self):
+        """Of all classes, in learning order."""
+        return (*self._known, *self._stream.class_names)
+
+    @property
+    def report(self):
+        """What the new classes' source tells of its data."""
+        return self._stream.report
+
+    @property
+    def caution(self):
+        """Says what cannot be measured; None where all can."""
+        untested = [name for t, task in enumerate(self._tasks) for name in self._untested_in(t, task)]
+        if not untested:
+            return None
+        return (
+            f"No test images are here of {', '.join(untested)}: their accuracies, and averages over all classes, stay "
+            "empty. How many of their replayed images the classifier gets right stands in results.json as "
+            "accuracy_on_replay."
+        )
+
+    def _untested_in(self, t, task):
+        there = np.unique(self._tests[t].labels)
+        return [self._known[label] for label in task if label not in there]
+
+    def task_classes(self, t):
+        """Learning-order labels that task t brings, a tuple."""
+        if t < len(self._tasks):
+            return self._tasks[t]
+        return tuple(label + len(self._known) for label in self._stream.task_classes(t - len(self._tasks)))
+
+    def task(self, t):
+        """Task t, one of the new ones."""
+        return self._stream.task(t - len(self._tasks)).following(len(self._tasks), len(self._known))
+
+    def test_split(self, t):
+        """Test images of task t, as far as there are any."""
+        if t < len(self._tasks):
+            return self._tests[t]
+        split = self._stream.test_split(t - len(self._tasks))
+        return Split(split.images, split.labels + np.int32(len(self._known)))
+
+
+def _test_splits(class_names, tasks, earlier, image_shape):
+    images = {}
+    for benchmark in earlier:
+        try:
+            images |= benchmark.test_images_of([name for name in class_names if name not in images])
+        except (UserError, OSError):
+            continue  # the data are not here any more, or on another machine
+    fits = {name: part for name, part in images.items() if part.shape[1:] == image_shape}
+    nothing = np.zeros((0, *image_shape), np.uint8)
+    splits = []
+    for classes in tasks:
+        parts = [fits.get(class_names[label], nothing) for label in classes]
+        labels = np.repeat(np.asarray(classes, np.int32), [len(part) for part in parts])
+        splits.append(Split(concatenated(parts), labels))
+    return splits

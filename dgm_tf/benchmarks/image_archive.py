@@ -1,0 +1,135 @@
+"""Anybody's images: a NumPy archive."""
+
+import pathlib
+import zipfile
+
+import gin
+import numpy as np
+
+from dgm_tf.benchmarks.arrays import Arrays
+from dgm_tf.benchmarks.class_splits import check_channels, check_split, class_key, split_rows
+from dgm_tf.errors import UserError
+
+_LUMA = (19595, 38470, 7471)  # of 65536: ITU-R 601, as `ImageFolder` has it
+
+
+@gin.register
+class ImageArchive:
+    """An .npz with `images` (uint8 [N, H, W] or [N, H, W, C]) and `labels` (integers [N], or names).
+
+    It may hold `class_names` (text [classes], by label; else the labels themselves are the names), and `test_images`
+    with `test_labels`; without these a share of each class is kept for the test. All of it is held in memory.
+
+    Args:
+        path: the file.
+        channels: 1 (grey), 3 (RGB) or None: as they are.
+        test_fraction, seed: as of `ImageFolder`.
+
+    Raises:
+        UserError: an argument is not as described.
+    """
+
+    def __init__(self, path, channels=None, test_fraction=0.2, seed=0):
+        if not isinstance(path, (str, pathlib.Path)) or not str(path):
+            raise UserError(f"ImageArchive.path: expected an .npz file's path, got {path!r}")
+        check_channels("ImageArchive", channels)
+        check_split("ImageArchive", test_fraction, seed)
+        self._path, self._channels = pathlib.Path(path).expanduser(), channels
+        self._test_fraction, self._seed = test_fraction, seed
+
+    @property
+    def name(self):
+        """The file's name and what tells it from others."""
+        status = self._path.stat()
+        return f"{self._path.name} {status.st_size} {status.st_mtime_ns}"
+
+    def load(self):
+        """Returns `Arrays`.
+
+        Raises:
+            UserError: there is no such file, or it holds something else.
+        """
+        content = self._read()
+        images = self._prepared(content, "images")
+        labels, test_labels, names = _numbered(content)
+        keys = tuple(map(class_key, names))
+        if test_labels is not None:
+            return Arrays(images, labels, self._prepared(content, "test_images"), test_labels, names, keys)
+        train, test = self._split(labels, names)
+        return Arrays(images[train], labels[train], images[test], labels[test], names, keys)
+
+    def _split(self, labels, names):
+        """Rows for training and for the test, in their order."""
+        splits = [
+            split_rows(np.flatnonzero(labels == label), name, self._test_fraction, self._seed)
+            for label, name in enumerate(names)
+        ]
+        single = [name for name, (train, test) in zip(names, splits, strict=True) if len(train) and not len(test)]
+        if single:
+            raise UserError(
+                f"ImageArchive.path: expected at least two images of each class in {self._path}, one for the test, got "
+                f"less of {', '.join(single[:5])}"
+            )
+        return [np.sort(np.concatenate(rows)) for rows in zip(*splits, strict=True)]
+
+    def _read(self):
+        try:
+            with np.load(self._path, allow_pickle=False) as file:
+                content = {key: file[key] for key in file.files}
+        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:  # TypeError: an .npy
+            why = getattr(error, "strerror", None) or "not an .npz of plain arrays"
+            raise UserError(f"ImageArchive.path: cannot read {self._path}: {why}") from error
+        missing = {"images", "labels"} - content.keys()
+        if ("test_images" in content) != ("test_labels" in content):
+            missing |= {"test_images", "test_labels"} - content.keys()
+        if missing:
+            raise UserError(
+                f"ImageArchive.path: {self._path} has no {' and '.join(sorted(missing))}; it holds "
+                f"{', '.join(content) or 'nothing'}"
+            )
+        return content
+
+    def _prepared(self, content, name):
+        """uint8 [N, H, W, channels]."""
+        images = content[name]
+        images = images[..., np.newaxis] if images.ndim == 3 else images
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+            raise UserError(
+                f"ImageArchive.path: expected {name} as uint8 [N, H, W] or [N, H, W, 1 or 3] in {self._path}, got "
+                f"{images.dtype} {list(images.shape)}"
+            )
+        return with_channels(images, self._channels or images.shape[-1])
+
+
+def with_channels(images, channels):
+    """uint8 [N, H, W, 1 or 3] as grey or RGB images."""
+    if images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=-1)
+    result = np.empty((*images.shape[:-1], 1), np.uint8)
+    for i, image in enumerate(images):  # one by one: the sums take four times the memory
+        result[i, ..., 0] = (image.astype(np.uint32) @ np.array(_LUMA, np.uint32) + 32768) >> 16
+    return result
+
+
+def _numbered(content):
+    """(labels int64 [N], those of the test or None, class names by label)."""
+    parts = [content[key] for key in ("labels", "test_labels") if key in content]
+    kinds = {part.dtype.kind.replace("u", "i") for part in parts}
+    shapes = [(len(content[key]),) for key in ("images", "test_images") if key in content]
+    if [part.shape for part in parts] != shapes or kinds not in ({"i"}, {"U"}):
+        came = ", ".join(f"{part.dtype} {list(part.shape)}" for part in parts)
+        raise UserError(f"ImageArchive.path: expected labels, integers or text, one for each image, got {came}")
+    if "class_names" in content and kinds == {"i"}:
+        names = tuple(map(str, content["class_names"].tolist()))
+        numbered = [part.astype(np.int64) for part in parts]
+    else:
+        values = np.unique(np.concatenate(parts))
+        names = tuple(map(str, values.tolist()))
+        numbered = [np.searchsorted(values, part) for part in parts]
+    if len(set(names)) != len(names):
+        raise UserError(f"ImageArchive.path: expected class_names that differ, got {names}")
+    if any(part.size and not 0 <= part.min() <= part.max() < len(names) for part in numbered):
+        raise UserError(f"ImageArchive.path: expected labels from 0 to {len(names) - 1}, one for each of class_names")
+    return numbered[0], numbered[1] if len(numbered) > 1 else None, names

@@ -1,0 +1,137 @@
+"""Decoded images on disk: read once from their files, found again by the next run."""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import uuid
+
+import numpy as np
+
+from dgm_tf.benchmarks.decoding import Unreadable, decode, is_grey
+from dgm_tf.errors import UserError
+
+FORMAT = 1  # of what is stored; another number, and files are decoded anew
+_BATCH = 64  # images handed over at once
+
+
+def fingerprint(root, files, size, channels):
+    """A name for the images that the files give: it changes with their paths in `root`, sizes and times."""
+    facts = []
+    for file in files:
+        try:
+            status = file.stat()
+            facts.append((file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+        except OSError:  # a link to nothing
+            facts.append((file.relative_to(root).as_posix(), 0, 0))
+    return hashlib.sha256(json.dumps([FORMAT, size, channels, facts]).encode()).hexdigest()[:16]
+
+
+def stored_images(name, files, size, channels, cache_dir=None):
+    """The files' images as one array on disk.
+
+    Args:
+        name: what tells these images from others, see `fingerprint`.
+        files: paths.
+        size, channels: see `decode`; channels None: 1 where all files are grey, else 3.
+        cache_dir: folder to keep it in; None: nothing is kept longer than the array is used.
+
+    Returns:
+        (np.memmap uint8 [len(files), size, size, channels], {row: why its file is unreadable}).
+    """
+    if cache_dir is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return stored_images(name, files, size, channels, folder)  # what is mapped outlives its name
+    folder = pathlib.Path(cache_dir) / f"images-{name}"
+    if not folder.is_dir():
+        _store(folder, files, size, channels)
+    unreadable = json.loads((folder / "unreadable.json").read_text(encoding="utf-8"))
+    return np.load(folder / "images.npy", mmap_mode="r"), {int(row): why for row, why in unreadable.items()}
+
+
+def _store(folder, files, size, channels):
+    """Writes the folder under another name first: it is there as a whole or not at all."""
+    building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    building.mkdir(parents=True)
+    try:
+        unreadable = _write(building / "images.npy", files, size, channels)
+        (building / "unreadable.json").write_text(json.dumps(unreadable), encoding="utf-8")
+        try:
+            os.rename(building, folder)
+        except OSError:  # another run was as quick
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _write(path, files, size, channels):
+    """Decodes the files into a .npy; returns {row: why} of those that are unreadable."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(file=sys.stdout)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        unreadable = {}
+        if channels is None:
+            channels = _common_channels(files, unreadable, bar)
+        row = bar.add_task("Reading images", total=len(files))
+        array = _new_file(path, (len(files), size, size, channels))
+        for start, images, reasons in _decoded(files, size, channels):
+            array[start : start + len(images)] = images
+            unreadable |= {start + i: why.decode() for i, why in enumerate(reasons) if why}
+            bar.advance(row, len(images))
+        array.flush()
+    return unreadable
+
+
+def _new_file(path, shape):
+    """A .npy whose place on the disk is taken: writing to a map of a full disk would kill the process."""
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise UserError(
+                f"cache_dir: expected a folder with room for {array.nbytes / 1e9:.2f} GB of decoded images, got "
+                f"{path.parent.parent} ({error.strerror})"
+            ) from error
+    return array
+
+
+def _common_channels(files, unreadable, bar):
+    """1 if all files are grey, else 3; adds those that are no images to `unreadable`."""
+    row, all_grey = bar.add_task("Looking at files", total=len(files)), True
+    for index, file in enumerate(files):
+        try:
+            all_grey &= is_grey(file)
+        except Unreadable as error:
+            unreadable[index] = str(error)
+        bar.advance(row)
+    return 1 if all_grey else 3
+
+
+def _decoded(files, size, channels):
+    """Yields (first row, uint8 [n, size, size, channels], n reasons as bytes, empty for what is readable)."""
+    import tensorflow as tf  # here, so that importing the package stays quick
+
+    def read(index):
+        try:
+            return decode(files[index], size, channels), b""
+        except Unreadable as error:
+            return np.zeros((size, size, channels), np.uint8), str(error).encode()
+
+    def load(index):
+        image, reason = tf.numpy_function(read, [index], (tf.uint8, tf.string), stateful=False)
+        return tf.ensure_shape(image, (size, size, channels)), tf.ensure_shape(reason, ())
+
+    with tf.device("CPU:0"):
+        data = tf.data.Dataset.range(len(files)).map(load, tf.data.AUTOTUNE, deterministic=True)
+        data = data.batch(_BATCH).prefetch(2)
+    start = 0
+    for images, reasons in data.as_numpy_iterator():
+        yield start, images, reasons
+        start += len(images)

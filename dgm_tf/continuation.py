@@ -1,0 +1,128 @@
+"""Learning goes on in a finished run: what its folder says, and the longer stream that the run then learns."""
+
+import pathlib
+
+from dgm_tf import serialization
+from dgm_tf.benchmarks.continued import ContinuedBenchmark
+from dgm_tf.errors import UserError
+from dgm_tf.training.checkpoints import CHECKPOINT, read_checkpoint
+from dgm_tf.training.distribution import is_chief
+
+RESULTS = "results.json"
+_STRICT_ONLY = (
+    "The tasks learned later have their best epochs by the strict protocol: real validation images of earlier classes, "
+    "which the published one looks at, are not kept."
+)
+_COMPARED = ("class_names", "classes_per_task", "train_sizes")  # what a stopped learning must find again
+
+
+class NothingToLearn(Exception):
+    """The classes have been learned by the same command before."""
+
+
+class Continuation:
+    """Makes a run's stream a longer one, and its checkpoint that of a run which had known so from the start.
+
+    The run folder holds all that is needed: results.json and the checkpoint are those of a run that has ended, or of
+    one that was stopped while it learned on. What is learned on stands as an entry of `later` in both: once the
+    checkpoint has one more than results.json has ended, the learning of it is in progress.
+
+    Args:
+      run_dir: the run folder.
+      make_source: function of (kind, path, image shape) giving a source; kind: "image_dir" or "archive".
+      kind, path: of the new classes' images.
+      classes_per_task, class_order: as of `ClassIncrementalBenchmark`.
+
+    Raises:
+      UserError: the folder holds no run, or one that has not come to its end.
+    """
+
+    def __init__(self, run_dir, make_source, kind, path, classes_per_task, class_order):
+        self._path = pathlib.Path(run_dir) / "checkpoints" / CHECKPOINT
+        self._make_source, self._kind, self._place = make_source, kind, str(path)
+        self._classes_per_task, self._class_order = classes_per_task, class_order
+        saved = read_checkpoint(self._path.parent)
+        if saved is None or not (pathlib.Path(run_dir) / RESULTS).is_file():
+            raise UserError(f"run_dir: expected the folder of a run, got {run_dir}, which holds none")
+        self._arrays, self._learner, self._notes = saved
+        ended = serialization.read_json(pathlib.Path(run_dir) / RESULTS)
+        begun = self._notes["results"].get("later", [])
+        self._goes_on = bool(begun) and not (ended["finished"] and ended.get("later", []) == begun)
+        if not self._goes_on and not ended["finished"]:
+            raise UserError(f"run_dir: {run_dir} has not come to its end: give the command that began it again first")
+        self._results = self._notes["results"] if self._goes_on else ended
+
+    def __call__(self, benchmark, cache_dir):
+        """The stream that goes on; where this begins, the checkpoint is written anew.
+
+        benchmark: of the run; cache_dir: folder for decoded images.
+        """
+        self._cache_dir = cache_dir
+        later = self._results.get("later", [])
+        done = later[:-1] if self._goes_on else later
+        num_tasks = later[-1]["first_task"] if self._goes_on else len(self._results["tasks"])
+        tasks = self._results["tasks"][:num_tasks]
+        names = self._results["class_names"][: sum(map(len, tasks))]
+        stream = self._stream(benchmark, self._kind, self._place, self._classes_per_task, self._class_order)
+        entry = {
+            "first_task": num_tasks, self._kind: str(pathlib.Path(self._place).absolute()),
+            "class_names": list(stream.class_names),
+            "classes_per_task": [len(stream.task_classes(t)) for t in range(stream.num_tasks)],
+            "train_sizes": list(stream.train_sizes),
+            "data": stream.report,
+        }  # fmt: skip
+        if self._goes_on:
+            _check_same(later[-1], entry)
+        elif later and _same(later[-1], entry):
+            raise NothingToLearn(", ".join(stream.class_names))
+        sources = [(kind, e[kind]) for e in done for kind in ("image_dir", "archive") if kind in e]
+        earlier = [benchmark, *(self._stream(benchmark, *source) for source in sources)]
+        longer = ContinuedBenchmark(names, tasks, earlier, stream)
+        if not self._goes_on and is_chief():
+            self._begin(longer, [*later, entry])
+        self._arrays = None  # large, and read again by the run
+        return longer
+
+    def _stream(self, benchmark, kind, path, classes_per_task=None, class_order="natural"):
+        source = self._make_source(kind, path, self._learner["image_shape"])
+        stream = benchmark.with_source(source, classes_per_task, class_order)
+        stream.keep_in(self._cache_dir)
+        return stream
+
+    def _begin(self, longer, later):
+        """Writes the checkpoint of a run that has learned its tasks and knows of more."""
+        results = extended(self._results, longer) | {"later": later}
+        texts = {"learner": self._learner, "notes": self._notes | {"results": results, "seconds": {}}}
+        serialization.write_arrays(self._path, self._arrays, **texts)
+
+
+def extended(results, longer):
+    """A finished run's results as those of a run in the middle of a longer stream."""
+    tasks = [list(longer.task_classes(t)) for t in range(longer.num_tasks)]
+    more = len(tasks) - len(results["tasks"])
+    num_rows = len(results["accuracy_matrix"])
+    cautions = [_STRICT_ONLY] if results["protocol"] == "published" else []
+    return results | {
+        "cautions": list(dict.fromkeys([*results.get("cautions", []), *cautions])),
+        "finished": False,
+        "class_names": list(longer.class_names),
+        "tasks": tasks,
+        "classes_per_task": [len(classes) for classes in tasks],
+        "accuracy_matrix": [row + [None] * more for row in results["accuracy_matrix"]],
+        "accuracy_on_replay": results.get("accuracy_on_replay", [None] * num_rows),
+    }
+
+
+def _same(entry, other):
+    return all(entry[key] == other[key] for key in _COMPARED)
+
+
+def _check_same(begun, entry):
+    if not _same(begun, entry):
+        place = next(begun[kind] for kind in ("image_dir", "archive") if kind in begun)
+        raise UserError(
+            f"this run was stopped while it learned {', '.join(begun['class_names'])} from {place} "
+            f"({begun['train_sizes']} training images in tasks of {begun['classes_per_task']} classes): expected the "
+            f"same command and images again, got {', '.join(entry['class_names'])} ({entry['train_sizes']} in "
+            f"{entry['classes_per_task']})"
+        )

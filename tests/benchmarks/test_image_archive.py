@@ -1,0 +1,90 @@
+"""NumPy archives of images."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dgm_tf.benchmarks import ClassIncrementalBenchmark, ImageArchive
+from dgm_tf.benchmarks.image_archive import with_channels
+from dgm_tf.errors import UserError
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (12, 16, 16, 3)).astype(np.uint8)
+LABELS = np.repeat([0, 1, 2], 4)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    def write(**content):
+        np.savez(tmp_path / "images.npz", **content)
+        return tmp_path / "images.npz"
+
+    return write
+
+
+def test_images_and_labels_are_enough(archive):
+    arrays = ImageArchive(archive(images=IMAGES, labels=LABELS * 5)).load()
+    assert arrays.class_names == ("0", "5", "10"), "in the order of the numbers"
+    assert np.bincount(arrays.train_labels).tolist() == [3] * 3 and np.bincount(arrays.test_labels).tolist() == [1] * 3
+    images = np.concatenate([arrays.train_images, arrays.test_images])
+    assert {image.tobytes() for image in images} == {image.tobytes() for image in IMAGES}
+
+
+def test_names_may_come_as_names_or_as_labels(archive):
+    named = ImageArchive(archive(images=IMAGES, labels=LABELS, class_names=["ant", "bee", "cat"])).load()
+    labelled = ImageArchive(archive(images=IMAGES, labels=np.array(["ant", "bee", "cat"])[LABELS])).load()
+    assert named.class_names == labelled.class_names == ("ant", "bee", "cat")
+    np.testing.assert_array_equal(named.test_images, labelled.test_images)
+    np.testing.assert_array_equal(named.test_labels, labelled.test_labels)
+
+
+def test_test_images_are_taken_where_there_are_any(archive):
+    path = archive(images=IMAGES, labels=LABELS, test_images=IMAGES[:6], test_labels=LABELS[:6])
+    arrays = ImageArchive(path).load()
+    np.testing.assert_array_equal(arrays.train_images, IMAGES)
+    np.testing.assert_array_equal(arrays.test_labels, LABELS[:6])
+
+
+def test_a_named_class_without_images_is_not_learned(archive):
+    source = ImageArchive(archive(images=IMAGES, labels=LABELS, class_names=["ant", "bee", "cat", "dog"]))
+    assert ClassIncrementalBenchmark(source, image_size=16).class_names == ("ant", "bee", "cat")
+
+
+def test_grey_images_may_lack_their_channel_and_get_three(archive):
+    arrays = ImageArchive(archive(images=IMAGES[..., 0], labels=LABELS), channels=3).load()
+    assert arrays.train_images.shape[1:] == (16, 16, 3) and np.ptp(arrays.train_images, axis=-1).max() == 0
+
+
+def test_grey_is_what_pillow_makes_of_colours():
+    expected = [np.asarray(Image.fromarray(image).convert("L")) for image in IMAGES]
+    np.testing.assert_array_equal(with_channels(IMAGES, 1)[..., 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"images": IMAGES}, "has no labels; it holds images"),
+        ({"images": IMAGES, "labels": LABELS, "test_images": IMAGES}, "has no test_labels"),
+        ({"images": IMAGES / 255, "labels": LABELS}, r"expected images as uint8 .*, got float64 \[12, 16, 16, 3\]"),
+        ({"images": IMAGES[..., :2], "labels": LABELS}, "expected images as uint8"),
+        ({"images": IMAGES, "labels": LABELS / 2}, "expected labels, integers or text, .* got float64"),
+        ({"images": IMAGES, "labels": LABELS[:5]}, r"one for each image, got int64 \[5\]"),
+        ({"images": IMAGES, "labels": LABELS, "class_names": ["ant", "bee"]}, "expected labels from 0 to 1"),
+        ({"images": IMAGES, "labels": LABELS, "class_names": ["ant", "bee", "bee"]}, "class_names that differ"),
+        ({"images": IMAGES, "labels": np.arange(12)}, "at least two images of each class .* less of 0, 1"),
+        ({"images": np.array([None]), "labels": LABELS}, "not an .npz of plain arrays"),
+    ],
+)
+def test_what_is_no_data_set_is_refused(archive, content, message):
+    with pytest.raises(UserError, match=message):
+        ImageArchive(archive(**content)).load()
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    with pytest.raises(UserError, match="cannot read .*nowhere.npz: No such file"):
+        ImageArchive(tmp_path / "nowhere.npz").load()
+    (tmp_path / "text.npz").write_text("text")
+    np.save(tmp_path / "array.npy", IMAGES)
+    for name in ("text.npz", "array.npy"):
+        with pytest.raises(UserError, match="not an .npz of plain arrays"):
+            ImageArchive(tmp_path / name).load()
