@@ -69,7 +69,7 @@ def run_experiment(
     benchmark.keep_in(cache_dir)
     if extend is not None:
         benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")
-    method.check_classes(benchmark.num_classes)
+    method.check_classes(len(benchmark.class_names))
     saved = read_checkpoint(run_dir / "checkpoints")
     with tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
         stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
