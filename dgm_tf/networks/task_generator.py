@@ -159,7 +159,7 @@ class TaskGenerator(keras.Model):
         count = self.classes[-1 if task is None else task]
         which = tf.one_hot(labels - (num_classes - count), count, dtype=z.dtype)
         if self.conditioning == "embedding":
-            z = tf.concat([self.codes(which, task), z[:, self.codes.size :]], axis=1)
+            z = tf.concat([self.codes(which, task=task), z[:, self.codes.size :]], axis=1)
         else:
             z = conditional_latents(z, labels, num_classes)
         return tf.concat([z, which], axis=1) if self.output_per == "class" else z

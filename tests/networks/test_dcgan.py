@@ -56,7 +56,7 @@ def test_generator_config_round_trips_with_its_history(plasticity):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"image_shape": (28, 28, 1)}, "image_shape: DCGANGenerator expects .* 16, 32, 64 or 128 pixels .*got .28, 28, 1"),
+        ({"image_shape": (28, 28, 1)}, "image_shape: DCGANGenerator expects .* 16, 32, 64 or 128 .*got .28, 28, 1"),
         ({"image_shape": (32, 32, 2)}, "image_shape: .* 1 or 3 channels, got .32, 32, 2"),
         ({"conditioning": "onehot"}, "conditioning: expected one of 'one_hot', 'embedding', got 'onehot'"),
         ({"output_per": "image"}, "output_per: expected one of 'task', 'class', got 'image'"),

@@ -102,10 +102,9 @@ def free(layer):
     return int(np.sum(np.asarray(layer.reserved) == 0))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(2))
-def test_learned_tasks_are_replayed_bit_for_bit(kind, seed):
-    rng, memory, classes = np.random.default_rng([seed, len(kind)]), [], (2, 3, 1, 2)
+@pytest.mark.parametrize("kind", KINDS)  # two histories of each plasticity
+def test_learned_tasks_are_replayed_bit_for_bit(kind):
+    rng, memory, classes = np.random.default_rng(len(kind)), [], (2, 3, 1, 2)
     generator = new_generator(**KINDS[kind], classes=[2])
 
     def check():
@@ -424,7 +423,7 @@ def test_a_generator_for_other_classes_keeps_all_but_outputs_and_codes():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"image_shape": (48, 48, 3)}, "image_shape: ResNetGenerator expects .* 16, 32, 64 or 128 pixels .*got .48, 48"),
+        ({"image_shape": (48, 48, 3)}, "image_shape: ResNetGenerator expects .* 16, 32, 64 or 128 .*got .48, 48"),
         ({"image_shape": (32, 32, 4)}, "image_shape: .* 1 or 3 channels"),
         ({"filters": 0}, "ResNetGenerator.filters: expected an integer in .1, inf., got 0"),
         ({"plasticity": "activations"}, "ResNetGenerator.plasticity: expected one of"),
