@@ -9,12 +9,19 @@ from dgm_tf import config, experiment
 from tests import tiny_run
 
 FILES = sorted(config.gin_directory().glob("*.gin"))
+# Splits for the data sets that are read: a few images of each class that is learned.
+SPLITS = {
+    "svhn_cropped": ("train", "test"),  # written by the test, and small
+    "imagenet_resized/32x32": ("train[:3%]", "validation[:20%]"),
+}
 FEW_STEPS = (
     "ClassIncrementalBenchmark.num_tasks = 2",
     "EvaluationSettings.validation_per_class = 8",
     "EvaluationSettings.gan_test_per_class = 8",
     "EvaluationSettings.judge_epochs = 1",
 )
+# Of its own networks those of DGM's ResNet pair are the only ones whose steps would take minutes.
+NARROW = ("ResNetGenerator.filters = 2", "ResNetDiscriminator.filters = 2", "ResNetDiscriminator.blocks = 1")
 # The quickstart measures these for all of them: they are the same for every file, and cost more than its steps.
 MEASURED_ONCE = ("EvaluationSettings.gan_train_epochs", "EvaluationSettings.fine_tuning_epochs")
 
@@ -32,10 +39,17 @@ def _shortened(path):
     bindings = [*FEW_STEPS, *(f"{name} = 2" for name in epochs)]
     bindings += [f"{name} = {int(path.stem == 'quickstart')}" for name in MEASURED_ONCE]
     if "TFDS" in gin.config_str():
-        bindings += ["TFDS.train_split = 'train[:1%]'", "TFDS.test_split = 'test[:3%]'"]
+        train, test = SPLITS.get(_data_set(), ("train[:1%]", "test[:3%]"))
+        bindings += [f"TFDS.train_split = '{train}'", f"TFDS.test_split = '{test}'"]
+    if "ResNetGenerator" in gin.config_str():
+        bindings += NARROW
     if "ClassifierSettings.closing_epochs" in gin.config_str():
         bindings.append("ClassifierSettings.closing_epochs = 1")
     config.parse(path, bindings)
+
+
+def _data_set():
+    return gin.query_parameter("TFDS.name")
 
 
 def test_there_are_gin_files():
@@ -46,7 +60,8 @@ def test_there_are_gin_files():
 def test_it_runs_to_its_end(path, folder, request, monkeypatch, clean_gin):
     _shortened(path)
     if "TFDS" in gin.config_str():
-        monkeypatch.setenv("TFDS_DATA_DIR", request.getfixturevalue("tfds_data_dir"))
+        fixture = "svhn_data_dir" if _data_set() == "svhn_cropped" else "tfds_data_dir"
+        monkeypatch.setenv("TFDS_DATA_DIR", request.getfixturevalue(fixture))
     results = experiment.run_experiment(folder / path.stem)
     assert results["finished"] and len(results["average_accuracy"]) == 2
     assert tiny_run.read_results(folder / path.stem) == results
