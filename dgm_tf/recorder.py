@@ -12,6 +12,8 @@ from dgm_tf.training.inference import network_logits
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_float, to_uint8
 
+NAMED_CLASSES = 3  # of a task, up to which all are named where tasks are
+
 
 class Recorder(Callback):
     """Evaluates a learner after each task and writes all of it into the run folder.
@@ -154,7 +156,7 @@ class Recorder(Callback):
         values = {f"accuracy/{k}": results[k][-1] for k in names if results[k] and results[k][-1] is not None}
         digits = len(str(self._benchmark.num_tasks))  # TensorBoard sorts by letters
         for task, accuracy in enumerate(results["accuracy_matrix"][-1][: learner.num_tasks]):
-            members = ", ".join(learner.class_names[c] for c in learner.task_classes[task])
+            members = _task_names(learner)[task]
             values[f"accuracy_per_task/task {task + 1:0{digits}d} ({members})"] = accuracy
         if results["capacity"]:
             values["growth/generator_parameters"] = results["capacity"][-1]["size"]
@@ -226,7 +228,9 @@ def _parameters(method):
 
 
 def _task_names(learner):
-    return [", ".join(learner.class_names[c] for c in classes) for classes in learner.task_classes]
+    """For each task its classes' names; of many the first and the last."""
+    members = [[learner.class_names[c] for c in classes] for classes in learner.task_classes]
+    return [", ".join(m) if len(m) <= NAMED_CLASSES else f"{m[0]} ... {m[-1]}" for m in members]
 
 
 def _empty_results(benchmark, settings):

@@ -178,7 +178,8 @@ def _collapsed_masks(context, layers):
     """A warning for each layer whose mask ended empty or full: nothing in the loss curves says so."""
     names = ", ".join(context.task.class_names)
     texts = {
-        0.0: "is empty: the generator ignores this layer and its images are a constant; lower s_max or lambda_RU",
+        0.0: "is empty: the generator ignores this layer and, where nothing leads past it, its images are a constant; "
+        "lower s_max or lambda_RU",
         1.0: "is full: the task took the whole layer; more epochs at the same s_max / epochs or a larger lambda_RU",
     }
     shares = {name: row["used"] / row["mask_entries"] for name, row in layers.items()}
