@@ -78,7 +78,7 @@ class MaskedLayer(keras.layers.Layer):
 
     def _build_masks(self):
         shape = self.mask_shape(self.inputs_width, self.width)
-        self.embedding = self.add_weight(name="embedding", shape=shape, initializer="zeros")
+        self.embedding = self.add_weight(name="embedding", shape=shape, initializer="zeros", autocast=False)
         self.reserved = self.add_weight(name="reserved", shape=shape, initializer="zeros", trainable=False)
         if self.plasticity == "units":
             # Ones: the network's input z counts as reserved, so that a kernel fed by it is blocked by its

@@ -1,11 +1,13 @@
 """Shapes, configs and growth of the DCGAN pair."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from dgm_tf.errors import UserError
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.networks.resnet import ResNetGenerator
 from dgm_tf.training.randomness import seeded_initializers
 
 PLASTICITIES = ("weights", "units")
@@ -18,6 +20,19 @@ def test_generator_makes_images(plasticity, channels):
     for training in (True, False):
         images = generator(tf.random.stateless_normal([4, 10], [0, 0]), tf.constant(5.0), training=training)
         assert images.shape == (4, 32, 32, channels) and np.max(np.abs(images)) <= 1.0
+
+
+@pytest.mark.parametrize("generator_class", [DCGANGenerator, ResNetGenerator])
+@pytest.mark.parametrize("plasticity", PLASTICITIES)
+def test_generators_compute_in_bfloat16_and_keep_masks_and_images_exact(generator_class, plasticity):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        generator = generator_class((16, 16, 1), plasticity, filters=2, latent_size=8)
+        images = generator(tf.random.stateless_normal([2, 8], [0, 0]), tf.constant(5.0), training=True)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert images.dtype == tf.float32 and all(v.dtype in ("float32", "uint8") for v in generator.weights)
 
 
 def test_generator_has_the_papers_widths():
