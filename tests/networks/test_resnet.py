@@ -37,9 +37,12 @@ def new_generator(plasticity="weights", filters=3, size=16, **kwargs):
 
 
 def train(generator, rng, share=0.4):
-    """What training may do to the generator, at random; `share` of the mask entries end at 1."""
+    """What training may do to the generator, at random; `share` of the mask entries end at 1.
+
+    None: a share for each layer, anything from sparse to nearly full.
+    """
     for layer in generator.masked_layers:
-        on = rng.random(layer.embedding.shape) < share
+        on = rng.random(layer.embedding.shape) < (rng.choice([0.1, 0.4, 0.7, 0.95]) if share is None else share)
         layer.embedding.assign(np.where(on, 1, -1) * rng.uniform(0.1, 1.0, on.shape))
         update = rng.normal(0.0, 0.3, layer.kernel.shape) * np.asarray(layer.kernel_gate())
         layer.kernel.assign(np.asarray(layer.kernel) + update)
@@ -115,7 +118,7 @@ def test_learned_tasks_are_replayed_bit_for_bit(kind):
 
     for task, count in enumerate(classes):
         generator = generator.for_classes(count)
-        train(generator, rng, rng.choice([0.1, 0.4, 0.7, 0.95]))  # anything from sparse to nearly full masks
+        train(generator, rng, share=None)
         check()
         generator.reserve()
         latents = inputs(generator, task)
@@ -143,7 +146,7 @@ def test_the_masked_network_becomes_the_plain_one(kind):
 def test_growth_restores_the_free_capacity_of_every_layer(plasticity, share):
     rng, generator = np.random.default_rng(0), new_generator(plasticity)
     for _ in range(3):
-        train(generator, rng, rng.choice([0.05, 0.3, 0.9]) if share is None else share)
+        train(generator, rng, share)
         generator.reserve()
         grown = generator.grow()
         aligned = generator.aligned_capacity(grown)
