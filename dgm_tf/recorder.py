@@ -12,6 +12,8 @@ from dgm_tf.training.inference import network_logits
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_uint8
 
+NAMED_CLASSES = 3  # of a task, up to which all are named where tasks are
+
 
 class Recorder(Callback):
     """Evaluates a learner after each task and writes all of it into the run folder.
@@ -172,7 +174,7 @@ class Recorder(Callback):
         for task, accuracy in enumerate(results["accuracy_matrix"][-1][: learner.num_tasks]):
             if accuracy is None:
                 continue
-            members = ", ".join(learner.class_names[c] for c in learner.task_classes[task])
+            members = _task_names(learner)[task]
             values[f"accuracy_per_task/task {task + 1:0{digits}d} ({members})"] = accuracy
         if results["capacity"]:
             values["growth/generator_parameters"] = results["capacity"][-1]["size"]
@@ -248,7 +250,9 @@ def _parameters(method):
 
 
 def _task_names(learner):
-    return [", ".join(learner.class_names[c] for c in classes) for classes in learner.task_classes]
+    """For each task its classes' names; of many the first and the last."""
+    members = [[learner.class_names[c] for c in classes] for classes in learner.task_classes]
+    return [", ".join(m) if len(m) <= NAMED_CLASSES else f"{m[0]} ... {m[-1]}" for m in members]
 
 
 def _empty_results(benchmark, settings):

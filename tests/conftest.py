@@ -27,6 +27,16 @@ def tfds_data_dir():
 
 
 @pytest.fixture(scope="session")
+def svhn_data_dir(tmp_path_factory):
+    """A TFDS data_dir with a small svhn_cropped."""
+    from tests import small_svhn
+
+    data_dir = tmp_path_factory.mktemp("svhn")
+    small_svhn.write(data_dir)
+    return str(data_dir)
+
+
+@pytest.fixture(scope="session")
 def finished_run(project_root, tmp_path_factory):
     """The run folder of a tiny run that was never stopped, beside it what it printed: do not write into it."""
     from tests import tiny_run

@@ -19,7 +19,7 @@ from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.networks.dcgan import DCGANGenerator
-from dgm_tf.networks.plastic import conditional_latents
+from dgm_tf.networks.task_generator import conditional_latents
 
 CLASS_NAMES = ["seven", "T-shirt/top", "drei"]
 TASKS = [(0,), (1, 2)]

@@ -87,7 +87,7 @@ MISTAKES = {
     "DCGANGenerator.plasticity = 'units '": "DCGANGenerator.plasticity: expected one of .*, got 'units '",
     "DCGANDiscriminator.filters = 8": "DCGANDiscriminator.filters: expected a list of integers .*, got 8",
     "ClassIncrementalBenchmark.num_tasks = 11": "11 tasks need 11 classes, there are only 10",
-    "ClassIncrementalBenchmark.image_size = 28": "DCGANGenerator makes 32x32 images, got",
+    "ClassIncrementalBenchmark.image_size = 28": "DCGANGenerator expects square images of 16, 32, 64 or 128 pixels",
     "ClassIncrementalBenchmark.source = @TFDS()": "TFDS needs a value for name, such as 'TFDS.name = ...'",
     "run_experiment.method = @DGM": "run_experiment.method: expected a method",
     "run_experiment.seed = 'lucky'": "run_experiment.seed: expected an integer",

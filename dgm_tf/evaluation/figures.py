@@ -99,14 +99,14 @@ def confusion_figure(confusion, class_names):
 
 def capacity_figure(capacity):
     """Per task and layer: what is newly reserved, reused, reserved earlier but idle, free (Fig. 3, left)."""
-    names = list(capacity[0]["layers"])
+    names = list(dict.fromkeys(name for entry in capacity for name in entry["layers"]))  # growth may add layers
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
     figure = _empty_figure(1.2 + 3.1 * columns, 1.2 + 2.6 * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    tasks = [entry["task"] + 1 for entry in capacity]
     for axes, name in zip(grid.flat, names, strict=False):
-        _stack(axes, tasks, _shares([entry["layers"][name] for entry in capacity]))
+        present = [entry for entry in capacity if name in entry["layers"]]
+        _stack(axes, [entry["task"] + 1 for entry in present], _shares([entry["layers"][name] for entry in present]))
         axes.set(title=_plain_text(name), ylim=(0, 100))
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()

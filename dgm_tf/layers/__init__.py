@@ -1,19 +1,22 @@
 """Pure Keras layers: mask algebra, masked layers that grow, normalization and outputs kept per task."""
 
+from dgm_tf.layers.class_codes import ClassCodes
 from dgm_tf.layers.class_normalization import ClassBatchNormalization
 from dgm_tf.layers.convolution import MaskedConv2D, MaskedConv2DTranspose
 from dgm_tf.layers.dense import MaskedDense
 from dgm_tf.layers.masked import MaskedLayer
 from dgm_tf.layers.normalization import BatchNormalization, TaskBatchNormalization
-from dgm_tf.layers.task_output import TaskConv2DTranspose
+from dgm_tf.layers.task_output import TaskConv2D, TaskConv2DTranspose
 
 __all__ = [
     "BatchNormalization",
     "ClassBatchNormalization",
+    "ClassCodes",
     "MaskedConv2D",
     "MaskedConv2DTranspose",
     "MaskedDense",
     "MaskedLayer",
     "TaskBatchNormalization",
+    "TaskConv2D",
     "TaskConv2DTranspose",
 ]

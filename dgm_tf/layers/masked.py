@@ -21,7 +21,7 @@ class MaskedLayer(keras.layers.Layer):
     Args:
       width: int, output units / channels.
       plasticity: "weights" masks the kernel (eq. 1), "units" the outputs, None nothing.
-      task_shapes: list of (inputs, outputs), one for each earlier task.
+      task_shapes: list of (inputs, outputs), one for each earlier task; (0, 0): it was learned without this layer.
       kernel_initializer: for the kernel, also for what growth adds to it.
 
     Reference: Ostapenko et al., Learning to Remember, CVPR 2019, section 3.1 and 3.2.
@@ -53,6 +53,16 @@ class MaskedLayer(keras.layers.Layer):
         """Shape of a task's mask when the layer is `inputs` x `outputs` wide."""
         return self.kernel_shape(inputs, outputs) if self.plasticity == "weights" else (outputs,)
 
+    @property
+    def shapes(self):
+        """(inputs, outputs) for each task, the present one last."""
+        return [*self.task_shapes, (self.inputs_width, self.width)]
+
+    @property
+    def initial_size(self):
+        """Mask entries at the layer's first task."""
+        return int(np.prod(self.mask_shape(*next(shape for shape in self.shapes if all(shape)))))
+
     def build(self, input_shape):
         """Creates the kernel and, with plasticity, embedding, cumulated mask and the tasks' bits."""
         self.input_rank = len(input_shape)
@@ -68,7 +78,7 @@ class MaskedLayer(keras.layers.Layer):
 
     def _build_masks(self):
         shape = self.mask_shape(self.inputs_width, self.width)
-        self.embedding = self.add_weight(name="embedding", shape=shape, initializer="zeros")
+        self.embedding = self.add_weight(name="embedding", shape=shape, initializer="zeros", autocast=False)
         self.reserved = self.add_weight(name="reserved", shape=shape, initializer="zeros", trainable=False)
         if self.plasticity == "units":
             # Ones: the network's input z counts as reserved, so that a kernel fed by it is blocked by its
@@ -84,7 +94,7 @@ class MaskedLayer(keras.layers.Layer):
                 dtype="uint8",
                 trainable=False,
             )
-            for k, task_shape in enumerate([*self.task_shapes, (self.inputs_width, self.width)])
+            for k, task_shape in enumerate(self.shapes)
         ]
 
     def call(self, inputs, mask_scale=None):
@@ -120,8 +130,7 @@ class MaskedLayer(keras.layers.Layer):
 
     def task_mask(self, task):
         """Stored binary mask of a learned task, numpy bool in the shape that the layer then had."""
-        shapes = [*self.task_shapes, (self.inputs_width, self.width)]
-        return mask_algebra.unpack(self.task_bits[task], self.mask_shape(*shapes[task]))
+        return mask_algebra.unpack(self.task_bits[task], self.mask_shape(*self.shapes[task]))
 
     def earlier_mask(self, task):
         """The cumulated binary mask m^{<task}, numpy bool in the layer's present shape."""
@@ -133,10 +142,21 @@ class MaskedLayer(keras.layers.Layer):
 
     def task_kernel(self, task):
         """Kernel of a learned task as numpy: its slice of the layer, masked if weights are plastic."""
-        inputs, outputs = [*self.task_shapes, (self.inputs_width, self.width)][task]
-        corner = tuple(slice(0, n) for n in self.kernel_shape(inputs, outputs))
+        corner = tuple(slice(0, n) for n in self.kernel_shape(*self.shapes[task]))
         kernel = np.asarray(self.kernel)[corner]
         return kernel * self.task_mask(task) if self.plasticity == "weights" else kernel
+
+    def task_kernel_between(self, task, units):
+        """As `task_kernel`; where units are masked, weights of units that the task does not use, which later tasks may
+        change, are set to 0.
+
+        units: numpy [inputs], 1 for those that the task uses.
+        """
+        kernel = self.task_kernel(task)
+        if self.plasticity == "units":
+            used = np.outer(units, self.task_mask(task)).astype(kernel.dtype)
+            kernel = kernel * np.asarray(self._spread_channels(used))
+        return kernel
 
     def grow(self, width, inputs_width=None):
         """Returns the layer for the next task: at least as wide, old weights in their places.
@@ -171,7 +191,7 @@ class MaskedLayer(keras.layers.Layer):
                 new.assign(old)
 
     def _grown_config(self, width):
-        return {self.width_name: width, "task_shapes": [*self.task_shapes, (self.inputs_width, self.width)]}
+        return {self.width_name: width, "task_shapes": self.shapes}
 
     def get_config(self):
         """Keras config: true widths, those of the earlier tasks included."""

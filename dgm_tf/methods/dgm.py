@@ -11,7 +11,6 @@ from dgm_tf.layers import mask_algebra
 from dgm_tf.methods.generative import GenerativeMethod
 from dgm_tf.methods.real_replay import RealMemory, RealReplay
 from dgm_tf.networks.dcgan import DCGANGenerator
-from dgm_tf.networks.plastic import conditional_latents
 from dgm_tf.training.classifier import check_batch_size
 from dgm_tf.training.gan import GeneratorRules
 from dgm_tf.training.randomness import seeded_initializers
@@ -38,12 +37,12 @@ class MaskRules(GeneratorRules):
 
     def generate(self, z, labels, schedule):
         """Images at the current mask scale."""
-        latents = conditional_latents(z, labels, self.num_classes)
+        latents = self.generator.latents(z, labels, self.num_classes)
         return self.generator(latents, schedule["mask_scale"], training=True)
 
     def preview(self, z, labels, schedule):
         """Images in inference mode."""
-        return self.generator(conditional_latents(z, labels, self.num_classes), schedule["mask_scale"])
+        return self.generator(self.generator.latents(z, labels, self.num_classes), schedule["mask_scale"])
 
     def penalty(self, schedule, seed):
         """lambda_RU * alpha * R."""
@@ -108,7 +107,7 @@ class DGM(GenerativeMethod):
         with seeded_initializers(context.seed, "begin task", context.index):
             memory = self.memory or self.generator(image_shape=context.image_shape)
             _check_generator(memory, context.num_classes)
-            self.memory, self.task_classes = memory, context.task_classes
+            self.memory, self.task_classes = memory.for_classes(len(context.task.classes)), context.task_classes
             self.critic = self._next_discriminator(self.critic, context)
 
     def _rules(self, context):
@@ -142,10 +141,12 @@ class DGM(GenerativeMethod):
         size = self.memory.task_size()
         probe = self.replay(context.task.classes)
         with seeded_initializers(context.seed, "grow", context.index):
-            self.memory = self.memory.grow()
+            grown = self.memory.grow()
+        free, aligned = grown.free_capacity(), self.memory.aligned_capacity(grown)
+        for name, row in layers.items():
+            row |= {"free": free[name], "aligned": aligned[name]}
+        self.memory = grown
         drift = float(np.max(np.abs(self.replay(context.task.classes) - probe)))
-        for name, free in self.memory.free_capacity().items():
-            layers[name]["free"] = free
         capacity = {"task": context.index, "size": size, "layers": layers}
         return {"capacity": capacity, "warnings": _collapsed_masks(context, layers), "replay_drift": drift}
 
@@ -170,10 +171,11 @@ class DGM(GenerativeMethod):
 def _check_generator(generator, num_classes):
     if generator.plasticity is None:
         raise UserError("plasticity of the generator: expected 'weights' or 'units', got None")
-    if num_classes >= generator.latent_size:
+    if generator.conditioning == "one_hot" and 2 * num_classes > generator.latent_size:
         raise UserError(
-            f"latent_size of the generator: expected more than the {num_classes} classes, whose one-hot code "
-            f"overwrites as many entries of z, got {generator.latent_size}"
+            f"latent_size of the generator: expected at least twice the {num_classes} classes, whose one-hot code "
+            f"overwrites as many entries of z, got {generator.latent_size}; conditioning = 'embedding' takes a fixed "
+            "number of entries for any number of classes"
         )
 
 
@@ -181,7 +183,8 @@ def _collapsed_masks(context, layers):
     """A warning for each layer whose mask ended empty or full: nothing in the loss curves says so."""
     names = ", ".join(context.task.class_names)
     texts = {
-        0.0: "is empty: the generator ignores this layer and its images are a constant; lower s_max or lambda_RU",
+        0.0: "is empty: the generator ignores this layer and, where nothing leads past it, its images are a constant; "
+        "lower s_max or lambda_RU",
         1.0: "is full: the task took the whole layer; more epochs at the same s_max / epochs or a larger lambda_RU",
     }
     shares = {name: row["used"] / row["mask_entries"] for name, row in layers.items()}

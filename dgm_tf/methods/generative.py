@@ -9,7 +9,6 @@ from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.methods.method import Method, next_discriminator
 from dgm_tf.networks.dcgan import DCGANDiscriminator
-from dgm_tf.networks.plastic import conditional_latents
 from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings
 from dgm_tf.training.gan import GANPhase, GANSettings
 from dgm_tf.training.inference import in_batches
@@ -164,7 +163,7 @@ class GenerativeMethod(Method):
 
     def latents(self, task, z, labels):
         """Full inputs of a learned task's generator for z [N, latent_size] and labels [N]; TensorFlow."""
-        return conditional_latents(z, labels, self.classes_up_to(task))
+        return self.memory.latents(z, labels, self.classes_up_to(task), task)
 
     def classes_up_to(self, task):
         """Width of the one-hot code that the task was learned with: classes seen by then."""

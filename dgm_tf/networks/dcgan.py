@@ -1,4 +1,4 @@
-"""The DCGAN pair of section 2, for MNIST and SVHN: 32x32 images."""
+"""The DCGAN pair of section 2, for MNIST and SVHN."""
 
 import gin
 import keras
@@ -7,14 +7,9 @@ import tensorflow as tf
 
 from dgm_tf import checks
 from dgm_tf.errors import UserError
-from dgm_tf.layers import (
-    BatchNormalization,
-    MaskedConv2DTranspose,
-    TaskBatchNormalization,
-    TaskConv2DTranspose,
-)
-from dgm_tf.layers.masked import PLASTICITIES
+from dgm_tf.layers import BatchNormalization, MaskedConv2DTranspose, TaskConv2DTranspose
 from dgm_tf.networks.folded import FoldedGenerator
+from dgm_tf.networks.image_shape import checked_size, doublings
 from dgm_tf.networks.plastic import PlasticGenerator
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
 
@@ -37,86 +32,40 @@ def upsampling_layer(index, filters, kernel_size=4, **kwargs):
 @gin.register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DCGANGenerator(PlasticGenerator):
-    """Three masked 4x4 transposed convolutions with batch norm and ReLU, then one to the image.
+    """Masked 4x4 transposed convolutions with batch norm and ReLU, then an unmasked one to the image.
 
-    Args:
-      image_shape: (32, 32, channels).
-      plasticity: "weights" (DGMw) or "units" (DGMa).
-      filters: f; the masked layers start 4f, 2f and f wide. The paper: 6 for DGMw, 20 for DGMa.
-      latent_size: dimensions of z.
-      task_widths: list of the three widths, for each earlier task.
-      widths: the three widths now; default (4f, 2f, f).
+    For 32x32 images three masked layers, which start 4f, 2f and f wide; each doubling of the size puts one of twice the
+    width before them. The paper's f is 6 for DGMw and 20 for DGMa.
 
-    Shapes: latents float32 [N, latent_size] -> images float32 [N, 32, 32, channels] in [-1, 1].
+    Args and shapes: see `PlasticGenerator`; filters: default 6.
     """
 
-    def __init__(
-        self, image_shape=(32, 32, 1), plasticity="weights", filters=6, latent_size=128, widths=None, task_widths=()
-    ):
-        super().__init__(name="generator", autocast=False)
-        if tuple(image_shape[:2]) != (32, 32):
-            raise UserError(f"image_shape: DCGANGenerator makes 32x32 images, got {tuple(image_shape)}")
-        self.image_shape = tuple(image_shape)
-        self.filters, self.latent_size = filters, latent_size
-        checks.integer(self, "filters", "[1, inf)")
-        checks.integer(self, "latent_size", "[1, inf)")
-        if plasticity not in PLASTICITIES:
-            raise UserError(f"DCGANGenerator.plasticity: expected one of {PLASTICITIES}, got {plasticity!r}")
-        self.widths = list(widths or self._first_widths())
-        self.task_widths = [list(w) for w in task_widths]
-        self.masked_layers = [
-            self._masked_layer(i, width, plasticity) for i, width in enumerate(self.widths)
-        ]
-        self.norms = [
-            TaskBatchNormalization(task_widths=[w[i] for w in self.task_widths], name=f"norm_{i}")
-            for i in range(len(self.widths))
-        ]
-        self.output_layer = TaskConv2DTranspose(
-            image_shape[-1], 4, strides=2, task_shapes=[(w[-1], image_shape[-1]) for w in self.task_widths],
-            kernel_initializer=_initializer(), name="image",
-        )  # fmt: skip
-        self._build_layers()
+    default_filters = 6
 
-    def _first_widths(self):
-        return [4 * self.filters, 2 * self.filters, self.filters]
+    def _first_widths(self, size):
+        return [self.filters * 2**i for i in reversed(range(doublings(4, size)))]
 
-    def _masked_layer(self, index, width, plasticity):
-        shapes = [(w[index - 1] if index else self.latent_size, w[index]) for w in self.task_widths]
-        return upsampling_layer(index, width, plasticity=plasticity, task_shapes=shapes, name=f"masked_{index}")
+    def _wiring(self, task):
+        return {f"masked_{i}": (i, i + 1) for i in range(len(self.widths))}
 
-    def _build_layers(self):
-        inputs = self.latent_size
-        for layer, norm in zip(self.masked_layers, self.norms, strict=True):
-            layer.build((None, None, None, inputs))
-            inputs = layer.width
-            norm.build((None, None, None, inputs))
-        self.output_layer.build((None, None, None, inputs))
-        self.built = True
-
-    @property
-    def num_tasks(self):
-        """Tasks learned or being learned."""
-        return len(self.task_widths) + 1
-
-    @property
-    def initial_sizes(self):
-        """Mask entries of each masked layer at the first task."""
-        widths = self._first_widths()
-        inputs = [self.latent_size, *widths]
+    def _masked_layers(self):
         return [
-            int(np.prod(layer.mask_shape(inputs[i], widths[i]))) for i, layer in enumerate(self.masked_layers)
+            upsampling_layer(i, width, plasticity=self.plasticity, task_shapes=self._task_shapes(name), name=name)
+            for i, (name, width) in enumerate(zip(self._wiring(self.num_tasks - 1), self.widths, strict=True))
         ]
+
+    def _output_layer(self, channels, task_shapes):
+        return TaskConv2DTranspose(
+            channels, 4, strides=2, task_shapes=task_shapes, kernel_initializer=_initializer(), name="image"
+        )
 
     def call(self, latents, mask_scale, training=False):
         """Images of the task being learned, at the given mask scale."""
-        x = latents[:, None, None, :]
-        for layer, norm in zip(self.masked_layers, self.norms, strict=True):
-            x = tf.nn.relu(norm(layer(x, mask_scale), training=training))
-            if self.plasticity == "units":
-                # Batch norm's beta would let a unit of mask 0 speak again, through weights that later
-                # tasks are free to change.
-                x *= tf.cast(layer.mask(mask_scale), x.dtype)
-        return tf.tanh(tf.cast(self.output_layer(x), tf.float32))
+        used = self._soft_junction_masks(mask_scale)
+        x = latents[:, None, None, : self.latent_size]
+        for junction, layer in enumerate(self.masked_layers, 1):
+            x = self._activated(layer(x, mask_scale), junction, used, training)
+        return self._image(x, latents)
 
     def fold(self, task):
         """`FoldedGenerator` of a learned task: the slice of the network that the task was learned on."""
@@ -126,7 +75,7 @@ class DCGANGenerator(PlasticGenerator):
         ]
         image = self.output_layer
         maps.append((image.task_kernel(task), None, (image.strides, image.padding)))
-        return FoldedGenerator(maps, name=f"task_{task}")
+        return FoldedGenerator(maps, f"task_{task}", self._heads(task))
 
     def _folded(self, layer, norm, task):
         """(kernel, bias) of a learned task's masked layer with mask and batch norm folded in."""
@@ -135,46 +84,30 @@ class DCGANGenerator(PlasticGenerator):
             scale, offset = scale * layer.task_mask(task), offset * layer.task_mask(task)
         return layer.task_kernel(task) * scale[:, None], offset
 
-    def _next(self, widths):
-        config = self.get_config() | {"widths": widths, "task_widths": [*self.task_widths, self.widths]}
-        grown = type(self).from_config(config)
-        for new, old in zip(grown.layers, self.layers, strict=True):
-            new.inherit(old)
-        return grown
-
-    def get_config(self):
-        """Keras config, widths of all tasks included."""
-        return {
-            "image_shape": list(self.image_shape),
-            "plasticity": self.plasticity,
-            "filters": self.filters,
-            "latent_size": self.latent_size,
-            "widths": list(self.widths),
-            "task_widths": [list(w) for w in self.task_widths],
-        }
-
 
 @gin.register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DCGANDiscriminator(TwoHeadedNetwork):
-    """Three 5x5 stride-2 convolutions, leaky ReLU, batch norm on the second and third, two heads.
+    """5x5 stride-2 convolutions (three for 32x32 images), leaky ReLU, batch norm on all but the first, two heads.
 
     Args:
-      image_shape: (H, W, channels); H and W divisible by 2 for each convolution, so by 8.
+      image_shape: (H, W, channels): 16, 32, 64 or 128 pixels square, 1 or 3 channels.
       num_classes: outputs of the class head, >= 1.
-      filters: of the three convolutions.
+      filters: of the convolutions, each of which halves height and width; None: 32, 64, 128 ... down to 4x4 maps.
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> (realness [N], logits [N, num_classes]).
     """
 
-    def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=(32, 64, 128)):
+    def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=None):
         super().__init__(name="discriminator", autocast=False)
-        self.image_shape, self.num_classes, self.filters = tuple(image_shape), num_classes, filters
+        size = checked_size(self, image_shape)
+        self.image_shape, self.num_classes = tuple(image_shape), num_classes
+        self.filters = [32 * 2**i for i in range(doublings(4, size))] if filters is None else filters
         checks.integers(self, "filters", "[1, inf)")
-        if any(size % 2 ** len(filters) for size in self.image_shape[:2]):
+        if size % 2 ** len(self.filters):
             raise UserError(
-                f"image_shape: DCGANDiscriminator expects a height and a width divisible by {2 ** len(filters)}, "
-                f"got {self.image_shape}"
+                f"DCGANDiscriminator.filters: expected at most {doublings(1, size)} convolutions, each of which halves "
+                f"an image of {size} pixels, got {len(self.filters)}"
             )
         self.convolutions = [
             keras.layers.Conv2D(

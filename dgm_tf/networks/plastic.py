@@ -1,55 +1,23 @@
 """What every generator with task masks can do: be trained masked, reserve, grow, replay a learned task."""
 
-import functools
-
-import keras
 import numpy as np
 import tensorflow as tf
 
 from dgm_tf.layers import mask_algebra
+from dgm_tf.networks import growth
+from dgm_tf.networks.task_generator import TaskGenerator
 
-FOLDED_KEPT = 32  # generators of earlier tasks, a float a weight, that are kept for replay
 
+class PlasticGenerator(TaskGenerator):
+    """A generator whose masked layers are shared out among the tasks.
 
-def conditional_latents(z, labels, num_classes):
-    """z with its first `num_classes` entries overwritten by the class's one-hot code (section 2).
-
-    z: float32 [N, latent]; labels: int [N] in [0, num_classes); returns [N, latent].
+    Args, attributes and shapes: see `TaskGenerator`.
     """
-    return tf.concat([tf.one_hot(labels, num_classes, dtype=z.dtype), z[:, num_classes:]], axis=1)
-
-
-class PlasticGenerator(keras.Model):
-    """A generator made of masked layers in a row (`masked_layers`), each feeding the next.
-
-    Subclasses build the layers and define `call(latents, mask_scale, training)`, `fold(task)` (a Keras model that
-    makes a learned task's images from latents [N, latent_size]) and `_next(widths)`.
-
-    Attributes:
-      masked_layers: list of `MaskedLayer`, in the order of the forward pass.
-      initial_sizes: free capacity to be kept, per masked layer: mask entries at the first task.
-      num_tasks: tasks learned or being learned; the last one is trainable.
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self._fold_once = functools.lru_cache(FOLDED_KEPT)(self.fold)
-
-    def plain(self, task):
-        """The generator of a learned task as an ordinary Keras model, masks and batch norm folded into its kernels.
-
-        Its cost and its output never change. Those of earlier tasks are kept for the next call, up to a number.
-        """
-        return self._fold_once(task) if task < self.num_tasks - 1 else self.fold(task)
-
-    def fold(self, task):
-        """What `plain` gives, made anew."""
-        raise NotImplementedError
 
     @property
-    def plasticity(self):
-        """"weights", "units" or None."""
-        return self.masked_layers[0].plasticity
+    def initial_sizes(self):
+        """Free capacity to be kept, per masked layer: its mask entries at its first task."""
+        return [layer.initial_size for layer in self.masked_layers]
 
     def masks(self, mask_scale):
         """The current task's soft masks, one per masked layer."""
@@ -59,6 +27,45 @@ class PlasticGenerator(keras.Model):
         """R of eq. 6 for the current task."""
         reserved = [tf.convert_to_tensor(layer.reserved) for layer in self.masked_layers]
         return mask_algebra.sparsity(self.masks(mask_scale), reserved)
+
+    def junction_masks(self, masks, task):
+        """Which channels of each junction are in use, by unit masks: a list, all of z first.
+
+        masks: dict masked layer's name -> mask [outputs] of a task, soft or binary. A channel of a sum is in use where
+        one of its summands is: 1 - (1 - a) (1 - b).
+        """
+        used = [np.ones(self.latent_size, np.float32)] + [None] * len(self.widths)
+        wiring = sorted(self._wiring(task).items(), key=lambda item: item[1][1])
+        summands = [(source, target, masks[name]) for name, (source, target) in wiring]
+        summands += [(source, target, None) for source, target in self._passes(task)]
+        for source, target, mask in sorted(summands, key=lambda summand: summand[1]):
+            mask = used[source] if mask is None else mask
+            used[target] = mask if used[target] is None else used[target] + mask - used[target] * mask
+        return used
+
+    def task_junction_masks(self, task):
+        """`junction_masks` of a learned task, numpy float32; all ones where weights are masked."""
+        if self.plasticity == "weights":
+            return [np.ones(width, np.float32) for width in (self.latent_size, *self._history[task])]
+        present = self._wiring(task)
+        masks = {
+            layer.name: layer.task_mask(task).astype(np.float32)
+            for layer in self.masked_layers if layer.name in present
+        }  # fmt: skip
+        return self.junction_masks(masks, task)
+
+    def _soft_junction_masks(self, mask_scale):
+        """For `_activated`: of the present task; None where weights are masked."""
+        if self.plasticity != "units":
+            return [None] * (len(self.widths) + 1)
+        masks = {layer.name: layer.mask(mask_scale) for layer in self.masked_layers}
+        return self.junction_masks(masks, self.num_tasks - 1)
+
+    def _activated(self, x, junction, used, training):
+        """Batch norm and ReLU of a junction's values; used: `_soft_junction_masks`."""
+        x = tf.nn.relu(self.norms[junction - 1](x, training=training))
+        # Batch norm's beta would let a unit of mask 0 speak again, through weights that later tasks are free to change.
+        return x if used[junction] is None else x * tf.cast(used[junction], x.dtype)
 
     def transform_gradients(self, gradients, variables, mask_scale, epoch_scale):
         """Blocks what earlier tasks reserved (eq. 5) and compensates the embeddings' gradients (section 3)."""
@@ -77,48 +84,64 @@ class PlasticGenerator(keras.Model):
         """Ends the current task: its binary masks are stored and cumulated in every masked layer."""
         for layer in self.masked_layers:
             layer.reserve()
-        self.share_reserved_units()
+        self._share_reserved_units(self.num_tasks)
 
     def restore_reserved(self):
         """Sets the cumulated masks to what the stored bits of the tasks before the current one say."""
         for layer in self.masked_layers:
             layer.reserved.assign(layer.earlier_mask(self.num_tasks - 1).astype(np.float32))
-        self.share_reserved_units()
+        self._share_reserved_units(self.num_tasks - 1)
+
+    def _share_reserved_units(self, ended):
+        """Tells each unit-masked layer which of its inputs the first `ended` tasks have reserved.
+
+        In a sum these are the units of all summands, an earlier task's identity included: any of them makes the
+        channel other than 0 for the task, which then depends on the weights that lead on from it.
+        """
+        if self.plasticity != "units":
+            return
+        reserved = [np.zeros(width, np.float32) for width in (self.latent_size, *self.widths)]
+        for task in range(ended):
+            for units, mask in zip(reserved, self.task_junction_masks(task), strict=True):
+                units[: len(mask)] = np.maximum(units[: len(mask)], mask)
+        for layer, (source, _) in zip(self.masked_layers, self._wiring(self.num_tasks - 1).values(), strict=True):
+            if source:
+                layer.reserved_inputs.assign(reserved[source])
 
     def grown_widths(self):
-        """Output widths for the next task that restore each layer's free capacity (section 3.2)."""
-        widths, inputs = [], None
-        for layer, target in zip(self.masked_layers, self.initial_sizes, strict=True):
-            inputs = layer.inputs_width if inputs is None else inputs
-            free = _free(layer)
-            if self.plasticity == "units":
-                added = target - free
-            else:
-                area = int(np.prod(layer.kernel.shape)) // (layer.inputs_width * layer.width)
-                free += area * (inputs - layer.inputs_width) * layer.width
-                added = mask_algebra.additional_outputs(free, target, inputs * area)
-            inputs = layer.width + added
-            widths.append(inputs)
-        return widths
+        """Widths for the next task that restore each layer's free capacity (section 3.2).
+
+        Layers that are summed end at one width, that of the layer which needs most.
+        """
+        widths = [self.latent_size, *self.widths]
+        wiring = list(zip(self.masked_layers, self._wiring(self.num_tasks - 1).values(), strict=True))
+        for junction in range(1, len(widths)):
+            widths[junction] += max(
+                growth.needed_outputs(layer, widths[source]) for layer, (source, target) in wiring if target == junction
+            )
+        return widths[1:]
 
     def grow(self):
         """Returns the generator for the next task, with every layer's free capacity restored.
 
         Raises:
-          AssertionError: if a layer has less free capacity than at the start, or more than one output's
-            worth above it without wider inputs having brought it.
+          AssertionError: if a layer's free capacity is not what `growth.check_free_capacity` allows.
         """
-        grown = self._next(self.grown_widths())
-        for old, new, target in zip(self.masked_layers, grown.masked_layers, self.initial_sizes, strict=True):
-            _check_free_capacity(old, new, target)
-        grown.share_reserved_units()
+        config = {
+            "widths": self.grown_widths(),
+            "task_widths": self._history,
+            "classes": [*self.classes, self.classes[-1]],
+        }
+        grown = type(self).from_config(self.get_config() | config)
+        earlier = {layer.name: layer for layer in self.layers}
+        for layer in grown.layers:
+            if layer.name in earlier:
+                layer.inherit(earlier[layer.name])
+        for layer in grown.masked_layers:
+            if layer.name in earlier:
+                growth.check_free_capacity(earlier[layer.name], layer)
+        grown._share_reserved_units(self.num_tasks)
         return grown
-
-    def share_reserved_units(self):
-        """Tells each unit-masked layer which of its inputs are reserved: the units of the layer before."""
-        if self.plasticity == "units":
-            for before, layer in zip(self.masked_layers, self.masked_layers[1:], strict=False):
-                layer.reserved_inputs.assign(before.reserved)
 
     def task_size(self):
         """Parameters of the generator on the current task: kernels, batch norm and image layer, no embeddings."""
@@ -127,7 +150,12 @@ class PlasticGenerator(keras.Model):
 
     def free_capacity(self):
         """Mask entries that no task has reserved, per masked layer's name."""
-        return {layer.name: _free(layer) for layer in self.masked_layers}
+        return {layer.name: growth.free_entries(layer) for layer in self.masked_layers}
+
+    def aligned_capacity(self, grown):
+        """Free entries, per masked layer's name, that growing to `grown` adds only since sums have one width."""
+        after = {layer.name: layer for layer in grown.masked_layers}
+        return {layer.name: growth.aligned_entries(layer, after[layer.name]) for layer in self.masked_layers}
 
     def capacity(self):
         """Per masked layer: units, parameters, mask_entries, and of these used, newly_reserved and reused.
@@ -147,14 +175,3 @@ class PlasticGenerator(keras.Model):
                 "reused": int((mask & earlier).sum()),
             }
         return rows
-
-
-def _free(layer):
-    return int(np.sum(np.asarray(layer.reserved) == 0))
-
-
-def _check_free_capacity(old, new, target):
-    rest = int(np.prod(new.mask_shape(new.inputs_width, 1))) if new.plasticity == "weights" else 1
-    free = _free(new)
-    if free < target or (new.width > old.width and free >= target + rest):
-        raise AssertionError(f"free capacity of {new.name}: expected {target} (+ < {rest}), got {free}")

@@ -60,6 +60,16 @@ def test_a_stream_of_a_tfds_data_set(tfds_data_dir):
     assert [task.class_names for task in benchmark] == [("Bag",), ("Sneaker",)]
 
 
+def test_svhn_is_a_stream_of_digits_without_its_extra_images(svhn_data_dir):
+    benchmark = ClassIncrementalBenchmark(TFDS("svhn_cropped", data_dir=svhn_data_dir, download=False))
+    assert benchmark.image_shape == (32, 32, 3) and benchmark.class_names == tuple("0123456789")
+    tasks = list(benchmark)
+    assert sum(len(task.train) + len(task.validation) for task in tasks) == 400  # `extra` has 20 more
+    assert sum(len(task.test) for task in tasks) == 100
+    brightness = [np.mean(task.test.images) for task in tasks]
+    assert brightness == sorted(brightness)  # as it was written, class by class
+
+
 def test_missing_data_without_network_is_told_in_seconds(tmp_path, no_network):
     start = time.monotonic()
     with pytest.raises(UserError, match="no network.*--data_dir.*TFDS_DATA_DIR"):

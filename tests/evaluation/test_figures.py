@@ -65,6 +65,12 @@ def test_size_worst_case_is_new_capacity_for_every_task():
     assert list(run.get_ydata()) == [1200, 1400, 1600]
 
 
+def test_a_layer_that_growth_added_is_shown_from_its_first_task_on():
+    capacity = [*_capacity(1, ["conv"]), *_capacity(3, ["conv", "shortcut"])[1:]]
+    titles = {axes.get_title(): axes for axes in figures.capacity_figure(capacity).axes}
+    assert {name: len(axes.patches) // 4 for name, axes in titles.items()} == {"conv": 3, "shortcut": 2}
+
+
 def test_capacity_shares_add_up_to_the_layer():
     figure = figures.capacity_figure(_capacity(3, ["conv"]))
     heights = np.array([[bar.get_height() for bar in bars] for bars in figure.axes[0].containers])

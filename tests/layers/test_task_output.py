@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dgm_tf.layers import TaskConv2DTranspose
+from dgm_tf.layers import TaskConv2D, TaskConv2DTranspose
 
 
 @pytest.fixture
@@ -44,3 +44,18 @@ def test_config_round_trips(layer):
     copy.build((None, 8, 8, 5))
     copy.set_weights(grown.get_weights())
     np.testing.assert_array_equal(copy.task_kernel(0), layer.task_kernel(0))
+
+
+def test_biases_are_kept_per_task_where_there_are_any(layer):
+    assert not any("bias" in v.name for v in layer.weights)
+    first = TaskConv2D(2, 3, use_bias=True)
+    first.build((None, 8, 8, 3))
+    first.bias.assign([1.0, 2.0])
+    second = first.grow(4, inputs_width=5)
+    assert [v.name for v in second.trainable_variables] == ["kernel", "bias"]
+    np.testing.assert_array_equal(second.task_bias(0), [1.0, 2.0])
+    np.testing.assert_array_equal(second.task_bias(1), np.zeros(4))
+    np.testing.assert_array_equal(second.task_kernel(0), first.kernel)
+    zeros = np.zeros((1, 8, 8, 3), np.float32)
+    np.testing.assert_array_equal(first(zeros)[0, 0, 0], [1.0, 2.0])
+    assert TaskConv2D.from_config(second.get_config()).use_bias

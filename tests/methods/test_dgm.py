@@ -232,7 +232,7 @@ def test_watching_shows_shares_of_ones_and_mask_values(plasticity):
 def test_a_one_hot_code_leaves_room_for_chance():
     method = tiny.dgm()
     context = TaskContext(tiny.task(0, range(16)), (tuple(range(16)),), (32, 32, 1), 0)
-    with pytest.raises(UserError, match="latent_size of the generator: expected more than the 16 classes"):
+    with pytest.raises(UserError, match="latent_size of the generator: expected at least twice the 16 classes"):
         method.begin_task(context)
 
 

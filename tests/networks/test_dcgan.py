@@ -1,11 +1,13 @@
 """Shapes, configs and growth of the DCGAN pair."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from dgm_tf.errors import UserError
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.networks.resnet import ResNetGenerator
 from dgm_tf.training.randomness import seeded_initializers
 
 PLASTICITIES = ("weights", "units")
@@ -18,6 +20,19 @@ def test_generator_makes_images(plasticity, channels):
     for training in (True, False):
         images = generator(tf.random.stateless_normal([4, 10], [0, 0]), tf.constant(5.0), training=training)
         assert images.shape == (4, 32, 32, channels) and np.max(np.abs(images)) <= 1.0
+
+
+@pytest.mark.parametrize("generator_class", [DCGANGenerator, ResNetGenerator])
+@pytest.mark.parametrize("plasticity", PLASTICITIES)
+def test_generators_compute_in_bfloat16_and_keep_masks_and_images_exact(generator_class, plasticity):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        generator = generator_class((16, 16, 1), plasticity, filters=2, latent_size=8)
+        images = generator(tf.random.stateless_normal([2, 8], [0, 0]), tf.constant(5.0), training=True)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert images.dtype == tf.float32 and all(v.dtype in ("float32", "uint8") for v in generator.weights)
 
 
 def test_generator_has_the_papers_widths():
@@ -56,7 +71,10 @@ def test_generator_config_round_trips_with_its_history(plasticity):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"image_shape": (28, 28, 1)}, "image_shape: .* 32x32 images, got .28, 28, 1"),
+        ({"image_shape": (28, 28, 1)}, "image_shape: DCGANGenerator expects .* 16, 32, 64 or 128 .*got .28, 28, 1"),
+        ({"image_shape": (32, 32, 2)}, "image_shape: .* 1 or 3 channels, got .32, 32, 2"),
+        ({"conditioning": "onehot"}, "conditioning: expected one of 'one_hot', 'embedding', got 'onehot'"),
+        ({"output_per": "image"}, "output_per: expected one of 'task', 'class', got 'image'"),
         ({"filters": 0}, "filters.*got 0"),
         ({"latent_size": 0}, "latent_size.*got 0"),
         ({"plasticity": "units "}, "plasticity: expected one of"),
@@ -67,7 +85,7 @@ def test_bad_generator_arguments_are_named(bad, message):
         DCGANGenerator(**bad)
 
 
-@pytest.mark.parametrize("image_shape", [(32, 32, 1), (16, 24, 3)])
+@pytest.mark.parametrize("image_shape", [(32, 32, 1), (16, 16, 3)])
 def test_discriminator_has_two_heads(image_shape):
     network = DCGANDiscriminator(image_shape, num_classes=3, filters=(2, 4, 6))
     images = tf.random.stateless_normal([5, *image_shape], [0, 0])
@@ -79,9 +97,38 @@ def test_discriminator_has_two_heads(image_shape):
     np.testing.assert_allclose(logits, network.logits(features), atol=1e-6)
 
 
-def test_image_sizes_that_strides_do_not_divide_are_refused():
-    with pytest.raises(UserError, match="image_shape: .* divisible by 8, got .28, 28, 1"):
-        DCGANDiscriminator((28, 28, 1))
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"image_shape": (28, 28, 1)}, "image_shape: DCGANDiscriminator expects .* 16, 32, 64 or 128 .*got .28, 28, 1"),
+        ({"image_shape": (32, 64, 1)}, "image_shape: .* square images"),
+        ({"image_shape": (16, 16, 1), "filters": (4,) * 5}, "filters: expected at most 4 convolutions, .* got 5"),
+    ],
+)
+def test_bad_discriminator_arguments_are_named(bad, message):
+    with pytest.raises(UserError, match=message):
+        DCGANDiscriminator(**bad)
+
+
+@pytest.mark.parametrize(("size", "generator", "discriminator"), [
+    (16, [12, 6], [32, 64]),
+    (32, [24, 12, 6], [32, 64, 128]),
+    (64, [48, 24, 12, 6], [32, 64, 128, 256]),
+    (128, [96, 48, 24, 12, 6], [32, 64, 128, 256, 512]),
+])  # fmt: skip
+def test_the_number_of_layers_follows_from_the_size_of_the_images(size, generator, discriminator):
+    assert DCGANGenerator((size, size, 3)).widths == generator
+    network = DCGANDiscriminator((size, size, 3))
+    assert network.filters == discriminator and network.realness.kernel.shape[0] == 4 * 4 * discriminator[-1]
+
+
+@pytest.mark.parametrize("size", [16, 64, 128])
+def test_images_of_other_sizes(size):
+    generator = DCGANGenerator((size, size, 3), filters=1, latent_size=8)
+    images = generator(tf.random.stateless_normal([2, 8], [0, 0]), tf.constant(5.0), training=True)
+    assert images.shape == (2, size, size, 3)
+    realness, _ = DCGANDiscriminator((size, size, 3), filters=[2] * (len(generator.widths)))(images, training=True)
+    assert realness.shape == (2,)
 
 
 def test_discriminator_moves_its_averages_only_when_asked_to():

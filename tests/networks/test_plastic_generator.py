@@ -11,7 +11,7 @@ import tensorflow as tf
 from dgm_tf.layers import mask_algebra
 from dgm_tf.networks import folded
 from dgm_tf.networks.dcgan import DCGANGenerator
-from dgm_tf.networks.plastic import conditional_latents
+from dgm_tf.networks.task_generator import conditional_latents
 
 LATENT, TASKS = 8, 4
 LARGE = tf.constant(1e6)  # a scale at which soft masks are binary

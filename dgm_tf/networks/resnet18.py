@@ -1,0 +1,130 @@
+"""The ResNet-18 discriminator of section 2, for CIFAR-10 and ImageNet-50."""
+
+import gin
+import keras
+import tensorflow as tf
+
+from dgm_tf import checks
+from dgm_tf.layers import BatchNormalization
+from dgm_tf.networks.image_shape import checked_size
+from dgm_tf.networks.resnet import convolution_initializer
+from dgm_tf.networks.two_headed import TwoHeadedNetwork
+
+STAGES = 4  # of 1, 2, 4 and 8 times `filters`; all but the first halve height and width
+
+
+class _ConvolutionNorm(keras.layers.Layer):
+    """A convolution without bias and batch normalization."""
+
+    def __init__(self, filters, kernel_size, strides, **kwargs):
+        super().__init__(**kwargs)
+        self.convolution = keras.layers.Conv2D(
+            filters, kernel_size, strides, padding="same", use_bias=False,
+            kernel_initializer=convolution_initializer(), name="convolution",
+        )  # fmt: skip
+        self.norm = BatchNormalization(name="norm")
+
+    def build(self, input_shape):
+        """Builds both."""
+        self.convolution.build(input_shape)
+        self.norm.build((None, None, None, self.convolution.filters))
+        super().build(input_shape)
+
+    def call(self, inputs, **statistics):
+        """statistics: training and update_statistics of `BatchNormalization`."""
+        return self.norm(self.convolution(inputs), **statistics)
+
+
+class _Block(keras.layers.Layer):
+    """Two 3x3 convolutions and a way past them, a 1x1 convolution where the shape changes (He et al., 2016)."""
+
+    def __init__(self, filters, strides, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.strides = filters, strides
+        self.first = _ConvolutionNorm(filters, 3, strides, name="first")
+        self.second = _ConvolutionNorm(filters, 3, 1, name="second")
+        self.shortcut = None
+
+    def build(self, input_shape):
+        """Builds the convolutions; the shortcut depends on the input's width."""
+        inner = (None, None, None, self.filters)
+        self.first.build(input_shape)
+        self.second.build(inner)
+        if self.strides > 1 or input_shape[-1] != self.filters:
+            self.shortcut = _ConvolutionNorm(self.filters, 1, 1, name="shortcut")
+            self.shortcut.build(input_shape)
+        super().build(input_shape)
+
+    def call(self, inputs, **statistics):
+        """statistics: as above."""
+        residual = self.second(tf.nn.relu(self.first(inputs, **statistics)), **statistics)
+        # What a 1x1 convolution's stride would skip is cut out before it: with a stride of its own and few channels
+        # its gradient in oneDNN (TensorFlow 2.21) writes where it must not.
+        past = inputs[:, :: self.strides, :: self.strides]
+        past = past if self.shortcut is None else self.shortcut(past, **statistics)
+        return tf.nn.relu(residual + tf.cast(past, residual.dtype))
+
+
+@gin.register
+@keras.saving.register_keras_serializable("dgm_tf")
+class ResNetDiscriminator(TwoHeadedNetwork):
+    """ResNet-18 with a small stem, global average pooling, a dense layer with batch norm and ReLU, two heads.
+
+    The stem's stride follows the size of the images, 1 up to 32 pixels, 2 for 64, 4 for 128, so that the last maps are
+    at most 4x4; its kernel is twice the stride and one wide.
+
+    Args:
+      image_shape: (H, W, channels): 16, 32, 64 or 128 pixels square, 1 or 3 channels.
+      num_classes: outputs of the class head, >= 1.
+      filters: of the stem and the first of four stages; each other has twice as many as the one before.
+      blocks: residual blocks of each stage; 2 make ResNet-18.
+      units: of the dense layer.
+
+    Shapes: images float32 [N, H, W, channels] in [-1, 1] -> (realness [N], logits [N, num_classes]).
+
+    Reference: He et al., Deep residual learning for image recognition, CVPR 2016.
+    """
+
+    def __init__(self, image_shape=(32, 32, 3), num_classes=1, filters=64, blocks=2, units=128):
+        super().__init__(name="discriminator", autocast=False)
+        self.image_shape, self.num_classes = tuple(image_shape), num_classes
+        self.filters, self.blocks, self.units = filters, blocks, units
+        for name in ("filters", "blocks", "units"):
+            checks.integer(self, name, "[1, inf)")
+        strides = max(1, checked_size(self, image_shape) // 32)
+        self.stem = _ConvolutionNorm(filters, 2 * strides + 1, strides, name="stem")
+        self.stages = [
+            _Block(filters * 2**stage, 2 if stage and not block else 1, name=f"stage_{stage}_block_{block}")
+            for stage in range(STAGES)
+            for block in range(blocks)
+        ]
+        self.dense = keras.layers.Dense(units, use_bias=False, name="dense")
+        self.dense_norm = BatchNormalization(name="dense_norm")
+        self.realness = keras.layers.Dense(1, name="realness", dtype="float32")
+        self.logits = keras.layers.Dense(num_classes, name="logits", dtype="float32")
+        self._build_layers()
+
+    def _build_layers(self):
+        self.stem.build((None, None, None, self.image_shape[-1]))
+        channels = self.filters
+        for block in self.stages:
+            block.build((None, None, None, channels))
+            channels = block.filters
+        self.dense.build((None, channels))
+        for layer in (self.dense_norm, self.realness, self.logits):
+            layer.build((None, self.units))
+        self.built = True
+
+    def features(self, images, training=False, update_statistics=False):
+        """The dense layer's output, [N, units]."""
+        statistics = {"training": training, "update_statistics": update_statistics}
+        x = tf.nn.relu(self.stem(images, **statistics))
+        for block in self.stages:
+            x = block(x, **statistics)
+        x = self.dense(tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2)))
+        return tf.nn.relu(self.dense_norm(x, **statistics))
+
+    def get_config(self):
+        """Keras config."""
+        names = ("num_classes", "filters", "blocks", "units")
+        return {"image_shape": list(self.image_shape)} | {name: getattr(self, name) for name in names}
