@@ -100,7 +100,7 @@ def test_what_is_remembered_is_counted(learned):
     name, learner, _, _, _ = learned
     sizes = learner.method.memory_bytes()
     assert sizes["generator"] == sizes["generator copy"] == 4 * learner.method.memory.count_params()
-    own = {"ewc_m": {"importances"}, "dgr": {"solver copy"}}.get(name, set())
+    own = {"ewc_m": {"importances"}, "dgr": {"critic", "solver copy"}}.get(name, set())
     assert set(sizes) == {"generator", "generator copy"} | own and all(sizes.values())
 
 
