@@ -47,7 +47,9 @@ class Continuation:
         self._arrays, self._learner, self._notes = saved
         ended = serialization.read_json(pathlib.Path(run_dir) / RESULTS)
         begun = self._notes["results"].get("later", [])
-        self._goes_on = bool(begun) and not (ended["finished"] and ended.get("later", []) == begun)
+        # Where nothing of it was learned yet, as its settings were refused, say, another command may take its place.
+        in_progress = bool(begun) and len(self._learner["task_classes"]) > begun[-1]["first_task"]
+        self._goes_on = in_progress and not (ended["finished"] and ended.get("later", []) == begun)
         if not self._goes_on and not ended["finished"]:
             raise UserError(f"run_dir: {run_dir} has not come to its end: give the command that began it again first")
         self._results = self._notes["results"] if self._goes_on else ended

@@ -60,11 +60,7 @@ def run_experiment(
     """
     run_dir, evaluation = pathlib.Path(run_dir), evaluation or EvaluationSettings()
     _check_objects(benchmark, method, evaluation)
-    for name, value in {"checkpoint_seconds": checkpoint_seconds, "summary_seconds": summary_seconds}.items():
-        checks.argument(f"run_experiment.{name}", value, checks.inside(value, "[0, inf)"), "a number in [0, inf)")
-    checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
-    fits = precision in PRECISIONS
-    checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
+    _check_values(seed, checkpoint_seconds, summary_seconds, precision)
     cache_dir = cache_dir or run_dir.parent / ".cache"
     benchmark.keep_in(cache_dir)
     if extend is not None:
@@ -105,6 +101,14 @@ def _check_objects(benchmark, method, evaluation):
     }
     for name, (value, kind, text) in expected.items():
         checks.argument(f"run_experiment.{name}", value, isinstance(value, kind), text)
+
+
+def _check_values(seed, checkpoint_seconds, summary_seconds, precision):
+    for name, value in {"checkpoint_seconds": checkpoint_seconds, "summary_seconds": summary_seconds}.items():
+        checks.argument(f"run_experiment.{name}", value, checks.inside(value, "[0, inf)"), "a number in [0, inf)")
+    checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
+    fits = precision in PRECISIONS
+    checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
 
 
 def _check_same_stream(run_dir, results, benchmark):

@@ -16,6 +16,7 @@ import dgm_tf
 from dgm_tf import config, experiment, learn, serialization
 from dgm_tf.benchmarks import ClassIncrementalBenchmark, ImageFolder
 from dgm_tf.errors import UserError
+from dgm_tf.methods.dgm import DGM
 from dgm_tf.recorder import Recorder
 from dgm_tf.training.checkpoints import Checkpointer
 from dgm_tf.training.summaries import read_metrics
@@ -306,3 +307,18 @@ def test_a_run_that_has_not_ended_is_refused(command, run, data):
     assert status == 2 and "has not come to its end: give the command that began it again first" in complaints
     shutil.rmtree(run / "checkpoints")
     assert "expected the folder of a run" in command(f"--run_dir={run}", f"--image_dir={data.later}")[2]
+
+
+def test_what_the_method_refuses_leaves_the_run_free_for_another_command(command, run, data, monkeypatch):
+    def refuse(self, num_classes):
+        raise UserError(f"no room for {num_classes} classes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DGM, "check_classes", refuse)
+        status, _, complaints = command(f"--run_dir={run}", f"--image_dir={data.later}")
+    assert status != 0 and "no room for 5 classes" in complaints
+    assert dgm_tf.load(run).class_names == list("abc")
+    status, _, complaints = command(f"--run_dir={run}", f"--image_dir={data.later}", "--classes=e")
+    assert (status, complaints) == (0, "")
+    assert dgm_tf.load(run).class_names == list("abce")
+    assert [entry["class_names"] for entry in tiny_run.read_results(run)["later"]] == [["e"]]
