@@ -105,7 +105,8 @@ class GenerativeMethod(Method):
         """The current task's images, real ones and, as far as asked for, generated ones."""
         train, share = context.task.train, self.settings.generated_current
         order = numpy_generator(context.task_seed, "closing").permutation(len(train))
-        generated, real = np.split(order, [round(share * len(train))])
+        order = np.resize(order, max(len(train), self.settings.min_replay_per_class * len(context.task.classes)))
+        generated, real = np.split(order, [round(share * len(order))])
         groups = [(train.images[real], train.labels[real])]
         if len(generated):
             labels = train.labels[generated]
@@ -117,7 +118,7 @@ class GenerativeMethod(Method):
         raise NotImplementedError
 
     def _replay_set(self, context):
-        """Per earlier task (images, labels): as many per class as the current classes have on average.
+        """Per earlier task (images, labels): as many per class as the current classes have on average, or the minimum.
 
         Generated once and held until the task ends.
         """
@@ -128,8 +129,11 @@ class GenerativeMethod(Method):
     def _generate_replay_set(self, context):
         return self._replay_groups(context, self.replay)
 
+    def _replay_count(self, context):
+        return max(context.images_per_class, self.settings.min_replay_per_class)
+
     def _replay_groups(self, context, replay):
-        count = context.images_per_class
+        count = self._replay_count(context)
         groups = []
         for classes in context.task_classes[:-1]:
             labels = np.repeat(np.asarray(classes, np.int32), count)

@@ -25,6 +25,7 @@ class Augmentation:
       rotation: largest angle, share of a full turn.
       zoom: largest relative change of size.
       noise: standard deviation of Gaussian noise on images in [-1, 1].
+      horizontal_flip: whether every other image, at random, is mirrored.
     """
 
     black_level: tuple = (0.0, 0.3)
@@ -33,6 +34,7 @@ class Augmentation:
     rotation: float = 0.03
     zoom: float = 0.1
     noise: float = 0.15
+    horizontal_flip: bool = False
 
     def __post_init__(self):
         checks.pair(self, "black_level", "[-1, 1]")
@@ -40,11 +42,15 @@ class Augmentation:
         for name in ("translation", "rotation", "zoom"):
             checks.number(self, name, "[0, 1)")
         checks.number(self, "noise", "[0, inf)")
+        checks.flag(self, "horizontal_flip")
 
     def __call__(self, images, seed):
         """float32 images [N, H, W, C] in [-1, 1], int32 seed [2] -> images of the same shape."""
         seeds = tf.unstack(tf.random.split(seed, 4))
         draws = tf.random.stateless_uniform([7, tf.shape(images)[0]], seeds[0])
+        if self.horizontal_flip:
+            flipped = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seeds[2]) < 0.5
+            images = tf.where(flipped, images[:, :, ::-1], images)
         if self.translation or self.rotation or self.zoom:
             images = self._affine(images, draws)
         images = self._levels(images, draws)

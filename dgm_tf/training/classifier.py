@@ -28,6 +28,8 @@ class ClassifierSettings:
       closing_epochs: passes over replay and current images after the GAN is trained; 0 in the paper.
       augmentation: `Augmentation` of its inputs or None, as in the paper.
       generated_current: share in [0, 1] of the current task's images that are generated in the closing epochs.
+      min_replay_per_class: replayed images of each earlier class, however few the current classes have, whose own
+        images the closing epochs then repeat as often; 0 in the paper: as many as a current class has on average.
       quantize_replay: rounds replayed images to 8 bits, as real ones are.
       learning_rate: of the closing epochs.
       learning_rate_decay: share in [0, 1] of the closing epochs, the last part, over which it falls linearly to zero.
@@ -39,6 +41,7 @@ class ClassifierSettings:
     closing_epochs: int = 0
     augmentation: Augmentation | None = None
     generated_current: float = 0.0
+    min_replay_per_class: int = 0
     quantize_replay: bool = False
     learning_rate: float = 1e-3
     learning_rate_decay: float = 0.0
@@ -51,6 +54,7 @@ class ClassifierSettings:
         checks.integer(self, "closing_epochs", "[0, inf)")
         checks.instance(self, "augmentation", (Augmentation, type(None)))
         checks.number(self, "generated_current", "[0, 1]")
+        checks.integer(self, "min_replay_per_class", "[0, inf)")
         checks.flag(self, "quantize_replay")
         checks.number(self, "learning_rate", "(0, inf)")
         checks.number(self, "learning_rate_decay", "[0, 1]")

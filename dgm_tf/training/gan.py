@@ -27,6 +27,9 @@ class GANSettings:
       learning_rate_decay: share in [0, 1] of a task's steps, the last ones, over which both fall linearly to zero.
       beta_1, beta_2: of Adam.
       gradient_penalty_weight: lambda_GP.
+      gradient_penalty_interval: steps from one gradient penalty to the next, which is then as many times as strong
+        (lazy regularisation; Karras et al., Analyzing and improving the image quality of StyleGAN, CVPR 2020); it costs
+        more than the rest of the critic's update.
       critic_steps: critic updates for each generator update.
       auxiliary_loss: whether the generator also minimises the cross-entropy of its images' classes.
       clip_norm: global norm that the generator's gradients are clipped at.
@@ -40,12 +43,13 @@ class GANSettings:
     beta_1: float = 0.5
     beta_2: float = 0.999
     gradient_penalty_weight: float = 1.0
+    gradient_penalty_interval: int = 1
     critic_steps: int = 1
     auxiliary_loss: bool = False
     clip_norm: float = 1e4
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "critic_steps"):
+        for name in ("epochs", "batch_size", "critic_steps", "gradient_penalty_interval"):
             checks.integer(self, name, "[1, inf)")
         for name in ("generator_learning_rate", "discriminator_learning_rate", "clip_norm"):
             checks.number(self, name, "(0, inf)")
@@ -145,18 +149,23 @@ class GANPhase(Phase):
         run = self._strategy.run
         functions = {
             "step": self._distributed_step,
-            "classifier": lambda real, mixed, index, schedule: self._update_classifier(mixed, self._noise),
-            "critic": lambda real, mixed, index, schedule: run(self._update_critic, (real, schedule, self._noise)),
-            "generator": lambda real, mixed, index, schedule: run(
+            "classifier": lambda real, mixed, *_: self._update_classifier(mixed, self._noise),
+            "critic": lambda real, mixed, index, schedule, penalized: run(
+                self._update_critic, (real, schedule, self._noise, penalized)
+            ),
+            "generator": lambda real, mixed, index, schedule, _: run(
                 self._update_generator, (real[0], schedule, self._noise)
             ),
         }
         return {name: _Part(tf.function(function), self._inputs) for name, function in functions.items()}
 
     def _inputs(self, index):
-        """What the compiled step takes: indices of the images, the step's number and the method's schedule."""
+        """What the compiled step takes: indices of the images, the step's number, the method's schedule, and whether
+        the gradient penalty is due, a Python bool, as each way is a graph of its own.
+        """
         schedule = {k: tf.constant(v, tf.float32) for k, v in self.progress(index).items()}
-        return *self._indices(*divmod(index, self.batches), index), tf.constant(index, tf.int32), schedule
+        penalized = index % self._gan.gradient_penalty_interval == 0
+        return *self._indices(*divmod(index, self.batches), index), tf.constant(index, tf.int32), schedule, penalized
 
     def progress(self, index):
         """The method's schedule at this step."""
@@ -193,10 +202,10 @@ class GANPhase(Phase):
             return np.zeros((0, len(current)), np.int32)
         return schedules.constant(rng, self._pool, len(current), settings.updates, settings.current_share)
 
-    def _distributed_step(self, real, mixed, index, schedule):
+    def _distributed_step(self, real, mixed, index, schedule, penalized):
         seeds = split_seed(tf.random.fold_in(self._noise, index), 3)
         metrics = self._update_classifier(mixed, seeds[0]) if self.trains_classifier else {}
-        adversarial = self._strategy.run(self._replica_step, (real, schedule, seeds[1], seeds[2]))
+        adversarial = self._strategy.run(self._replica_step, (real, schedule, seeds[1], seeds[2], penalized))
         return metrics | mean_over_replicas(self._strategy, adversarial)
 
     def _update_classifier(self, mixed, seed):
@@ -217,14 +226,15 @@ class GANPhase(Phase):
             )
         )  # fmt: skip
 
-    def _replica_step(self, real, schedule, critic_seed, generator_seed):
-        metrics = self._update_critic(real, schedule, critic_seed)
+    def _replica_step(self, real, schedule, critic_seed, generator_seed, penalized):
+        metrics = self._update_critic(real, schedule, critic_seed, penalized)
         return metrics | self._update_generator(real[0], schedule, generator_seed)
 
     def _critic(self, images):
         return self._discriminator(images, training=True)[0]
 
-    def _update_critic(self, real, schedule, seed):
+    def _update_critic(self, real, schedule, seed, penalized):
+        weight = self._gan.gradient_penalty_weight * self._gan.gradient_penalty_interval
         heads = {id(v) for v in self._discriminator.logits.trainable_variables}
         variables = [v for v in self._discriminator.trainable_variables if id(v) not in heads]
         for i in range(self._gan.critic_steps):
@@ -234,10 +244,13 @@ class GANPhase(Phase):
             mix = replica_slice(tf.random.stateless_uniform([tf.shape(real)[1]], mix_seed))
             with tf.GradientTape() as tape:
                 distance = losses.wasserstein_discriminator_loss(self._critic(images), self._critic(fake))
-                penalty = losses.wasserstein_gradient_penalty(self._critic, images, fake, mix)
-                loss = distance + self._gan.gradient_penalty_weight * penalty
+                loss = distance
+                if penalized:
+                    penalty = losses.wasserstein_gradient_penalty(self._critic, images, fake, mix)
+                    loss += weight * penalty
             apply_mean_gradients(self._d_optimizer, tape.gradient(loss, variables), variables)
-        return {"loss/critic": loss, "loss/wasserstein_distance": -distance, "loss/gradient_penalty": penalty}
+        metrics = {"loss/wasserstein_distance": -distance}
+        return metrics | {"loss/critic": loss, "loss/gradient_penalty": penalty} if penalized else metrics
 
     def _generate(self, labels, indices, schedule, seed):
         shape = [tf.shape(indices)[0], self._rules.generator.latent_size]

@@ -202,6 +202,16 @@ def test_closing_epochs_are_a_phase_of_their_own(epochs, phases):
     assert [phase.name for phase in made] == phases
 
 
+@pytest.mark.parametrize(("least", "counts"), [(0, [16, 16]), (16, [16, 16]), (40, [40, 40])])
+def test_earlier_classes_are_replayed_a_least_number_of_times_and_current_images_repeated(least, counts):
+    method = tiny.dgm(classifier=ClassifierSettings(closing_epochs=1, min_replay_per_class=least))
+    context = context_of(method, 1)
+    pool = method._closing_phase(context)._pool
+    assert np.bincount(pool.labels).tolist() == counts
+    current = np.asarray(pool.gather(np.arange(*pool.ranges[-1]))[0])
+    assert len(np.unique(current, axis=0)) == len(context.task.train)  # each image, none left out
+
+
 @pytest.mark.parametrize(("share", "sizes"), [(0.0, [16]), (0.25, [12, 4]), (1.0, [0, 16])])
 def test_closing_images_are_generated_as_far_as_asked_for(share, sizes):
     method = tiny.dgm(classifier=ClassifierSettings(closing_epochs=1, generated_current=share))

@@ -107,13 +107,23 @@ def test_levels_follow_their_intervals():
     assert 0.6 - 1e-5 <= contrast.min() < 0.62 and 1.18 < contrast.max() <= 1.2 + 1e-5
 
 
+def test_about_every_other_image_is_mirrored_and_no_other_draw_changes():
+    images = pictures(200)
+    result = augmented(images, horizontal_flip=True)
+    same, mirrored = (np.isclose(result, which, atol=1e-6).all((1, 2, 3)) for which in (images, images[:, :, ::-1]))
+    assert np.all(same ^ mirrored) and 70 < mirrored.sum() < 130
+    moved = augmented(images, rotation=0.1)
+    kept = augmented(images, rotation=0.1, horizontal_flip=True)[same]
+    np.testing.assert_array_equal(kept, moved[same])
+
+
 def test_noise_has_its_deviation():
     noise = augmented(np.zeros((50, 32, 32, 1)), noise=0.15)
     assert noise.std() == pytest.approx(0.15, rel=0.02) and abs(noise.mean()) < 0.005
 
 
 @pytest.mark.parametrize(
-    "bad", [{"black_level": (0.3, 0.0)}, {"contrast": 1.0}, {"noise": -0.1}, {"translation": "far"}]
+    "bad", [{"black_level": (0.3, 0.0)}, {"contrast": 1.0}, {"noise": -0.1}, {"translation": "far"}, {"horizontal_flip": 1}]
 )
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"Augmentation.{next(iter(bad))}: expected"):

@@ -160,6 +160,24 @@ def test_several_critic_steps_constant_replay_and_the_auxiliary_loss():
     assert all(np.isfinite(float(v)) for m in metrics for v in m.values())
 
 
+def test_a_rarer_gradient_penalty_is_as_much_stronger():
+    """Steps 0 and 2 of an interval of 2 are those of an interval of 1 and twice the weight, step 1 of weight 0."""
+    rare = Training(dataclasses.replace(SETTINGS, gradient_penalty_interval=2))
+    for index in range(3):
+        weight = 0.0 if index % 2 else 2.0 * SETTINGS.gradient_penalty_weight
+        plain = Training(dataclasses.replace(SETTINGS, gradient_penalty_weight=weight))
+        for target, source in zip(plain.state(), rare.state(), strict=True):
+            target.assign(source)
+        (expected,), (metrics,) = plain.run(index, index + 1), rare.run(index, index + 1)
+        missing = {"loss/critic", "loss/gradient_penalty"} if index % 2 else set()
+        assert set(expected) - set(metrics) == missing
+        for name, value in metrics.items():
+            assert float(value) == pytest.approx(float(expected[name]), rel=1e-5, abs=1e-6), (index, name)
+        for name, value in plain.weights().items():
+            np.testing.assert_allclose(rare.weights()[name], value, atol=1e-5, err_msg=f"{index} {name}")
+    assert rare.phase._train_step.experimental_get_tracing_count() == 2
+
+
 def test_critic_sees_the_current_task_alone():
     phase = Training(images=pool(tasks=3)).phase
     for index in range(phase.num_steps):
@@ -203,8 +221,12 @@ def test_plain_rules_change_nothing():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"epochs": 0}, {"batch_size": 0}, {"critic_steps": 0}, {"beta_1": 1.0}, {"auxiliary_loss": 1}]
-)
+    "bad",
+    [
+        {"epochs": 0}, {"batch_size": 0}, {"critic_steps": 0}, {"beta_1": 1.0}, {"auxiliary_loss": 1},
+        {"gradient_penalty_interval": 0},
+    ],
+)  # fmt: skip
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"GANSettings.{next(iter(bad))}: expected"):
         GANSettings(**bad)
