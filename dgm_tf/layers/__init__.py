@@ -5,13 +5,14 @@ from dgm_tf.layers.class_normalization import ClassBatchNormalization
 from dgm_tf.layers.convolution import MaskedConv2D, MaskedConv2DTranspose
 from dgm_tf.layers.dense import MaskedDense
 from dgm_tf.layers.masked import MaskedLayer
-from dgm_tf.layers.normalization import BatchNormalization, TaskBatchNormalization
+from dgm_tf.layers.normalization import BatchNormalization, LayerNormalization, TaskBatchNormalization
 from dgm_tf.layers.task_output import TaskConv2D, TaskConv2DTranspose
 
 __all__ = [
     "BatchNormalization",
     "ClassBatchNormalization",
     "ClassCodes",
+    "LayerNormalization",
     "MaskedConv2D",
     "MaskedConv2DTranspose",
     "MaskedDense",

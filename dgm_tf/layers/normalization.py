@@ -1,4 +1,4 @@
-"""Batch normalization: fused, synchronised over replicas, and with statistics kept per task."""
+"""Batch normalization: fused, synchronised over replicas, and with statistics kept per task; and layer normalization."""
 
 import keras
 import numpy as np
@@ -86,6 +86,21 @@ def _synchronised(inputs, gamma, beta):
     count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32) * replica.num_replicas_in_sync
     outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, EPSILON)
     return tf.cast(outputs, dtype), mean, variance * count / (count - 1.0)  # the fused kernel reports it unbiased, too
+
+
+@keras.saving.register_keras_serializable("dgm_tf")
+class LayerNormalization(keras.layers.GroupNormalization):
+    """Each image normalised by its own mean and variance over pixels and channels (Ba et al., 2016).
+
+    To be put in `BatchNormalization`'s place, whose arguments it takes: it has no statistics to keep.
+    """
+
+    def __init__(self, groups=1, epsilon=EPSILON, **kwargs):
+        super().__init__(groups, epsilon=epsilon, **kwargs | {"autocast": False})
+
+    def call(self, inputs, training=False, update_statistics=False):
+        """Normalises [batch, ..., channels]."""
+        return super().call(tf.cast(inputs, self.compute_dtype))
 
 
 @keras.saving.register_keras_serializable("dgm_tf")

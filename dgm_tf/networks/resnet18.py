@@ -5,24 +5,25 @@ import keras
 import tensorflow as tf
 
 from dgm_tf import checks
-from dgm_tf.layers import BatchNormalization
+from dgm_tf.layers import BatchNormalization, LayerNormalization
 from dgm_tf.networks.image_shape import checked_size
 from dgm_tf.networks.resnet import convolution_initializer
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
 
+NORMALIZATIONS = {"batch": BatchNormalization, "layer": LayerNormalization}
 STAGES = 4  # of 1, 2, 4 and 8 times `filters`; all but the first halve height and width
 
 
 class _ConvolutionNorm(keras.layers.Layer):
-    """A convolution without bias and batch normalization."""
+    """A convolution without bias and a normalization."""
 
-    def __init__(self, filters, kernel_size, strides, **kwargs):
+    def __init__(self, filters, kernel_size, strides, normalization, **kwargs):
         super().__init__(**kwargs)
         self.convolution = keras.layers.Conv2D(
             filters, kernel_size, strides, padding="same", use_bias=False,
             kernel_initializer=convolution_initializer(), name="convolution",
         )  # fmt: skip
-        self.norm = BatchNormalization(name="norm")
+        self.norm = NORMALIZATIONS[normalization](name="norm")
 
     def build(self, input_shape):
         """Builds both."""
@@ -38,11 +39,11 @@ class _ConvolutionNorm(keras.layers.Layer):
 class _Block(keras.layers.Layer):
     """Two 3x3 convolutions and a way past them, a 1x1 convolution where the shape changes (He et al., 2016)."""
 
-    def __init__(self, filters, strides, **kwargs):
+    def __init__(self, filters, strides, normalization, **kwargs):
         super().__init__(**kwargs)
-        self.filters, self.strides = filters, strides
-        self.first = _ConvolutionNorm(filters, 3, strides, name="first")
-        self.second = _ConvolutionNorm(filters, 3, 1, name="second")
+        self.filters, self.strides, self.normalization = filters, strides, normalization
+        self.first = _ConvolutionNorm(filters, 3, strides, normalization, name="first")
+        self.second = _ConvolutionNorm(filters, 3, 1, normalization, name="second")
         self.shortcut = None
 
     def build(self, input_shape):
@@ -51,7 +52,7 @@ class _Block(keras.layers.Layer):
         self.first.build(input_shape)
         self.second.build(inner)
         if self.strides > 1 or input_shape[-1] != self.filters:
-            self.shortcut = _ConvolutionNorm(self.filters, 1, 1, name="shortcut")
+            self.shortcut = _ConvolutionNorm(self.filters, 1, 1, self.normalization, name="shortcut")
             self.shortcut.build(input_shape)
         super().build(input_shape)
 
@@ -68,7 +69,7 @@ class _Block(keras.layers.Layer):
 @gin.register
 @keras.saving.register_keras_serializable("dgm_tf")
 class ResNetDiscriminator(TwoHeadedNetwork):
-    """ResNet-18 with a small stem, global average pooling, a dense layer with batch norm and ReLU, two heads.
+    """ResNet-18 with a small stem, global average pooling, a dense layer with a normalization and ReLU, two heads.
 
     The stem's stride follows the size of the images, 1 up to 32 pixels, 2 for 64, 4 for 128, so that the last maps are
     at most 4x4; its kernel is twice the stride and one wide.
@@ -79,27 +80,34 @@ class ResNetDiscriminator(TwoHeadedNetwork):
       filters: of the stem and the first of four stages; each other has twice as many as the one before.
       blocks: residual blocks of each stage; 2 make ResNet-18.
       units: of the dense layer.
+      normalization: "batch", the paper's, or "layer", as Gulrajani et al. (2017) advise for a critic with gradient
+        penalty: after batch normalization the mean of the last maps is nearly the same for real and for generated
+        images, each a batch of its own, and that mean is what the critic's scores are made of.
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> (realness [N], logits [N, num_classes]).
 
     Reference: He et al., Deep residual learning for image recognition, CVPR 2016.
     """
 
-    def __init__(self, image_shape=(32, 32, 3), num_classes=1, filters=64, blocks=2, units=128):
+    def __init__(
+        self, image_shape=(32, 32, 3), num_classes=1, filters=64, blocks=2, units=128, normalization="batch"
+    ):
         super().__init__(name="discriminator", autocast=False)
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
         self.filters, self.blocks, self.units = filters, blocks, units
         for name in ("filters", "blocks", "units"):
             checks.integer(self, name, "[1, inf)")
+        self.normalization = normalization
+        checks.choice(self, "normalization", NORMALIZATIONS)
         strides = max(1, checked_size(self, image_shape) // 32)
-        self.stem = _ConvolutionNorm(filters, 2 * strides + 1, strides, name="stem")
+        self.stem = _ConvolutionNorm(filters, 2 * strides + 1, strides, normalization, name="stem")
         self.stages = [
-            _Block(filters * 2**stage, 2 if stage and not block else 1, name=f"stage_{stage}_block_{block}")
+            _Block(filters * 2**stage, 2 if stage and not block else 1, normalization, name=f"stage_{stage}_block_{block}")
             for stage in range(STAGES)
             for block in range(blocks)
         ]
         self.dense = keras.layers.Dense(units, use_bias=False, name="dense")
-        self.dense_norm = BatchNormalization(name="dense_norm")
+        self.dense_norm = NORMALIZATIONS[normalization](name="dense_norm")
         self.realness = keras.layers.Dense(1, name="realness", dtype="float32")
         self.logits = keras.layers.Dense(num_classes, name="logits", dtype="float32")
         self._build_layers()
@@ -126,5 +134,5 @@ class ResNetDiscriminator(TwoHeadedNetwork):
 
     def get_config(self):
         """Keras config."""
-        names = ("num_classes", "filters", "blocks", "units")
+        names = ("num_classes", "filters", "blocks", "units", "normalization")
         return {"image_shape": list(self.image_shape)} | {name: getattr(self, name) for name in names}

@@ -27,9 +27,8 @@ class GANSettings:
       learning_rate_decay: share in [0, 1] of a task's steps, the last ones, over which both fall linearly to zero.
       beta_1, beta_2: of Adam.
       gradient_penalty_weight: lambda_GP.
-      gradient_penalty_interval: steps from one gradient penalty to the next, which is then as many times as strong
-        (lazy regularisation; Karras et al., Analyzing and improving the image quality of StyleGAN, CVPR 2020); it costs
-        more than the rest of the critic's update.
+      gradient_penalty_share: share in (0, 1] of a batch, at least one image, that its penalty is estimated on; on all
+        of it, as in the paper, the penalty costs more than the rest of the critic's update.
       critic_steps: critic updates for each generator update.
       auxiliary_loss: whether the generator also minimises the cross-entropy of its images' classes.
       clip_norm: global norm that the generator's gradients are clipped at.
@@ -43,13 +42,13 @@ class GANSettings:
     beta_1: float = 0.5
     beta_2: float = 0.999
     gradient_penalty_weight: float = 1.0
-    gradient_penalty_interval: int = 1
+    gradient_penalty_share: float = 1.0
     critic_steps: int = 1
     auxiliary_loss: bool = False
     clip_norm: float = 1e4
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "critic_steps", "gradient_penalty_interval"):
+        for name in ("epochs", "batch_size", "critic_steps"):
             checks.integer(self, name, "[1, inf)")
         for name in ("generator_learning_rate", "discriminator_learning_rate", "clip_norm"):
             checks.number(self, name, "(0, inf)")
@@ -57,6 +56,7 @@ class GANSettings:
             checks.number(self, name, "[0, 1)")
         checks.number(self, "learning_rate_decay", "[0, 1]")
         checks.number(self, "gradient_penalty_weight", "[0, inf)")
+        checks.number(self, "gradient_penalty_share", "(0, 1]")
         checks.flag(self, "auxiliary_loss")
 
 
@@ -149,23 +149,18 @@ class GANPhase(Phase):
         run = self._strategy.run
         functions = {
             "step": self._distributed_step,
-            "classifier": lambda real, mixed, *_: self._update_classifier(mixed, self._noise),
-            "critic": lambda real, mixed, index, schedule, penalized: run(
-                self._update_critic, (real, schedule, self._noise, penalized)
-            ),
-            "generator": lambda real, mixed, index, schedule, _: run(
+            "classifier": lambda real, mixed, index, schedule: self._update_classifier(mixed, self._noise),
+            "critic": lambda real, mixed, index, schedule: run(self._update_critic, (real, schedule, self._noise)),
+            "generator": lambda real, mixed, index, schedule: run(
                 self._update_generator, (real[0], schedule, self._noise)
             ),
         }
         return {name: _Part(tf.function(function), self._inputs) for name, function in functions.items()}
 
     def _inputs(self, index):
-        """What the compiled step takes: indices of the images, the step's number, the method's schedule, and whether
-        the gradient penalty is due, a Python bool, as each way is a graph of its own.
-        """
+        """What the compiled step takes: indices of the images, the step's number and the method's schedule."""
         schedule = {k: tf.constant(v, tf.float32) for k, v in self.progress(index).items()}
-        penalized = index % self._gan.gradient_penalty_interval == 0
-        return *self._indices(*divmod(index, self.batches), index), tf.constant(index, tf.int32), schedule, penalized
+        return *self._indices(*divmod(index, self.batches), index), tf.constant(index, tf.int32), schedule
 
     def progress(self, index):
         """The method's schedule at this step."""
@@ -202,10 +197,10 @@ class GANPhase(Phase):
             return np.zeros((0, len(current)), np.int32)
         return schedules.constant(rng, self._pool, len(current), settings.updates, settings.current_share)
 
-    def _distributed_step(self, real, mixed, index, schedule, penalized):
+    def _distributed_step(self, real, mixed, index, schedule):
         seeds = split_seed(tf.random.fold_in(self._noise, index), 3)
         metrics = self._update_classifier(mixed, seeds[0]) if self.trains_classifier else {}
-        adversarial = self._strategy.run(self._replica_step, (real, schedule, seeds[1], seeds[2], penalized))
+        adversarial = self._strategy.run(self._replica_step, (real, schedule, seeds[1], seeds[2]))
         return metrics | mean_over_replicas(self._strategy, adversarial)
 
     def _update_classifier(self, mixed, seed):
@@ -226,15 +221,14 @@ class GANPhase(Phase):
             )
         )  # fmt: skip
 
-    def _replica_step(self, real, schedule, critic_seed, generator_seed, penalized):
-        metrics = self._update_critic(real, schedule, critic_seed, penalized)
+    def _replica_step(self, real, schedule, critic_seed, generator_seed):
+        metrics = self._update_critic(real, schedule, critic_seed)
         return metrics | self._update_generator(real[0], schedule, generator_seed)
 
     def _critic(self, images):
         return self._discriminator(images, training=True)[0]
 
-    def _update_critic(self, real, schedule, seed, penalized):
-        weight = self._gan.gradient_penalty_weight * self._gan.gradient_penalty_interval
+    def _update_critic(self, real, schedule, seed):
         heads = {id(v) for v in self._discriminator.logits.trainable_variables}
         variables = [v for v in self._discriminator.trainable_variables if id(v) not in heads]
         for i in range(self._gan.critic_steps):
@@ -244,13 +238,11 @@ class GANPhase(Phase):
             mix = replica_slice(tf.random.stateless_uniform([tf.shape(real)[1]], mix_seed))
             with tf.GradientTape() as tape:
                 distance = losses.wasserstein_discriminator_loss(self._critic(images), self._critic(fake))
-                loss = distance
-                if penalized:
-                    penalty = losses.wasserstein_gradient_penalty(self._critic, images, fake, mix)
-                    loss += weight * penalty
+                some = slice(max(1, round(self._gan.gradient_penalty_share * images.shape[0])))
+                penalty = losses.wasserstein_gradient_penalty(self._critic, images[some], fake[some], mix[some])
+                loss = distance + self._gan.gradient_penalty_weight * penalty
             apply_mean_gradients(self._d_optimizer, tape.gradient(loss, variables), variables)
-        metrics = {"loss/wasserstein_distance": -distance}
-        return metrics | {"loss/critic": loss, "loss/gradient_penalty": penalty} if penalized else metrics
+        return {"loss/critic": loss, "loss/wasserstein_distance": -distance, "loss/gradient_penalty": penalty}
 
     def _generate(self, labels, indices, schedule, seed):
         shape = [tf.shape(indices)[0], self._rules.generator.latent_size]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgm_tf.layers import BatchNormalization, TaskBatchNormalization, normalization
+from dgm_tf.layers import BatchNormalization, LayerNormalization, TaskBatchNormalization, normalization
 
 CHANNELS = 3
 
@@ -170,3 +170,19 @@ def test_config_round_trips(task_norm):
     copy.set_weights(grown.get_weights())
     assert copy.get_config() == grown.get_config() and copy.task_widths == [CHANNELS, 4]
     np.testing.assert_array_equal(copy.task_values(0), task_norm.task_values(0))
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6, CHANNELS), (8, CHANNELS)])
+def test_layer_normalization_is_of_each_image_alone(shape):
+    layer, images = LayerNormalization(), batch(shape)
+    layer.build(shape)
+    for variable, values in zip(layer.weights, ((2.0, 1.0, 0.5), (0.0, 1.0, -1.0)), strict=True):
+        variable.assign(values)
+    gamma, beta = (np.asarray(v) for v in layer.weights)
+    axes = tuple(range(1, len(shape)))
+    mean, variance = (f(images.numpy(), axes, keepdims=True) for f in (np.mean, np.var))
+    expected = (images - mean) / np.sqrt(variance + normalization.EPSILON) * gamma + beta
+    np.testing.assert_allclose(layer(images, training=True, update_statistics=True), expected, atol=1e-5)
+    np.testing.assert_allclose(layer(images[:1]), expected[:1], atol=1e-5)
+    again = keras.layers.deserialize(keras.layers.serialize(layer))
+    assert again.get_config() == layer.get_config()

@@ -64,6 +64,17 @@ def test_averages_move_only_when_asked_to(network):
     assert not any(np.array_equal(old, np.asarray(new)) for old, new in zip(before, averages, strict=True))
 
 
+def test_with_layer_normalization_an_images_scores_are_its_own():
+    network = ResNetDiscriminator((32, 32, 3), 3, filters=2, blocks=1, units=4, normalization="layer")
+    assert not network.non_trainable_variables
+    alone, among = network(images()[:1], training=True), network(images(), training=True)
+    for one, several in zip(alone, among, strict=True):
+        np.testing.assert_allclose(one, several[:1], atol=1e-5)
+    wider = network.widen(5)
+    assert wider.normalization == "layer"
+    np.testing.assert_allclose(wider(images())[1][:, :3], among[1], atol=1e-5)
+
+
 def test_features_are_what_the_heads_read(network):
     _, logits = network(images())
     assert network.features(images()).shape == (4, 4)
@@ -102,6 +113,7 @@ def test_the_penalty_of_its_gradient_can_be_differentiated(network):
         ({"filters": 0}, "ResNetDiscriminator.filters: expected an integer"),
         ({"blocks": 1.5}, "ResNetDiscriminator.blocks: expected an integer"),
         ({"units": "many"}, "ResNetDiscriminator.units: expected an integer"),
+        ({"normalization": None}, "ResNetDiscriminator.normalization: expected one of .batch., .layer."),
     ],
 )
 def test_bad_arguments_are_named(bad, message):

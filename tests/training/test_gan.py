@@ -160,22 +160,19 @@ def test_several_critic_steps_constant_replay_and_the_auxiliary_loss():
     assert all(np.isfinite(float(v)) for m in metrics for v in m.values())
 
 
-def test_a_rarer_gradient_penalty_is_as_much_stronger():
-    """Steps 0 and 2 of an interval of 2 are those of an interval of 1 and twice the weight, step 1 of weight 0."""
-    rare = Training(dataclasses.replace(SETTINGS, gradient_penalty_interval=2))
-    for index in range(3):
-        weight = 0.0 if index % 2 else 2.0 * SETTINGS.gradient_penalty_weight
-        plain = Training(dataclasses.replace(SETTINGS, gradient_penalty_weight=weight))
-        for target, source in zip(plain.state(), rare.state(), strict=True):
-            target.assign(source)
-        (expected,), (metrics,) = plain.run(index, index + 1), rare.run(index, index + 1)
-        missing = {"loss/critic", "loss/gradient_penalty"} if index % 2 else set()
-        assert set(expected) - set(metrics) == missing
-        for name, value in metrics.items():
-            assert float(value) == pytest.approx(float(expected[name]), rel=1e-5, abs=1e-6), (index, name)
-        for name, value in plain.weights().items():
-            np.testing.assert_allclose(rare.weights()[name], value, atol=1e-5, err_msg=f"{index} {name}")
-    assert rare.phase._train_step.experimental_get_tracing_count() == 2
+def test_the_penalty_may_be_estimated_on_a_part_of_the_batch(monkeypatch):
+    seen = []
+
+    def counting(critic, real, fake, mix):
+        seen.append([len(x) for x in (real, fake, mix)])
+        return penalty(critic, real, fake, mix)
+
+    penalty = gan.losses.wasserstein_gradient_penalty
+    monkeypatch.setattr(gan.losses, "wasserstein_gradient_penalty", counting)
+    for share, count in ((1.0, 8), (0.5, 4), (0.01, 1)):
+        training = Training(dataclasses.replace(SETTINGS, gradient_penalty_share=share))
+        assert np.isfinite(float(training.run(0, 1)[0]["loss/gradient_penalty"]))
+        assert seen.pop() == [count] * 3
 
 
 def test_critic_sees_the_current_task_alone():
@@ -224,7 +221,7 @@ def test_plain_rules_change_nothing():
     "bad",
     [
         {"epochs": 0}, {"batch_size": 0}, {"critic_steps": 0}, {"beta_1": 1.0}, {"auxiliary_loss": 1},
-        {"gradient_penalty_interval": 0},
+        {"gradient_penalty_share": 0.0},
     ],
 )  # fmt: skip
 def test_bad_settings_are_named(bad):
