@@ -57,7 +57,8 @@ def _shortened(path, photos):
     if "ResNetGenerator" in gin.config_str():
         bindings += RESNET.get(path.stem, (*NARROW, *OTHER_CRITIC, *ONE_TASK))
     if "ClassifierSettings.closing_epochs" in gin.config_str():
-        bindings.append("ClassifierSettings.closing_epochs = 1")
+        bindings += ["ClassifierSettings.closing_epochs = 1", "ClassifierSettings.min_replay_per_class = 0"]
+        bindings.append("GANSettings.min_batches = 1")
     config.parse(path, bindings)
 
 

@@ -23,6 +23,7 @@ class GANSettings:
     Attributes:
       epochs: passes over a task's images.
       batch_size: images a step, over all replicas.
+      min_batches: steps of an epoch at least; with fewer images it passes over them several times.
       generator_learning_rate, discriminator_learning_rate: of Adam.
       learning_rate_decay: share in [0, 1] of a task's steps, the last ones, over which both fall linearly to zero.
       beta_1, beta_2: of Adam.
@@ -36,6 +37,7 @@ class GANSettings:
 
     epochs: int = 100
     batch_size: int = 64
+    min_batches: int = 1
     generator_learning_rate: float = 2e-3
     discriminator_learning_rate: float = 2e-3
     learning_rate_decay: float = 0.0
@@ -48,7 +50,7 @@ class GANSettings:
     clip_norm: float = 1e4
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "critic_steps"):
+        for name in ("epochs", "batch_size", "min_batches", "critic_steps"):
             checks.integer(self, name, "[1, inf)")
         for name in ("generator_learning_rate", "discriminator_learning_rate", "clip_norm"):
             checks.number(self, name, "(0, inf)")
@@ -111,7 +113,7 @@ class GANPhase(Phase):
     Args:
       rules: `GeneratorRules`, the method's part.
       discriminator: two-headed network (realness, logits).
-      pool: `ImagePool`, its last group the current task's real images, which an epoch is one pass over.
+      pool: `ImagePool`, its last group the current task's real images, which an epoch is one pass over, or several.
       gan: `GANSettings`.
       classifier: `ClassifierSettings`.
       seed: int; all randomness follows from it and the step.
@@ -121,7 +123,7 @@ class GANPhase(Phase):
 
     def __init__(self, rules, discriminator, pool, gan, classifier, seed):
         start, stop = pool.ranges[-1]
-        super().__init__(gan.epochs, schedules.num_batches(stop - start, gan.batch_size))
+        super().__init__(gan.epochs, max(gan.min_batches, schedules.num_batches(stop - start, gan.batch_size)))
         self._rules, self._discriminator, self._pool = rules, discriminator, pool
         self._gan, self._classifier, self._seed = gan, classifier, seed
         self._strategy = tf.distribute.get_strategy()
@@ -181,7 +183,9 @@ class GANPhase(Phase):
         if self._plan[0] != epoch:
             start, stop = self._pool.ranges[-1]
             rng = numpy_generator(self._seed, "epoch", epoch)
-            self._plan = epoch, start + schedules.epoch_batches(rng, stop - start, self._gan.batch_size)
+            passes = -(-self.batches // schedules.num_batches(stop - start, self._gan.batch_size))
+            drawn = [schedules.epoch_batches(rng, stop - start, self._gan.batch_size) for _ in range(passes)]
+            self._plan = epoch, start + np.concatenate(drawn)[: self.batches]
         batches = self._plan[1]
         real = batches[[(batch + i) % len(batches) for i in range(self._gan.critic_steps)]]
         if self._rules.joint:

@@ -197,6 +197,18 @@ def test_fewer_images_than_a_batch_make_one_step_an_epoch():
     assert phase._indices(0, 0, 0)[0].shape == (1, 8)
 
 
+def test_an_epoch_of_few_images_passes_over_them_again():
+    training = Training(dataclasses.replace(SETTINGS, min_batches=5), images=pool(count=17))
+    phase = training.phase
+    assert phase.num_steps == 2 * 5
+    plans = [np.ravel([phase._indices(epoch, batch, 0)[0] for batch in range(5)]) for epoch in range(2)]
+    for plan in plans:
+        for start in (0, 16):  # two batches a pass, one image left out of each
+            assert len(set(plan[start : start + 16])) == 16
+    assert sorted(plans[0]) != sorted(plans[1])
+    assert Training(images=pool(count=80)).phase.batches == 10  # the least is no limit
+
+
 def test_progress_is_the_annealing():
     phase = Training().phase
     scales = [phase.progress(i) for i in range(4)]
