@@ -1,11 +1,13 @@
-r"""Times the training step of DGM on MNIST shapes and says how far it is from what the machine can do.
+r"""Times the training step of DGM and says how far it is from what the machine can do, and how much memory it takes.
 
   python benchmarks/step_time.py                                  # the step and its parts at t = 0, 4, 9
   python benchmarks/step_time.py --threads=1 --replay_schedule=constant --json=step.json
+  python benchmarks/step_time.py --network=resnet --tasks=0 --discriminator_filters=16 --generator_filters=32
   python benchmarks/step_time.py --against=torch_step.py --python=/tmp/torch/bin/python
 
-t is the number of earlier tasks; the generator's widths (4f, 2f, f) stand for its growth: f = 6, 15, 24. The code that
-is timed is the training's own (`GANPhase` and its parts). FLOPs are counted in its graphs: convolutions and matrix
+t is the number of earlier tasks; the generator's width stands for its growth: the DCGAN's (4f, 2f, f) with f = 6, 15,
+24, on MNIST's shapes; the ResNet's is as it begins, f = 64, on CIFAR-10's, unless told otherwise. What is timed
+is the code of the training itself (`GANPhase` and its parts). FLOPs are counted in its graphs: convolutions and matrix
 products; the floor is their time at the speed of the machine's large matrix products, measured beside it.
 
 --against runs a script that prints a JSON line {"ms": {"0": {"step": ...}, ...}} in turns with this one, in a process
@@ -16,6 +18,7 @@ pairs that ran one after the other, with their spread.
 import json
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +31,11 @@ flags.DEFINE_integer("steps", 10, "Timed steps of each case and round.")
 flags.DEFINE_integer("rounds", 5, "Rounds; with --against, pairs.")
 flags.DEFINE_integer("threads", 2, "Threads.")
 flags.DEFINE_list("tasks", ["0", "4", "9"], "Numbers of earlier tasks, of 0, 4 and 9.")
+flags.DEFINE_enum("network", "dcgan", ["dcgan", "resnet"], "The pair of networks.")
+flags.DEFINE_integer("generator_filters", None, "The generator's f; else as above.")
+flags.DEFINE_integer("discriminator_filters", 64, "The ResNet discriminator's f.")
+flags.DEFINE_enum("normalization", "batch", ["batch", "layer"], "The ResNet discriminator's.")
+flags.DEFINE_float("gradient_penalty_share", 1.0, "Share of the batch that the penalty is estimated on.")
 flags.DEFINE_enum("plasticity", "weights", ["weights", "units"], "DGMw or DGMa.")
 flags.DEFINE_enum("replay_schedule", "balanced", ["balanced", "constant", "none"], "The classifier's updates.")
 flags.DEFINE_string("precision", "float32", "Keras dtype policy: float32 or mixed_bfloat16.")
@@ -37,7 +45,8 @@ flags.DEFINE_list("against_flags", ["", "--channels-last"], "Variants of it: the
 flags.DEFINE_string("python", sys.executable, "Python that runs it.")
 flags.DEFINE_string("json", None, "File for all figures.")
 
-FILTERS = {0: 6, 4: 15, 9: 24}
+FILTERS = {"dcgan": {0: 6, 4: 15, 9: 24}, "resnet": {0: 64, 4: 64, 9: 64}}
+CHANNELS = {"dcgan": 1, "resnet": 3}
 IMAGES = 1024  # of each task
 
 
@@ -47,19 +56,30 @@ def make_phase(task):
 
     from dgm_tf.methods.dgm import MaskRules
     from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+    from dgm_tf.networks.resnet import ResNetGenerator
+    from dgm_tf.networks.resnet18 import ResNetDiscriminator
     from dgm_tf.training.classifier import ClassifierSettings
     from dgm_tf.training.gan import GANPhase, GANSettings
     from dgm_tf.training.pool import ImagePool
 
     rng = np.random.default_rng(0)
+    shape = (32, 32, CHANNELS[FLAGS.network])
     groups = [
-        (rng.integers(0, 256, (IMAGES, 32, 32, 1), dtype=np.uint8), np.full(IMAGES, k, np.int32))
-        for k in range(task + 1)
+        (rng.integers(0, 256, (IMAGES, *shape), dtype=np.uint8), np.full(IMAGES, k, np.int32)) for k in range(task + 1)
     ]
-    generator = DCGANGenerator(filters=FILTERS[task], plasticity=FLAGS.plasticity)
+    filters = FLAGS.generator_filters or FILTERS[FLAGS.network][task]
+    if FLAGS.network == "dcgan":
+        generator, discriminator = DCGANGenerator, DCGANDiscriminator(num_classes=task + 1)
+    else:
+        generator = ResNetGenerator
+        discriminator = ResNetDiscriminator(
+            num_classes=task + 1, filters=FLAGS.discriminator_filters, normalization=FLAGS.normalization
+        )
+    generator = generator(shape, FLAGS.plasticity, filters)
+    gan = GANSettings(gradient_penalty_share=FLAGS.gradient_penalty_share)
     rules = MaskRules(generator, task + 1, sparsity_weight=0.08, max_mask_scale=1e4)
     classifier = ClassifierSettings(replay_schedule=FLAGS.replay_schedule, closing_epochs=1)
-    return GANPhase(rules, DCGANDiscriminator(num_classes=task + 1), ImagePool(groups), GANSettings(), classifier, 0)
+    return GANPhase(rules, discriminator, ImagePool(groups), gan, classifier, 0)
 
 
 def compiled_parts(phase):
@@ -196,7 +216,9 @@ def report_parts(tasks, cases, times, speed):
             print(f"| {task} | {name} | {cells} |")
             rows.append({"task": task, "part": name, "ms": values, "gflop": gflop, "floor_ms": floor})
     print("tracing: " + ", ".join(f"t={task} {cases[task][1]:.1f} s" for task in tasks))
-    return rows
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2  # of KiB
+    print(f"peak memory of the process, all of these cases: {peak:.2f} GiB")
+    return rows, peak
 
 
 def report_ratios(tasks, ratios, ours, others):
@@ -218,7 +240,7 @@ def main(_):
     cases = {task: compiled_parts(make_phase(task)) for task in tasks}
     times, speed = measure(tasks, cases, FLAGS.rounds if not FLAGS.against else 1), machine_speed()
     results = {"threads": FLAGS.threads, "precision": FLAGS.precision, "gflops": speed}
-    results["parts"] = report_parts(tasks, cases, times, speed)
+    results["parts"], results["peak_gib"] = report_parts(tasks, cases, times, speed)
     if FLAGS.against:
         ratios, ours, others = compare(tasks, cases)
         report_ratios(tasks, ratios, ours, others)

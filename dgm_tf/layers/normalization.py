@@ -1,4 +1,4 @@
-"""Batch normalization: fused, synchronised over replicas, and with statistics kept per task; and layer normalization."""
+"""Layer normalization, and batch normalization: fused, synchronised over replicas, with statistics kept per task."""
 
 import keras
 import numpy as np

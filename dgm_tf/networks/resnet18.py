@@ -102,9 +102,9 @@ class ResNetDiscriminator(TwoHeadedNetwork):
         strides = max(1, checked_size(self, image_shape) // 32)
         self.stem = _ConvolutionNorm(filters, 2 * strides + 1, strides, normalization, name="stem")
         self.stages = [
-            _Block(filters * 2**stage, 2 if stage and not block else 1, normalization, name=f"stage_{stage}_block_{block}")
+            _Block(filters * 2**stage, 2 if stage and not b else 1, normalization, name=f"stage_{stage}_block_{b}")
             for stage in range(STAGES)
-            for block in range(blocks)
+            for b in range(blocks)
         ]
         self.dense = keras.layers.Dense(units, use_bias=False, name="dense")
         self.dense_norm = NORMALIZATIONS[normalization](name="dense_norm")

@@ -123,7 +123,11 @@ def test_noise_has_its_deviation():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"black_level": (0.3, 0.0)}, {"contrast": 1.0}, {"noise": -0.1}, {"translation": "far"}, {"horizontal_flip": 1}]
+    "bad",
+    [
+        {"black_level": (0.3, 0.0)}, {"contrast": 1.0}, {"noise": -0.1}, {"translation": "far"},
+        {"horizontal_flip": 1},
+    ],
 )
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"Augmentation.{next(iter(bad))}: expected"):
