@@ -24,6 +24,8 @@ class ClassifierSettings:
       replay_schedule: updates beside each GAN step: "balanced" (t + 1 of them, the paper's), "constant"
         (`updates` of them) or "none".
       updates: for "constant".
+      own_optimizer: whether the updates beside the GAN's steps have an Adam of their own, with `learning_rate`, and not
+        the critic's, whose second moments are mostly the gradient penalty's.
       current_share: for "constant": share of the current task's images; None: equal classes.
       closing_epochs: passes over replay and current images after the GAN is trained; 0 in the paper.
       augmentation: `Augmentation` of its inputs or None, as in the paper.
@@ -31,12 +33,13 @@ class ClassifierSettings:
       min_replay_per_class: replayed images of each earlier class, however few the current classes have, whose own
         images the closing epochs then repeat as often; 0 in the paper: as many as a current class has on average.
       quantize_replay: rounds replayed images to 8 bits, as real ones are.
-      learning_rate: of the closing epochs.
+      learning_rate: of the closing epochs, and of an optimizer of its own.
       learning_rate_decay: share in [0, 1] of the closing epochs, the last part, over which it falls linearly to zero.
     """
 
     replay_schedule: str = "balanced"
     updates: int = 1
+    own_optimizer: bool = False
     current_share: float | None = None
     closing_epochs: int = 0
     augmentation: Augmentation | None = None
@@ -49,6 +52,7 @@ class ClassifierSettings:
     def __post_init__(self):
         checks.choice(self, "replay_schedule", schedules.REPLAY_SCHEDULES)
         checks.integer(self, "updates", "[1, inf)")
+        checks.flag(self, "own_optimizer")
         if self.current_share is not None:
             checks.number(self, "current_share", "(0, 1]")
         checks.integer(self, "closing_epochs", "[0, inf)")

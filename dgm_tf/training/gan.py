@@ -127,17 +127,30 @@ class GANPhase(Phase):
         self._rules, self._discriminator, self._pool = rules, discriminator, pool
         self._gan, self._classifier, self._seed = gan, classifier, seed
         self._strategy = tf.distribute.get_strategy()
-        self._g_optimizer = self._make_optimizer(gan.generator_learning_rate, rules.generator, 1)
-        d_updates = gan.critic_steps + schedules.updates_per_step(classifier, len(pool.ranges))
-        self._d_optimizer = self._make_optimizer(gan.discriminator_learning_rate, discriminator, d_updates)
+        self._make_optimizers()
         self._noise = stateless_seed(seed, "gan")
         self._plan = (None, None)
         self._train_step = tf.function(self._distributed_step, reduce_retracing=True)
         self.trains_classifier = classifier.replay_schedule != "none"
 
-    def _make_optimizer(self, rate, network, updates_per_step):
+    def _make_optimizers(self):
+        gan, classifier, betas = self._gan, self._classifier, (self._gan.beta_1, self._gan.beta_2)
+        d_updates, c_updates = gan.critic_steps, schedules.updates_per_step(classifier, len(self._pool.ranges))
+        own = classifier.own_optimizer and c_updates
+        if not own:
+            d_updates += c_updates
+        rates = gan.generator_learning_rate, gan.discriminator_learning_rate
+        self._g_optimizer = self._make_optimizer(rates[0], self._rules.generator.trainable_variables, 1, *betas)
+        self._d_optimizer = self._make_optimizer(rates[1], self._discriminator.trainable_variables, d_updates, *betas)
+        self._c_optimizer = self._d_optimizer
+        if own:
+            variables = class_variables(self._discriminator)
+            self._c_optimizer = self._make_optimizer(classifier.learning_rate, variables, c_updates)
+        self._optimizers = [self._d_optimizer, self._g_optimizer, *([self._c_optimizer] if own else [])]
+
+    def _make_optimizer(self, rate, variables, updates_per_step, *betas):
         rate = decaying(rate, self._gan.learning_rate_decay, self.num_steps * updates_per_step)
-        return make_adam(rate, network.trainable_variables, self._gan.beta_1, self._gan.beta_2)
+        return make_adam(rate, variables, *betas)
 
     def step(self, index):
         """One step of section 5."""
@@ -176,7 +189,7 @@ class GANPhase(Phase):
 
     def variables(self):
         """The optimizers'."""
-        return self._d_optimizer.variables + self._g_optimizer.variables
+        return [variable for optimizer in self._optimizers for variable in optimizer.variables]
 
     def _indices(self, epoch, batch, index):
         """(real [critic_steps, B], mixed [updates, B]) indices into the pool."""
@@ -220,7 +233,7 @@ class GANPhase(Phase):
         images, labels = self._pool.gather(indices)
         return tf.stack(
             classifier_update(
-                self._discriminator, self._d_optimizer, images, labels, self._classifier.augmentation, seed,
+                self._discriminator, self._c_optimizer, images, labels, self._classifier.augmentation, seed,
                 class_variables(self._discriminator),
             )
         )  # fmt: skip

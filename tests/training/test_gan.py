@@ -175,6 +175,16 @@ def test_the_penalty_may_be_estimated_on_a_part_of_the_batch(monkeypatch):
         assert seen.pop() == [count] * 3
 
 
+def test_the_classifier_may_have_an_optimizer_of_its_own():
+    classifier = ClassifierSettings("constant", updates=2, own_optimizer=True, learning_rate=1e-4)
+    training = Training(dataclasses.replace(SETTINGS, critic_steps=3), classifier)
+    training.run(0, 2)
+    iterations = [int(v) for v in training.phase.variables() if v.path.endswith("iteration")]
+    assert iterations == [2 * 3, 2, 2 * 2]
+    alone = Training(classifier=ClassifierSettings("none", closing_epochs=1, own_optimizer=True))
+    assert len(alone.phase.variables()) < len(training.phase.variables())
+
+
 def test_critic_sees_the_current_task_alone():
     phase = Training(images=pool(tasks=3)).phase
     for index in range(phase.num_steps):
