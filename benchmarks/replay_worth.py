@@ -1,18 +1,19 @@
-r"""Tells what a finished run's memory is worth to a classifier, and what real images in its place would be.
+r"""Tells what a run's memory is worth to a classifier, and what real images in its place would be.
 
   python benchmarks/replay_worth.py runs/mnist_dgmw_fast
   python benchmarks/replay_worth.py runs/mnist_dgmw_fast --real=10,50,200,800
   python benchmarks/replay_worth.py runs/mnist_dgmw_fast --variant=learning_rate_decay=0.0 --variant=augmentation=None
 
-The last task's closing phase is repeated from a fresh classifier: its real images beside replay of all earlier classes
-by the memory, or by so many real images of each earlier class, shown as often (--real). A variant is the run's
-`ClassifierSettings` with some of them changed. Accuracies are means over classes; choose by validation, report by test.
+The closing phase of the last task learned so far is repeated from a fresh classifier: its images beside replay of all
+earlier classes by the memory, or by so many real images of each earlier class, shown as often (--real). A variant is the
+run's `ClassifierSettings` with some of them changed. Accuracies are means over classes; choose by validation, report by test.
 Bytes: the memory's files (without the classifier), or the real images as PNG files.
 """
 
 import ast
 import dataclasses
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -119,7 +120,8 @@ def main(arguments):
     from dgm_tf.learner import load
 
     run_dir = pathlib.Path(arguments[1])
-    learner, tasks = load(run_dir), list(stream(run_dir))
+    learner = load(run_dir)
+    tasks = list(itertools.islice(stream(run_dir), learner.num_tasks))
     own, size = learner.method.settings, memory_bytes(learner.method)
     sources = {"memory": lambda seed: (None, size)}
     for number in map(int, FLAGS.real):
