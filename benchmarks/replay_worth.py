@@ -5,8 +5,9 @@ r"""Tells what a run's memory is worth to a classifier, and what real images in 
   python benchmarks/replay_worth.py runs/mnist_dgmw_fast --variant=learning_rate_decay=0.0 --variant=augmentation=None
 
 The closing phase of the last task learned so far is repeated from a fresh classifier: its images beside replay of all
-earlier classes by the memory, or by so many real images of each earlier class, shown as often (--real). A variant is the
-run's `ClassifierSettings` with some of them changed. Accuracies are means over classes; choose by validation, report by test.
+earlier classes by the memory, or by so many real images of each earlier class, shown as often (--real). A variant is
+the run's `ClassifierSettings` with some of them changed. Accuracies are means over classes; choose by validation,
+report by test.
 Bytes: the memory's files (without the classifier), or the real images as PNG files.
 """
 
