@@ -1,5 +1,6 @@
 """Decoded images on disk: read once from their files, found again by the next run."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import time
 import uuid
 
 import numpy as np
@@ -16,6 +18,7 @@ from dgm_tf.errors import UserError
 
 FORMAT = 1  # of what is stored; another number, and files are decoded anew
 _BATCH = 64  # images handed over at once
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 def fingerprint(root, files, size, channels):
@@ -54,6 +57,7 @@ def stored_images(name, files, size, channels, cache_dir=None):
 
 def _store(folder, files, size, channels):
     """Writes the folder under another name first: it is there as a whole or not at all."""
+    _remove_abandoned(folder.parent)
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     building.mkdir(parents=True)
     try:
@@ -66,6 +70,15 @@ def _store(folder, files, size, channels):
                 raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _remove_abandoned(cache_dir):
+    """Removes what runs that were killed while they decoded have left: folders untouched for a day."""
+    for folder in cache_dir.glob(".images-*"):
+        with contextlib.suppress(FileNotFoundError):  # another run has finished it meanwhile
+            touched = [path.stat().st_mtime for path in (folder, *folder.iterdir())]
+            if time.time() - max(touched) > _ABANDONED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(path, files, size, channels):

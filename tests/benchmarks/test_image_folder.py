@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 
 import numpy as np
 import pytest
@@ -166,6 +167,16 @@ class TestStore:
         with pytest.raises(KeyboardInterrupt):
             ImageFolder(photos, cache_dir=tmp_path).load()
         assert not list(tmp_path.iterdir())
+
+    def test_what_a_killed_run_left_goes_after_a_day(self, photos, tmp_path):
+        for name, age in ((".images-old.1", 90000.0), (".images-new.2", 60.0), ("images-kept", 90000.0)):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "images.npy").write_bytes(b"half")
+            for path in (tmp_path / name / "images.npy", tmp_path / name):
+                os.utime(path, (time.time() - age,) * 2)
+        ImageFolder(photos, cache_dir=tmp_path).load()
+        assert not (tmp_path / ".images-old.1").exists()
+        assert (tmp_path / ".images-new.2").exists() and (tmp_path / "images-kept").exists()
 
     def test_a_benchmark_hands_on_its_folder_where_none_is_set(self, photos, tmp_path):
         source = ImageFolder(photos)
