@@ -12,6 +12,7 @@ import numpy as np
 from dgm_tf import serialization
 
 PARAMS = (
+    "GANSettings.min_batches = 1",
     "ClassIncrementalBenchmark.num_tasks = 2",
     "DCGANGenerator.filters = 2",
     "DCGANDiscriminator.filters = (4, 4, 8)",
