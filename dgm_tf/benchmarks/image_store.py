@@ -75,7 +75,7 @@ def _store(folder, files, size, channels):
 def _remove_abandoned(cache_dir):
     """Removes what runs that were killed while they decoded have left: folders untouched for a day."""
     for folder in cache_dir.glob(".images-*"):
-        with contextlib.suppress(FileNotFoundError):  # another run has finished it meanwhile
+        with contextlib.suppress(OSError):  # another run has finished it meanwhile, say
             touched = [path.stat().st_mtime for path in (folder, *folder.iterdir())]
             if time.time() - max(touched) > _ABANDONED_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)

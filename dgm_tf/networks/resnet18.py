@@ -81,8 +81,7 @@ class ResNetDiscriminator(TwoHeadedNetwork):
       blocks: residual blocks of each stage; 2 make ResNet-18.
       units: of the dense layer.
       normalization: "batch", the paper's, or "layer", as Gulrajani et al. (2017) advise for a critic with gradient
-        penalty: after batch normalization the mean of the last maps is nearly the same for real and for generated
-        images, each a batch of its own, and that mean is what the critic's scores are made of.
+        penalty: normalised by its batch, an image's score depends on the others'.
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> (realness [N], logits [N, num_classes]).
 

@@ -24,8 +24,8 @@ class ClassifierSettings:
       replay_schedule: updates beside each GAN step: "balanced" (t + 1 of them, the paper's), "constant"
         (`updates` of them) or "none".
       updates: for "constant".
-      own_optimizer: whether the updates beside the GAN's steps have an Adam of their own, with `learning_rate`, and not
-        the critic's, whose second moments are mostly the gradient penalty's.
+      own_optimizer: whether the updates beside the GAN's steps have an Adam of their own, with `learning_rate`, and do
+        not share the critic's and its moments, as in the paper.
       current_share: for "constant": share of the current task's images; None: equal classes.
       closing_epochs: passes over replay and current images after the GAN is trained; 0 in the paper.
       augmentation: `Augmentation` of its inputs or None, as in the paper.

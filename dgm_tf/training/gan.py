@@ -134,23 +134,24 @@ class GANPhase(Phase):
         self.trains_classifier = classifier.replay_schedule != "none"
 
     def _make_optimizers(self):
-        gan, classifier, betas = self._gan, self._classifier, (self._gan.beta_1, self._gan.beta_2)
-        d_updates, c_updates = gan.critic_steps, schedules.updates_per_step(classifier, len(self._pool.ranges))
-        own = classifier.own_optimizer and c_updates
-        if not own:
-            d_updates += c_updates
-        rates = gan.generator_learning_rate, gan.discriminator_learning_rate
-        self._g_optimizer = self._make_optimizer(rates[0], self._rules.generator.trainable_variables, 1, *betas)
-        self._d_optimizer = self._make_optimizer(rates[1], self._discriminator.trainable_variables, d_updates, *betas)
-        self._c_optimizer = self._d_optimizer
+        gan, generator, discriminator = self._gan, self._rules.generator, self._discriminator
+        updates = schedules.updates_per_step(self._classifier, len(self._pool.ranges))
+        own = self._classifier.own_optimizer and updates > 0
+        d_updates = gan.critic_steps + (0 if own else updates)
+        betas = gan.beta_1, gan.beta_2
+        d_optimizer = make_adam(
+            self._decaying(gan.discriminator_learning_rate, d_updates), discriminator.trainable_variables, *betas
+        )
+        g_optimizer = make_adam(self._decaying(gan.generator_learning_rate, 1), generator.trainable_variables, *betas)
+        self._optimizers = [d_optimizer, g_optimizer]
         if own:
-            variables = class_variables(self._discriminator)
-            self._c_optimizer = self._make_optimizer(classifier.learning_rate, variables, c_updates)
-        self._optimizers = [self._d_optimizer, self._g_optimizer, *([self._c_optimizer] if own else [])]
+            rate = self._decaying(self._classifier.learning_rate, updates)
+            self._optimizers.append(make_adam(rate, class_variables(discriminator)))
+        self._d_optimizer, self._g_optimizer = d_optimizer, g_optimizer
+        self._c_optimizer = self._optimizers[-1] if own else d_optimizer
 
-    def _make_optimizer(self, rate, variables, updates_per_step, *betas):
-        rate = decaying(rate, self._gan.learning_rate_decay, self.num_steps * updates_per_step)
-        return make_adam(rate, variables, *betas)
+    def _decaying(self, rate, updates_per_step):
+        return decaying(rate, self._gan.learning_rate_decay, self.num_steps * updates_per_step)
 
     def step(self, index):
         """One step of section 5."""
