@@ -24,6 +24,8 @@ from tests import tiny_run
 from tests.benchmarks import letters
 
 PARAMS = (
+    "GANSettings.min_batches = 1",
+    "ClassifierSettings.min_replay_per_class = 0",
     "DCGANGenerator.filters = 2",
     "DCGANDiscriminator.filters = (4, 4, 8)",
     "GANSettings.epochs = 2",

@@ -13,6 +13,7 @@ from dgm_tf import serialization
 
 PARAMS = (
     "GANSettings.min_batches = 1",
+    "ClassifierSettings.min_replay_per_class = 0",
     "ClassIncrementalBenchmark.num_tasks = 2",
     "DCGANGenerator.filters = 2",
     "DCGANDiscriminator.filters = (4, 4, 8)",
