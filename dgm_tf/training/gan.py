@@ -29,7 +29,7 @@ class GANSettings:
       beta_1, beta_2: of Adam.
       gradient_penalty_weight: lambda_GP.
       gradient_penalty_share: share in (0, 1] of a batch, at least one image, that its penalty is estimated on; on all
-        of it, as in the paper, the penalty costs more than the rest of the critic's update.
+        of it, as in the paper, the penalty is nearly half of the critic's update.
       critic_steps: critic updates for each generator update.
       auxiliary_loss: whether the generator also minimises the cross-entropy of its images' classes.
       clip_norm: global norm that the generator's gradients are clipped at.
