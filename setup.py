@@ -63,7 +63,7 @@ setup(
         ],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "ray": ["ray>=2.9"],  # bin/benchmark --launcher=ray; in no lock file
-        "test": ["pytest", "ruff", "setuptools"],
+        "test": ["pytest", "pytest-xdist", "ruff", "setuptools"],
     },
     entry_points={
         "console_scripts": [

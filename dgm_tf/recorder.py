@@ -135,8 +135,9 @@ class Recorder(Callback):
             results["gan_train"].append(None)
 
     def _gan_train(self, learner, context):
+        method = learner.method
         classifier = evaluator.gan_train_classifier(
-            learner, self._settings, context.images_per_class, learner.method.augmentation
+            learner, self._settings, method.replay_count(context), method.augmentation
         )
         images, labels = evaluator.seen_test_images(self._benchmark, context.index)
         predicted = evaluator.predictions(classifier, images)

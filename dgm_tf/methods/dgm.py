@@ -125,7 +125,7 @@ class DGM(GenerativeMethod):
         def generate(labels):
             return self._quantized(self.replay(labels, context.task_seed))
 
-        count = self._replay_count(context)
+        count = self.replay_count(context)
         return [self._stored.completed(classes, count, generate) for classes in context.task_classes[:-1]]
 
     def _replay_trained(self, labels, seed):

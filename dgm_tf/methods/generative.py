@@ -129,11 +129,12 @@ class GenerativeMethod(Method):
     def _generate_replay_set(self, context):
         return self._replay_groups(context, self.replay)
 
-    def _replay_count(self, context):
+    def replay_count(self, context):
+        """As many as the current classes have on average, or the minimum."""
         return max(context.images_per_class, self.settings.min_replay_per_class)
 
     def _replay_groups(self, context, replay):
-        count = self._replay_count(context)
+        count = self.replay_count(context)
         groups = []
         for classes in context.task_classes[:-1]:
             labels = np.repeat(np.asarray(classes, np.int32), count)

@@ -84,6 +84,10 @@ class Method:
         """
         raise UserError(f"replay: {type(self).__name__} has no generative memory")
 
+    def replay_count(self, context):
+        """How many images of each earlier class a task's classifier learns from."""
+        return context.images_per_class
+
     def watch(self, schedule):
         """(scalars, histograms): what to log of the networks besides the losses, by tag.
 

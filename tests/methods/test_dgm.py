@@ -208,6 +208,7 @@ def test_earlier_classes_are_replayed_a_least_number_of_times_and_current_images
     context = context_of(method, 1)
     pool = method._closing_phase(context)._pool
     assert np.bincount(pool.labels).tolist() == counts
+    assert method.replay_count(context) == counts[0]
     current = np.asarray(pool.gather(np.arange(*pool.ranges[-1]))[0])
     assert len(np.unique(current, axis=0)) == len(context.task.train)  # each image, none left out
 
