@@ -51,6 +51,20 @@ def acgan_loss(logits, labels):
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
 
+def distillation_loss(logits, taught, temperature, weights):
+    """T^2 H(softmax(taught / T), softmax(logits / T)) over the teacher's classes (Hinton et al., 2015, section 2.1).
+
+    Args:
+      logits: [N, classes].
+      taught: [N, earlier classes], the teacher's logits.
+      temperature: T.
+      weights: [N], of the images in the mean over the batch.
+    """
+    targets = tf.nn.softmax(taught / temperature)
+    answers = logits[:, : tf.shape(taught)[1]] / temperature
+    return temperature**2 * tf.reduce_mean(weights * tf.nn.softmax_cross_entropy_with_logits(targets, answers))
+
+
 def icarl_loss(logits, labels, earlier_logits=None):
     """Sigmoid cross-entropy of new classes, distillation of earlier ones (Rebuffi et al., 2017, Algorithm 3).
 

@@ -9,9 +9,11 @@ from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.layers import mask_algebra
 from dgm_tf.methods.generative import GenerativeMethod
+from dgm_tf.methods.method import network_bytes
 from dgm_tf.methods.real_replay import RealMemory, RealReplay
 from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.training.classifier import check_batch_size
+from dgm_tf.training.distillation import Distillation, DistillationRules
 from dgm_tf.training.gan import GeneratorRules
 from dgm_tf.training.randomness import seeded_initializers
 
@@ -65,6 +67,9 @@ class DGM(GenerativeMethod):
       sparsity_weight: lambda_RU >= 0.
       max_mask_scale: s_max > 1; keep s_max / epochs as the paper has it (see gin/mnist_dgmw.gin).
       real: `RealReplay`: stored real images as a part of the replay ("DGM + real"); None: generated ones alone.
+      distillation: `Distillation` from the last task's classifier in the closing epochs; None: labels alone, as in the
+        paper.
+      teacher: in the middle of a task that classifier, None where nothing is distilled from it.
       The others: see `GenerativeMethod`.
     """
 
@@ -72,6 +77,7 @@ class DGM(GenerativeMethod):
     sparsity_weight: float = 0.08
     max_mask_scale: float = 1e4
     real: RealReplay | None = None
+    distillation: Distillation | None = None
 
     derived = ("embedding", "reserved", "reserved_inputs")
     replay_is_frozen = True
@@ -81,11 +87,22 @@ class DGM(GenerativeMethod):
         checks.number(self, "sparsity_weight", "[0, inf)")
         checks.number(self, "max_mask_scale", "(1, inf)")
         checks.instance(self, "real", (RealReplay, type(None)))
-        self._stored = RealMemory(self.real)
+        checks.instance(self, "distillation", (Distillation, type(None)))
+        if self.distillation is not None and not self.settings.closing_epochs:
+            raise UserError(
+                "DGM.distillation: the last classifier teaches in the closing epochs: expected "
+                f"ClassifierSettings.closing_epochs >= 1 with it, got {self.settings.closing_epochs}"
+            )
+        self._stored, self.teacher = RealMemory(self.real), None
+
+    def networks(self):
+        """Generator and discriminator, and in the middle of a task the teacher."""
+        return super().networks() | ({} if self.teacher is None else {"teacher": self.teacher})
 
     def restore_networks(self, networks, task_classes):
         """Takes networks that were saved."""
         super().restore_networks(networks, task_classes)
+        self.teacher = networks.get("teacher")
         self.memory.restore_reserved()
 
     def arrays(self):
@@ -108,7 +125,13 @@ class DGM(GenerativeMethod):
             memory = self.memory or self.generator(image_shape=context.image_shape)
             _check_generator(memory, context.num_classes)
             self.memory, self.task_classes = memory.for_classes(len(context.task.classes)), context.task_classes
+            self.teacher = None if self.distillation is None else self.critic
             self.critic = self._next_discriminator(self.critic, context)
+
+    def _classifier_rules(self):
+        if self.teacher is None:
+            return super()._classifier_rules()
+        return DistillationRules(self.teacher, self.distillation)
 
     def _rules(self, context):
         weight = self.sparsity_weight * self._relative_size()
@@ -134,7 +157,7 @@ class DGM(GenerativeMethod):
 
     def end_task(self, context):
         """Reserves the task's masks and grows; returns capacity per layer, warnings, and drift by its growth."""
-        self._replayed = None
+        self._replayed = self.teacher = None
         self._stored.store(context, self.critic)
         self.memory.reserve()
         layers = self.memory.capacity()
@@ -151,13 +174,14 @@ class DGM(GenerativeMethod):
         return {"capacity": capacity, "warnings": _collapsed_masks(context, layers), "replay_drift": drift}
 
     def memory_bytes(self):
-        """The generator without the present task's embeddings, float32, the tasks' masks, one bit an entry, and the
-        stored real images.
+        """The generator without the present task's embeddings, float32, the tasks' masks, one bit an entry, the stored
+        real images, and the classifier's copy that teaches while the next task is learned.
         """
         masks = sum(int(np.prod(bits.shape)) for layer in self.memory.masked_layers for bits in layer.task_bits[:-1])
         kept = [w for w in self.memory.weights if w.name not in self.derived and w.dtype != "uint8"]
         generator = 4 * sum(int(np.prod(w.shape)) for w in kept)
-        return {"generator": generator, "masks": masks} | self._stored.memory_bytes()
+        copy = {} if self.distillation is None else {"classifier copy": network_bytes(self.critic)}
+        return {"generator": generator, "masks": masks} | self._stored.memory_bytes() | copy
 
     def watch(self, schedule):
         """Share of ones in each layer's mask; while the masks are trained, their values too."""

@@ -9,7 +9,7 @@ from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.methods.method import Method, next_discriminator
 from dgm_tf.networks.dcgan import DCGANDiscriminator
-from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings
+from dgm_tf.training.classifier import PLAIN_RULES, ClassifierPhase, ClassifierSettings
 from dgm_tf.training.gan import GANPhase, GANSettings
 from dgm_tf.training.inference import in_batches
 from dgm_tf.training.pool import ImagePool, to_uint8
@@ -94,8 +94,12 @@ class GenerativeMethod(Method):
         return ClassifierPhase(
             self.classifier, ImagePool(groups), self.settings.closing_epochs, self.gan.batch_size,
             self.settings.learning_rate, context.task_seed, self.settings.augmentation,
-            decay=self.settings.learning_rate_decay,
+            self._classifier_rules(), self.settings.learning_rate_decay,
         )  # fmt: skip
+
+    def _classifier_rules(self):
+        """The `ClassifierRules` of the closing epochs."""
+        return PLAIN_RULES
 
     def _closing_replay(self, context):
         """Groups of replayed images for the closing epochs."""

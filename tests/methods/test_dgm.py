@@ -10,8 +10,9 @@ from dgm_tf.learner import Learner
 from dgm_tf.methods.context import TaskContext
 from dgm_tf.methods.dgm import DGM, MaskRules
 from dgm_tf.training.classifier import ClassifierSettings
+from dgm_tf.training.distillation import Distillation
 from dgm_tf.training.loop import Callback
-from tests.methods import tiny
+from tests.methods import resuming, tiny
 
 LABELS = np.array([0, 0, 0], np.int32)
 
@@ -263,3 +264,58 @@ def test_the_auxiliary_loss_needs_a_class_head_that_learns():
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"DGM.{next(iter(bad))}: expected"):
         DGM(**bad)
+
+
+class TestDistillation:
+    """The classifier of the last task teaches the next one, and is gone when that has learned."""
+
+    @pytest.fixture
+    def make(self):
+        closing = ClassifierSettings("none", closing_epochs=1)
+        return lambda: tiny.dgm(classifier=closing, distillation=Distillation(weight=2.0))
+
+    def test_the_teacher_is_the_last_classifier_and_not_trained(self, make):
+        watch = TeacherWatch()
+        learner = Learner(make())
+        learner.learn(tiny.task(0), (watch,))
+        assert watch.weights == [] and "teacher" not in learner.method.networks()
+        last = learner.method.critic.get_weights()
+        learner.learn(tiny.task(1), (watch,))
+        for weights in (watch.weights[0], watch.weights[-1]):
+            for kept, before in zip(weights, last, strict=True):
+                np.testing.assert_array_equal(kept, before)
+        assert "teacher" not in learner.method.networks()
+
+    def test_it_changes_what_is_learned(self, make):
+        tasks = [tiny.task(0), tiny.task(1)]
+        plain = tiny.dgm(classifier=ClassifierSettings("none", closing_epochs=1))
+        taught, labelled = (resuming.learned(method, tasks) for method in (make(), plain))
+        images = tasks[0].test.images
+        assert np.any(taught.logits(images) != labelled.logits(images))
+        np.testing.assert_array_equal(taught.replay(LABELS), labelled.replay(LABELS))
+
+    @pytest.mark.parametrize(("phase", "step"), [(0, 1), (1, 1)])
+    def test_a_task_broken_off_goes_on_with_the_teacher(self, make, phase, step):
+        resuming.assert_resumes(make(), [tiny.task(0), tiny.task(1)], phase, step)
+
+    def test_it_is_loaded_without_one(self, make, tmp_path):
+        resuming.assert_loads(resuming.learned(make(), [tiny.task(0)]), tmp_path, tiny.task(1))
+
+    def test_the_copy_counts_as_remembered(self, make):
+        method = resuming.learned(make(), [tiny.task(0)]).method
+        assert method.memory_bytes()["classifier copy"] == 4 * method.critic.count_params()
+
+    def test_it_needs_closing_epochs(self):
+        with pytest.raises(UserError, match="DGM.distillation: .*closing_epochs >= 1 with it, got 0"):
+            tiny.dgm(distillation=Distillation())
+
+
+class TeacherWatch(Callback):
+    """Keeps the teacher's weights after every step."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_step_end(self, learner, context, phase):
+        if learner.method.teacher is not None:
+            self.weights.append(learner.method.teacher.get_weights())
