@@ -3,11 +3,13 @@ r"""Tells what a run's memory is worth to a classifier, and what real images in 
   python benchmarks/replay_worth.py runs/mnist_dgmw_fast
   python benchmarks/replay_worth.py runs/mnist_dgmw_fast --real=10,50,200,800
   python benchmarks/replay_worth.py runs/mnist_dgmw_fast --variant=learning_rate_decay=0.0 --variant=augmentation=None
+  python benchmarks/replay_worth.py runs/cifar10_dgmw_plus --variant=distillation=None --variant=distillation=1.0
 
 The closing phase of the last task learned so far is repeated from a fresh classifier: its images beside replay of all
 earlier classes by the memory, or by so many real images of each earlier class, shown as often (--real). A variant is
-the run's `ClassifierSettings` with some of them changed. Accuracies are means over classes; choose by validation,
-report by test.
+the run's `ClassifierSettings` with some of them changed, or its distillation: None or a weight; the teacher is a
+classifier that learned all tasks but the last in the same way, without a teacher of its own. Accuracies are means over
+classes; choose by validation, report by test.
 Bytes: the memory's files (without the classifier), or the real images as PNG files.
 """
 
@@ -24,7 +26,7 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("real", [], "Numbers of real images of each earlier class.")
-flags.DEFINE_multi_string("variant", [], "Changes of the run's ClassifierSettings: name=value, comma between several.")
+flags.DEFINE_multi_string("variant", [], "Changes of the run's settings: name=value, comma between several.")
 flags.DEFINE_list("seeds", ["0"], "Seeds of the classifier.")
 flags.DEFINE_integer("threads", 2, "Threads.")
 flags.DEFINE_string("json", None, "File for all figures.")
@@ -40,10 +42,16 @@ def stream(run_dir):
     return gin.query_parameter("run_experiment.benchmark").scoped_configurable_fn().fresh_copy()
 
 
-def changed(settings, variant):
-    """ClassifierSettings with the changes that a variant such as "closing_epochs=5" names."""
+def changed(settings, distillation, variant):
+    """(ClassifierSettings, Distillation or None) with the changes that a variant such as "closing_epochs=5" names."""
+    from dgm_tf.training.distillation import Distillation
+
     pairs = [part.split("=", 1) for part in variant.split(",") if part]
-    return dataclasses.replace(settings, **{name.strip(): ast.literal_eval(value) for name, value in pairs})
+    values = {name.strip(): ast.literal_eval(value) for name, value in pairs}
+    if "distillation" in values:
+        weight = values.pop("distillation")
+        distillation = None if weight is None else Distillation(weight)
+    return dataclasses.replace(settings, **values), distillation
 
 
 def png_bytes(images):
@@ -82,27 +90,38 @@ def real_groups(tasks, per_class, seed):
     return groups, total
 
 
-def accuracies(learner, tasks, groups, settings, seed):
-    """(validation, test): mean over classes, of a fresh classifier after the closing phase of the last task.
+def classifier(learner, tasks, groups, settings, distillation, seed):
+    """A fresh classifier after the closing phase of the last of the tasks.
 
-    groups: what stands for earlier classes; None: the memory's replay.
+    groups: what stands for each earlier class; None: the memory's replay.
     """
+    from dgm_tf.methods.context import TaskContext
+    from dgm_tf.training.randomness import seeded_initializers
+
+    teacher, method, last = None, learner.method, tasks[-1]
+    if distillation is not None and len(tasks) > 1:
+        before = groups and groups[: -len(tasks[-2].classes)]
+        teacher = classifier(learner, tasks[:-1], before, settings, None, seed)
+    task_classes = tuple(tuple(task.classes) for task in tasks)
+    with seeded_initializers(seed, "replay worth"):
+        config = method.critic.get_config() | {"num_classes": sum(map(len, task_classes))}
+        method.critic = type(method.critic).from_config(config)
+    method.settings, method._replayed = settings, groups
+    method.distillation, method.teacher = distillation, teacher
+    phase = method._closing_phase(TaskContext(last, task_classes, tuple(last.train.images.shape[1:]), seed))
+    for step in range(phase.num_steps):
+        phase.step(step)
+    return method.critic
+
+
+def accuracies(learner, tasks, network):
+    """(validation, test): mean over classes."""
     import numpy as np
 
     from dgm_tf.evaluation import evaluator
-    from dgm_tf.methods.context import TaskContext
     from dgm_tf.training.inference import network_logits
     from dgm_tf.training.pool import to_float
-    from dgm_tf.training.randomness import seeded_initializers
 
-    method, last = learner.method, tasks[-1]
-    with seeded_initializers(seed, "replay worth"):
-        network = type(method.critic).from_config(method.critic.get_config())
-    method.critic, method.settings, method._replayed = network, settings, groups
-    context = TaskContext(last, tuple(map(tuple, learner.task_classes)), tuple(last.train.images.shape[1:]), seed)
-    phase = method._closing_phase(context)
-    for step in range(phase.num_steps):
-        phase.step(step)
     results = []
     for part in ("validation", "test"):
         splits = [getattr(task, part) for task in tasks]
@@ -123,7 +142,8 @@ def main(arguments):
     run_dir = pathlib.Path(arguments[1])
     learner = load(run_dir)
     tasks = list(itertools.islice(stream(run_dir), learner.num_tasks))
-    own, size = learner.method.settings, memory_bytes(learner.method)
+    method = learner.method
+    own, size = (method.settings, getattr(method, "distillation", None)), memory_bytes(method)
     sources = {"memory": lambda seed: (None, size)}
     for number in map(int, FLAGS.real):
         sources[f"{number} real"] = lambda seed, number=number: real_groups(tasks, number, seed)
@@ -131,10 +151,10 @@ def main(arguments):
     rows = []
     for source, make in sources.items():
         for variant in ["", *FLAGS.variant]:
-            settings, values = changed(own, variant), []
+            settings, values = changed(*own, variant), []
             for seed in map(int, FLAGS.seeds):
                 groups, size = make(seed)
-                values.append(accuracies(learner, tasks, groups, settings, seed))
+                values.append(accuracies(learner, tasks, classifier(learner, tasks, groups, *settings, seed)))
             validation, test = (100 * np.mean(values, axis=0)).tolist()
             rows.append({"source": source, "variant": variant, "bytes": size, "accuracies": values})
             cells = f"{size:,} | {validation:.2f} | {test:.2f}"

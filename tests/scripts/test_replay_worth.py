@@ -8,15 +8,16 @@ import sys
 def test_rows_for_memory_and_real_images_with_each_variant(project_root, finished_run, tmp_path):
     out = tmp_path / "rows.json"
     script = str(project_root / "benchmarks" / "replay_worth.py")
-    flags = ["--real=3", "--variant=closing_epochs=1,augmentation=None", "--threads=1", f"--json={out}"]
+    changes = ["closing_epochs=1,augmentation=None", "distillation=2.0"]
+    flags = ["--real=3", *(f"--variant={change}" for change in changes), "--threads=1", f"--json={out}"]
     result = subprocess.run([sys.executable, script, str(finished_run), *flags], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     rows = json.loads(out.read_text())
-    variant = "closing_epochs=1,augmentation=None"
-    assert [(r["source"], r["variant"]) for r in rows] == [(s, v) for s in ("memory", "3 real") for v in ("", variant)]
+    sources = ("memory", "3 real")
+    assert [(r["source"], r["variant"]) for r in rows] == [(s, v) for s in sources for v in ("", *changes)]
     # A 32x32 digit as a PNG has some hundred bytes; the stored three are those of the one earlier class.
-    assert 3 * 100 < rows[2]["bytes"] == rows[3]["bytes"] < 3 * 700
+    assert 3 * 100 < rows[3]["bytes"] == rows[4]["bytes"] < 3 * 700
     # Of all the generator's weights: bytes that hardly change with the classes, far more than three images.
-    assert rows[0]["bytes"] > rows[2]["bytes"]
+    assert rows[0]["bytes"] > rows[3]["bytes"]
     assert all(0.0 <= a <= 1.0 for row in rows for pair in row["accuracies"] for a in pair)
     assert len({tuple(row["accuracies"][0]) for row in rows}) > 1
