@@ -1,4 +1,4 @@
-"""Decoded images on disk: read once from their files, found again by the next run."""
+"""Images on disk as one array: decoded or unpacked once, found again by the next run."""
 
 import contextlib
 import hashlib
@@ -17,6 +17,7 @@ from dgm_tf.benchmarks.decoding import Unreadable, decode, is_grey
 from dgm_tf.errors import UserError
 
 FORMAT = 1  # of what is stored; another number, and files are decoded anew
+IMAGES = "images.npy"
 _BATCH = 64  # images handed over at once
 _ABANDONED_SECONDS = 24 * 3600.0
 
@@ -45,24 +46,49 @@ def stored_images(name, files, size, channels, cache_dir=None):
     Returns:
         (np.memmap uint8 [len(files), size, size, channels], {row: why its file is unreadable}).
     """
+
+    def write(folder):
+        unreadable = _write(folder / IMAGES, files, size, channels)
+        (folder / "unreadable.json").write_text(json.dumps(unreadable), encoding="utf-8")
+
+    def read(folder):
+        unreadable = json.loads((folder / "unreadable.json").read_text(encoding="utf-8"))
+        return np.load(folder / IMAGES, mmap_mode="r"), {int(row): why for row, why in unreadable.items()}
+
+    return _stored(name, write, read, cache_dir)
+
+
+def unpacked(name, archive, key, cache_dir=None):
+    """np.memmap of an array in an open `np.load` archive; name, cache_dir: as of `stored_images`."""
+
+    def write(folder):
+        with archive.zip.open(f"{key}.npy") as member, open(folder / IMAGES, "wb") as file:
+            try:
+                shutil.copyfileobj(member, file, 2**20)
+            except OSError as error:
+                raise _no_room(folder, archive.zip.getinfo(f"{key}.npy").file_size, error) from error
+
+    return _stored(name, write, lambda folder: np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False), cache_dir)
+
+
+def _stored(name, write, read, cache_dir):
+    """What `read` finds in the folder of that name, which `write` has filled once."""
     if cache_dir is None:
         with tempfile.TemporaryDirectory() as folder:
-            return stored_images(name, files, size, channels, folder)  # what is mapped outlives its name
+            return _stored(name, write, read, folder)  # what is mapped outlives its name
     folder = pathlib.Path(cache_dir) / f"images-{name}"
     if not folder.is_dir():
-        _store(folder, files, size, channels)
-    unreadable = json.loads((folder / "unreadable.json").read_text(encoding="utf-8"))
-    return np.load(folder / "images.npy", mmap_mode="r"), {int(row): why for row, why in unreadable.items()}
+        _build(folder, write)
+    return read(folder)
 
 
-def _store(folder, files, size, channels):
-    """Writes the folder under another name first: it is there as a whole or not at all."""
+def _build(folder, write):
+    """Fills the folder under another name first: it is there as a whole or not at all."""
     _remove_abandoned(folder.parent)
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     building.mkdir(parents=True)
     try:
-        unreadable = _write(building / "images.npy", files, size, channels)
-        (building / "unreadable.json").write_text(json.dumps(unreadable), encoding="utf-8")
+        write(building)
         try:
             os.rename(building, folder)
         except OSError:  # another run was as quick
@@ -108,11 +134,15 @@ def _new_file(path, shape):
         try:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
-            raise UserError(
-                f"cache_dir: expected a folder with room for {array.nbytes / 1e9:.2f} GB of decoded images, got "
-                f"{path.parent.parent} ({error.strerror})"
-            ) from error
+            raise _no_room(path.parent, array.nbytes, error) from error
     return array
+
+
+def _no_room(folder, size, error):
+    return UserError(
+        f"cache_dir: expected a folder with room for {size / 1e9:.2f} GB of images, got {folder.parent} "
+        f"({error.strerror})"
+    )
 
 
 def _common_channels(files, unreadable, bar):

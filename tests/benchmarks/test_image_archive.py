@@ -7,6 +7,7 @@ from PIL import Image
 from dgm_tf.benchmarks import ClassIncrementalBenchmark, ImageArchive
 from dgm_tf.benchmarks.image_archive import with_channels
 from dgm_tf.errors import UserError
+from dgm_tf.rows import Rows
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 16, 16, 3)).astype(np.uint8)
@@ -78,6 +79,46 @@ def test_grey_is_what_pillow_makes_of_colours():
 def test_what_is_no_data_set_is_refused(archive, content, message):
     with pytest.raises(UserError, match=message):
         ImageArchive(archive(**content)).load()
+
+
+class TestMoreThanMemory:
+    """Images over the limit stay on disk, and are the same."""
+
+    @pytest.mark.parametrize("images", [IMAGES, IMAGES[..., 0]], ids=["colour", "grey"])
+    def test_a_stream_of_them_is_the_one_of_those_in_memory(self, archive, images):
+        path = archive(images=images, labels=LABELS, test_images=images[::-1], test_labels=LABELS[::-1])
+        sources = [ImageArchive(path, memory_limit=limit) for limit in (1e9, 0)]
+        held, mapped = (ClassIncrementalBenchmark(source, [2, 1], image_size=16) for source in sources)
+        for task, other in zip(held, mapped, strict=True):
+            assert isinstance(other.train.images, Rows) and not isinstance(task.train.images, Rows)
+            for part in ("train", "validation", "test"):
+                split, same = getattr(task, part), getattr(other, part)
+                np.testing.assert_array_equal(np.asarray(same.images), split.images)
+                np.testing.assert_array_equal(same.labels, split.labels)
+
+    def test_they_are_unpacked_once_where_the_run_keeps_such_things(self, archive, tmp_path):
+        path = archive(images=IMAGES, labels=LABELS)
+        for _ in range(2):
+            source = ImageArchive(path, memory_limit=len(IMAGES))
+            ClassIncrementalBenchmark(source).keep_in(tmp_path / "cache")
+            source.load()
+            (folder,) = (tmp_path / "cache").iterdir()
+            written = folder.stat().st_ino, (folder / "images.npy").stat().st_mtime_ns
+        assert (folder.stat().st_ino, (folder / "images.npy").stat().st_mtime_ns) == written
+        np.testing.assert_array_equal(np.load(folder / "images.npy"), IMAGES)
+
+    @pytest.mark.parametrize(
+        ("settings", "size", "message"),
+        [
+            ({"channels": 1}, 16, r"ImageArchive.channels: expected 3, as images of .* have, .* got 1"),
+            ({}, 32, "image_size: expected 16, the size of images that are too many for memory, came 32"),
+            ({"memory_limit": -1}, 16, "ImageArchive.memory_limit: expected a number of bytes >= 0, got -1"),
+        ],
+    )
+    def test_what_would_have_to_read_them_all_is_refused(self, archive, settings, size, message):
+        path = archive(images=IMAGES, labels=LABELS)
+        with pytest.raises(UserError, match=message):
+            ClassIncrementalBenchmark(ImageArchive(path, **{"memory_limit": 0} | settings), image_size=size).task(0)
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
