@@ -224,4 +224,4 @@ def test_continuous_integration_runs_the_tests(machine, project_root):
     machine.add_uv()
     shutil.copytree(project_root / ".ci", machine.project / ".ci")
     run = machine.run("bash", machine.project / ".ci" / "run")
-    assert run.stdout.splitlines() == ["own -P -m ruff check --quiet .", "own -P -m pytest -q"]
+    assert run.stdout.splitlines() == ["own -P -m ruff check --quiet .", "own -P -m pytest -q -n auto --dist loadfile"]
