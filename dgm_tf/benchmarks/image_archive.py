@@ -87,6 +87,8 @@ class ImageArchive:
         try:
             with np.load(self._path, allow_pickle=False) as file:
                 content = {key: self._array(file, key) for key in file.files}
+        except UserError:  # a ValueError, too: the disk is full
+            raise
         except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:  # TypeError: an .npy
             why = getattr(error, "strerror", None) or "not an .npz of plain arrays"
             raise UserError(f"ImageArchive.path: cannot read {self._path}: {why}") from error

@@ -107,6 +107,16 @@ class TestMoreThanMemory:
         assert (folder.stat().st_ino, (folder / "images.npy").stat().st_mtime_ns) == written
         np.testing.assert_array_equal(np.load(folder / "images.npy"), IMAGES)
 
+    def test_a_full_disk_is_named_and_nothing_is_left(self, archive, tmp_path, monkeypatch):
+        def full(*arguments):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("shutil.copyfileobj", full)
+        source = ImageArchive(archive(images=IMAGES, labels=LABELS), memory_limit=0, cache_dir=tmp_path / "cache")
+        with pytest.raises(UserError, match="cache_dir: expected a folder with room for .*No space left"):
+            source.load()
+        assert list((tmp_path / "cache").iterdir()) == []
+
     @pytest.mark.parametrize(
         ("settings", "size", "message"),
         [
