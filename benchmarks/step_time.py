@@ -39,6 +39,7 @@ flags.DEFINE_float("gradient_penalty_share", 1.0, "Share of the batch that the p
 flags.DEFINE_enum("plasticity", "weights", ["weights", "units"], "DGMw or DGMa.")
 flags.DEFINE_enum("replay_schedule", "balanced", ["balanced", "constant", "none"], "The classifier's updates.")
 flags.DEFINE_string("precision", "float32", "Keras dtype policy: float32 or mixed_bfloat16.")
+flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the step and its parts.")
 flags.DEFINE_bool("parts", True, "Whether to time the classifier's, critic's and generator's updates, too.")
 flags.DEFINE_string("against", None, "Script to compare with.")
 flags.DEFINE_list("against_flags", ["", "--channels-last"], "Variants of it: the faster one counts.")
@@ -235,11 +236,21 @@ def main(_):
     """Times, compares, prints."""
     import keras
 
+    from dgm_tf.training.compilation import jit_compilation
+    from dgm_tf.training.distribution import make_strategy
+
+    make_strategy()  # GPUs: memory is taken as it is needed
     keras.config.set_dtype_policy(FLAGS.precision)
     tasks = [int(task) for task in FLAGS.tasks]
-    cases = {task: compiled_parts(make_phase(task)) for task in tasks}
+    with jit_compilation(FLAGS.jit_compile):
+        cases = {task: compiled_parts(make_phase(task)) for task in tasks}
     times, speed = measure(tasks, cases, FLAGS.rounds if not FLAGS.against else 1), machine_speed()
-    results = {"threads": FLAGS.threads, "precision": FLAGS.precision, "gflops": speed}
+    results = {
+        "threads": FLAGS.threads,
+        "precision": FLAGS.precision,
+        "jit_compile": FLAGS.jit_compile,
+        "gflops": speed,
+    }
     results["parts"], results["peak_gib"] = report_parts(tasks, cases, times, speed)
     if FLAGS.against:
         ratios, ours, others = compare(tasks, cases)

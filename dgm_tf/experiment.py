@@ -20,6 +20,7 @@ from dgm_tf.methods.method import Method
 from dgm_tf.progress import Progress
 from dgm_tf.recorder import Recorder
 from dgm_tf.training.checkpoints import Checkpointer, StopSignals, read_checkpoint
+from dgm_tf.training.compilation import jit_compilation
 from dgm_tf.training.distribution import is_chief
 from dgm_tf.training_log import TrainingLog
 
@@ -37,6 +38,7 @@ def run_experiment(
     summary_seconds=10.0,
     cache_dir=None,
     precision="float32",
+    jit_compile=None,
     extend=None,
 ):
     """Learns all tasks of the benchmark, or what a killed run left of them; returns the results.
@@ -50,6 +52,8 @@ def run_experiment(
       checkpoint_seconds, summary_seconds: time between checkpoints and between summaries.
       precision: "float32", or "mixed_bfloat16": convolutions in bfloat16; masks, statistics, heads, losses and replay
         stay float32. Worth it only where the hardware computes in bfloat16 (AVX-512 BF16, AMX, GPUs).
+      jit_compile: whether XLA compiles the training steps (on one replica): True, False, or None: on a GPU, for tasks
+        so long that it pays.
       cache_dir: folder of what runs on the same data share: the judge, decoded images; None: .cache beside the run
         folder.
       extend: function from the benchmark to one with more tasks, for a run that learns on; see `Continuation`.
@@ -60,7 +64,7 @@ def run_experiment(
     """
     run_dir, evaluation = pathlib.Path(run_dir), evaluation or EvaluationSettings()
     _check_objects(benchmark, method, evaluation)
-    _check_values(seed, checkpoint_seconds, summary_seconds, precision)
+    _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile)
     cache_dir = cache_dir or run_dir.parent / ".cache"
     benchmark.keep_in(cache_dir)
     if extend is not None:
@@ -70,6 +74,7 @@ def run_experiment(
     with tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
         stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
         keras.config.set_dtype_policy(precision)
+        stack.enter_context(jit_compilation(jit_compile))
         learner, results = Learner(method, seed), None
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         if saved is not None:
@@ -103,12 +108,14 @@ def _check_objects(benchmark, method, evaluation):
         checks.argument(f"run_experiment.{name}", value, isinstance(value, kind), text)
 
 
-def _check_values(seed, checkpoint_seconds, summary_seconds, precision):
+def _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile):
     for name, value in {"checkpoint_seconds": checkpoint_seconds, "summary_seconds": summary_seconds}.items():
         checks.argument(f"run_experiment.{name}", value, checks.inside(value, "[0, inf)"), "a number in [0, inf)")
     checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
     fits = precision in PRECISIONS
     checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
+    fits = jit_compile is None or isinstance(jit_compile, bool)
+    checks.argument("run_experiment.jit_compile", jit_compile, fits, "True, False or None")
 
 
 def _check_same_stream(run_dir, results, benchmark):

@@ -50,6 +50,7 @@ def killed_run(monkeypatch, clean_gin):
                 if moment in kills:
                     kills.remove(moment)
                     raise Killed
+
             return hook
 
         monkeypatch.setattr(Checkpointer, "on_step_end", kill_at("step", lambda moment: moment in saves))
@@ -108,6 +109,7 @@ def test_a_run_is_finished_when_its_results_say_so(finished_run, tmp_path):
         ("run_experiment.seed = 0.5", "seed: expected an integer .*, got 0.5"),
         ("run_experiment.checkpoint_seconds = 'often'", "checkpoint_seconds: expected a number .*, got 'often'"),
         ("run_experiment.summary_seconds = -1", "summary_seconds: expected a number .*, got -1"),
+        ("run_experiment.jit_compile = 'yes'", "jit_compile: expected True, False or None, got 'yes'"),
     ],
 )
 def test_what_is_no_run_is_refused(clean_gin, tmp_path, param, message):

@@ -8,13 +8,12 @@ import tensorflow as tf
 
 from dgm_tf import checks
 from dgm_tf.errors import UserError
-from dgm_tf.methods.generative import standard_normal
 from dgm_tf.methods.method import network_bytes
 from dgm_tf.methods.selection import CANDIDATES, select
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.inference import network_logits
-from dgm_tf.training.randomness import seeded_initializers, stateless_seed
+from dgm_tf.training.randomness import normal, seeded_initializers, stateless_seed
 
 
 class UnconditionalRules(SharedGeneratorRules):
@@ -101,7 +100,7 @@ class DGR(SharedGeneratorMethod):
             return []
         importance = self.importance or 1.0 / (context.index + 1)
         count = round(len(context.task.train) * (1.0 - importance) / importance)
-        z = standard_normal(count, self.memory.latent_size, stateless_seed(context.task_seed, "replay"))
+        z = normal([count, self.memory.latent_size], stateless_seed(context.task_seed, "replay"))
         images = self._quantized(self.generate(0, self.latents(0, z, tf.zeros([count], tf.int32))))
         return [(images, self._labels(images))]
 
@@ -137,7 +136,7 @@ class DGR(SharedGeneratorMethod):
         solver, latent_size = self._memory_solver, self.memory.latent_size
 
         def candidates(i):
-            z = standard_normal(CANDIDATES, latent_size, tf.random.fold_in(seed, i))
+            z = normal([CANDIDATES, latent_size], tf.random.fold_in(seed, i))
             _, logits = solver(self.memory(self.latents(0, z, tf.zeros([CANDIDATES], tf.int32))), training=False)
             return z, tf.nn.softmax(logits)
 

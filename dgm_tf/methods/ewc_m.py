@@ -7,9 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks, losses
-from dgm_tf.methods.generative import standard_normal
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
-from dgm_tf.training.randomness import stateless_seed
+from dgm_tf.training.randomness import normal, stateless_seed
 
 
 class ConsolidationRules(SharedGeneratorRules):
@@ -76,7 +75,7 @@ class EWCM(SharedGeneratorMethod):
         if not self._of_task:
             labels = np.resize(np.asarray(context.task.classes, np.int32), self.fisher_samples)
             seed = stateless_seed(context.task_seed, "fisher")
-            z = standard_normal(len(labels), self.student.latent_size, seed)
+            z = normal([len(labels), self.student.latent_size], seed)
             self._of_task = generator_fisher(self.student, self.critic, self.student.latents(z, labels))
 
     def end_task(self, context):

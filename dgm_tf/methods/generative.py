@@ -13,7 +13,7 @@ from dgm_tf.training.classifier import PLAIN_RULES, ClassifierPhase, ClassifierS
 from dgm_tf.training.gan import GANPhase, GANSettings
 from dgm_tf.training.inference import in_batches
 from dgm_tf.training.pool import ImagePool, to_uint8
-from dgm_tf.training.randomness import numpy_generator, stateless_seed
+from dgm_tf.training.randomness import normal, numpy_generator, stateless_seed
 
 
 @dataclasses.dataclass
@@ -168,7 +168,7 @@ class GenerativeMethod(Method):
 
     def draw(self, labels, seed):
         """z float32 [N, latent_size] to make images of the labels from; TensorFlow, seed: int32 [2]."""
-        return standard_normal(tf.size(labels), self.memory.latent_size, seed)
+        return normal([tf.size(labels), self.memory.latent_size], seed)
 
     def latents(self, task, z, labels):
         """Full inputs of a learned task's generator for z [N, latent_size] and labels [N]; TensorFlow."""
@@ -185,9 +185,3 @@ class GenerativeMethod(Method):
     def generate(self, task, latents):
         """Images of a learned task from full latents, numpy float32."""
         return in_batches(self.memory.plain(task), latents)
-
-
-def standard_normal(count, size, seed):
-    """float32 [count, size], a function of seed (int32 [2]) on every device."""
-    # The algorithm is named, as by default each kind of device takes one of its own.
-    return tf.random.stateless_normal([count, size], seed, alg="philox")

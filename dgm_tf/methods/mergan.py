@@ -10,7 +10,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.gan import GANSettings
-from dgm_tf.training.randomness import replica_slice, split_seed
+from dgm_tf.training.randomness import normal, replica_slice, split_seed, uniform
 
 STRATEGIES = ("joint_replay", "replay_alignment")
 
@@ -36,10 +36,8 @@ class ReplayAlignmentRules(SharedGeneratorRules):
         is 0 when the task begins.
         """
         z_seed, class_seed = split_seed(seed, 2)
-        z = replica_slice(tf.random.stateless_normal([self._batch_size, self.generator.latent_size], z_seed))
-        labels = replica_slice(
-            tf.random.stateless_uniform([self._batch_size], class_seed, 0, self._memory.num_classes, tf.int32)
-        )
+        z = replica_slice(normal([self._batch_size, self.generator.latent_size], z_seed))
+        labels = replica_slice(uniform([self._batch_size], class_seed, 0, self._memory.num_classes, tf.int32))
         replayed = tf.stop_gradient(self._memory(self._memory.latents(z, labels)))
         images = self.generator(self.generator.latents(z, labels))
         return self._weight * losses.replay_alignment_loss(images, replayed)

@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from dgm_tf.methods.generative import GenerativeMethod, standard_normal
+from dgm_tf.methods.generative import GenerativeMethod
 from dgm_tf.methods.method import network_bytes
 from dgm_tf.networks.conditional import ConditionalGenerator
 from dgm_tf.training.classifier import check_batch_size
 from dgm_tf.training.gan import GeneratorRules
 from dgm_tf.training.inference import in_batches
-from dgm_tf.training.randomness import seeded_initializers
+from dgm_tf.training.randomness import normal, seeded_initializers
 
 
 class SharedGeneratorRules(GeneratorRules):
@@ -91,7 +91,7 @@ class SharedGeneratorMethod(GenerativeMethod):
 
     def _replay_by(self, network, labels, seed):
         def generate(task, labels, seed):
-            z = standard_normal(len(labels), network.latent_size, seed)
+            z = normal([len(labels), network.latent_size], seed)
             return in_batches(network, network.latents(z, labels))
 
         return self._task_by_task(labels, seed, generate, network.image_shape)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks
+from dgm_tf.training.randomness import normal, split_seed, uniform
 
 
 @gin.register
@@ -46,15 +47,15 @@ class Augmentation:
 
     def __call__(self, images, seed):
         """float32 images [N, H, W, C] in [-1, 1], int32 seed [2] -> images of the same shape."""
-        seeds = tf.unstack(tf.random.split(seed, 4))
-        draws = tf.random.stateless_uniform([7, tf.shape(images)[0]], seeds[0])
+        seeds = split_seed(seed, 4)
+        draws = uniform([7, tf.shape(images)[0]], seeds[0])
         if self.horizontal_flip:
-            flipped = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seeds[2]) < 0.5
+            flipped = uniform([tf.shape(images)[0], 1, 1, 1], seeds[2]) < 0.5
             images = tf.where(flipped, images[:, :, ::-1], images)
         if self.translation or self.rotation or self.zoom:
             images = self._affine(images, draws)
         images = self._levels(images, draws)
-        return images + self.noise * tf.random.stateless_normal(tf.shape(images), seeds[1])
+        return images + self.noise * normal(tf.shape(images), seeds[1])
 
     def _levels(self, images, draws):
         black, contrast = (

@@ -1,6 +1,7 @@
 """Training of the class head by cross-entropy: one update, and a phase of nothing but such updates."""
 
 import dataclasses
+import functools
 
 import gin
 import tensorflow as tf
@@ -9,6 +10,7 @@ from dgm_tf import checks, losses
 from dgm_tf.errors import UserError
 from dgm_tf.training import schedules
 from dgm_tf.training.augmentation import Augmentation
+from dgm_tf.training.compilation import jit
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
 from dgm_tf.training.optimizer import decaying, make_adam
 from dgm_tf.training.phase import Phase
@@ -85,13 +87,15 @@ class ClassifierRules:
 PLAIN_RULES = ClassifierRules()
 
 
-def classifier_update(network, optimizer, images, labels, augmentation, seed, variables, rules=PLAIN_RULES):
-    """One Adam step on the loss of a batch; returns (loss, accuracy). To be called per replica."""
+def replica_batch(images, labels, augmentation, seed):
+    """This replica's (images, labels) of a global batch, the images augmented. To be called per replica."""
     if augmentation is not None:
-        images = replica_slice(augmentation(images, seed))
-        labels = replica_slice(labels)
-    else:
-        images, labels = replica_slice(images), replica_slice(labels)
+        images = augmentation(images, seed)
+    return replica_slice(images), replica_slice(labels)
+
+
+def classifier_update(network, optimizer, variables, images, labels, rules=PLAIN_RULES):
+    """One Adam step on the loss of a replica's batch; returns (loss, accuracy). To be called per replica."""
     with tf.GradientTape() as tape:
         loss, logits = rules.loss(network, images, labels)
     rules.apply(optimizer, tape.gradient(loss, variables), variables)
@@ -137,13 +141,12 @@ class ClassifierPhase(Phase):
 
     def _make_update(self, network, augmentation):
         variables = class_variables(network)
+        update_with = functools.partial(classifier_update, network, self._optimizer, variables, rules=self._rules)
+        update_with = jit(update_with, self.num_steps)
 
         def replica_update(indices, step):
-            images, labels = self._pool.gather(indices)
             seed = tf.random.fold_in(self._noise, step)
-            loss, accuracy = classifier_update(
-                network, self._optimizer, images, labels, augmentation, seed, variables, self._rules
-            )
+            loss, accuracy = update_with(*replica_batch(*self._pool.gather(indices), augmentation, seed))
             return {"loss/classifier": loss, "accuracy/training": accuracy}
 
         def update(indices, step):

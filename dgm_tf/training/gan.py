@@ -1,6 +1,7 @@
 """The GAN step of section 5: classifier updates, a WGAN-GP critic update, a generator update."""
 
 import dataclasses
+import functools
 
 import gin
 import numpy as np
@@ -8,11 +9,12 @@ import tensorflow as tf
 
 from dgm_tf import checks, losses
 from dgm_tf.training import schedules
-from dgm_tf.training.classifier import class_variables, classifier_update
+from dgm_tf.training.classifier import class_variables, classifier_update, replica_batch
+from dgm_tf.training.compilation import jit
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
 from dgm_tf.training.optimizer import decaying, make_adam
 from dgm_tf.training.phase import Phase
-from dgm_tf.training.randomness import numpy_generator, replica_slice, split_seed, stateless_seed
+from dgm_tf.training.randomness import normal, numpy_generator, replica_slice, split_seed, stateless_seed, uniform
 
 
 @gin.register
@@ -130,6 +132,9 @@ class GANPhase(Phase):
         self._make_optimizers()
         self._noise = stateless_seed(seed, "gan")
         self._plan = (None, None)
+        self._replica_step = jit(self._critic_and_generator_update, self.num_steps)
+        update = functools.partial(classifier_update, discriminator, self._c_optimizer, class_variables(discriminator))
+        self._classifier_update = jit(update, self.num_steps)
         self._train_step = tf.function(self._distributed_step, reduce_retracing=True)
         self.trains_classifier = classifier.replay_schedule != "none"
 
@@ -163,13 +168,12 @@ class GANPhase(Phase):
         Each function has the attribute `compiled`, a `tf.function`, and `inputs`, which gives its arguments.
         """
         run = self._strategy.run
+        critic, generator = (jit(part, self.num_steps) for part in (self._update_critic, self._update_generator))
         functions = {
             "step": self._distributed_step,
             "classifier": lambda real, mixed, index, schedule: self._update_classifier(mixed, self._noise),
-            "critic": lambda real, mixed, index, schedule: run(self._update_critic, (real, schedule, self._noise)),
-            "generator": lambda real, mixed, index, schedule: run(
-                self._update_generator, (real[0], schedule, self._noise)
-            ),
+            "critic": lambda real, mixed, index, schedule: run(critic, (real, schedule, self._noise)),
+            "generator": lambda real, mixed, index, schedule: run(generator, (real[0], schedule, self._noise)),
         }
         return {name: _Part(tf.function(function), self._inputs) for name, function in functions.items()}
 
@@ -184,7 +188,7 @@ class GANPhase(Phase):
 
     def preview(self, index, labels):
         """float32 [N, H, W, C]: images of the classes as generated now, from the same z always; labels: int [N]."""
-        z = tf.random.stateless_normal([len(labels), self._rules.generator.latent_size], self._noise)
+        z = normal([len(labels), self._rules.generator.latent_size], self._noise)
         schedule = {k: tf.constant(v, tf.float32) for k, v in self.progress(index).items()}
         return self._rules.preview(z, labels, schedule)
 
@@ -231,15 +235,10 @@ class GANPhase(Phase):
         return {"loss/classifier": loss, "accuracy/training": accuracy}
 
     def _replica_classifier_update(self, indices, seed):
-        images, labels = self._pool.gather(indices)
-        return tf.stack(
-            classifier_update(
-                self._discriminator, self._c_optimizer, images, labels, self._classifier.augmentation, seed,
-                class_variables(self._discriminator),
-            )
-        )  # fmt: skip
+        batch = replica_batch(*self._pool.gather(indices), self._classifier.augmentation, seed)
+        return tf.stack(self._classifier_update(*batch))
 
-    def _replica_step(self, real, schedule, critic_seed, generator_seed):
+    def _critic_and_generator_update(self, real, schedule, critic_seed, generator_seed):
         metrics = self._update_critic(real, schedule, critic_seed)
         return metrics | self._update_generator(real[0], schedule, generator_seed)
 
@@ -253,7 +252,7 @@ class GANPhase(Phase):
             images, labels = self._pool.gather(replica_slice(real[i]))
             z_seed, mix_seed = split_seed(tf.random.fold_in(seed, i), 2)
             fake = tf.stop_gradient(self._generate(labels, real[i], schedule, z_seed))
-            mix = replica_slice(tf.random.stateless_uniform([tf.shape(real)[1]], mix_seed))
+            mix = replica_slice(uniform([tf.shape(real)[1]], mix_seed))
             with tf.GradientTape() as tape:
                 distance = losses.wasserstein_discriminator_loss(self._critic(images), self._critic(fake))
                 some = slice(max(1, round(self._gan.gradient_penalty_share * images.shape[0])))
@@ -264,7 +263,7 @@ class GANPhase(Phase):
 
     def _generate(self, labels, indices, schedule, seed):
         shape = [tf.shape(indices)[0], self._rules.generator.latent_size]
-        return self._rules.generate(replica_slice(tf.random.stateless_normal(shape, seed)), labels, schedule)
+        return self._rules.generate(replica_slice(normal(shape, seed)), labels, schedule)
 
     def _update_generator(self, real, schedule, seed):
         _, labels = self._pool.gather(replica_slice(real))

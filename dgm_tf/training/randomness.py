@@ -7,6 +7,9 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
+# Named, as by default each kind of device takes one of its own. (XLA's numbers are others all the same.)
+ALGORITHM = "philox"
+
 
 def _key(names):
     return [name if isinstance(name, int) else zlib.crc32(name.encode()) for name in names]
@@ -38,7 +41,17 @@ def seeded_initializers(seed, *names):
 
 def split_seed(seed, count):
     """`count` independent stateless seeds from one."""
-    return tf.unstack(tf.random.split(seed, count))
+    return tf.unstack(tf.random.split(seed, count, alg=ALGORITHM))
+
+
+def normal(shape, seed):
+    """float32 draws from N(0, 1), a function of shape and seed (int32 [2])."""
+    return tf.random.stateless_normal(shape, seed, alg=ALGORITHM)
+
+
+def uniform(shape, seed, minval=0, maxval=None, dtype=tf.float32):
+    """Uniform draws from [minval, maxval), else [0, 1), a function of shape and seed (int32 [2])."""
+    return tf.random.stateless_uniform(shape, seed, minval, maxval, dtype, alg=ALGORITHM)
 
 
 def replica_slice(global_values):

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dgm_tf.errors import UserError
 from dgm_tf.layers import few_channels
@@ -13,6 +14,7 @@ from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from dgm_tf.training import gan
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierSettings
+from dgm_tf.training.compilation import jit_compilation
 from dgm_tf.training.gan import GANPhase, GANSettings, GeneratorRules
 from dgm_tf.training.pool import ImagePool
 from dgm_tf.training.randomness import seeded_initializers
@@ -70,6 +72,20 @@ def unbroken():
     return metrics, training.weights(), training.phase, changed
 
 
+def test_xla_computes_the_same_step(monkeypatch):
+    noise = tf.constant(np.random.default_rng(0).uniform(size=[8, 16]), tf.float32)  # XLA draws numbers of its own
+    monkeypatch.setattr(gan, "normal", lambda shape, seed: noise)
+    monkeypatch.setattr(gan, "uniform", lambda shape, seed: noise[:, 0])
+    with jit_compilation(True):
+        compiled = Training()
+    metrics, (expected,) = compiled.run(0, 1)[0], Training().run(0, 1)
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=2e-3, atol=2e-3, err_msg=name)
+    step = compiled.phase.parts()["step"]
+    graph = step.compiled.get_concrete_function(*step.inputs(0)).graph
+    assert "_XlaMustCompile" in str(graph.as_graph_def()), "or nothing was compared"
+
+
 def test_metrics_are_finite_and_named(unbroken):
     metrics = {k: float(v) for k, v in unbroken[0][-1].items()}
     assert set(metrics) == {
@@ -93,9 +109,7 @@ def test_a_step_trains_all_that_is_trainable(unbroken):
 
 
 def test_balanced_makes_an_update_for_each_task_so_far(unbroken):
-    d_optimizer_steps, g_optimizer_steps = (
-        int(v) for v in unbroken[2].variables() if v.path.endswith("iteration")
-    )
+    d_optimizer_steps, g_optimizer_steps = (int(v) for v in unbroken[2].variables() if v.path.endswith("iteration"))
     assert d_optimizer_steps == 4 * (2 + 1)  # two classifier updates, one of the critic
     assert g_optimizer_steps == 4
 
