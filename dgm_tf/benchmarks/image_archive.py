@@ -104,6 +104,8 @@ class ImageArchive:
 
     def _array(self, file, key):
         """An array of the archive; images that take more than the limit as a memory map."""
+        if f"{key}.npy" not in file.zip.namelist():
+            raise ValueError("a member that is no array")
         if key not in IMAGES or file.zip.getinfo(f"{key}.npy").file_size <= self._memory_limit:
             return file[key]
         name = hashlib.sha256(f"{self.name} {key}".encode()).hexdigest()[:16]

@@ -1,5 +1,7 @@
 """NumPy archives of images."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -136,6 +138,8 @@ def test_what_is_no_archive_is_refused(tmp_path):
         ImageArchive(tmp_path / "nowhere.npz").load()
     (tmp_path / "text.npz").write_text("text")
     np.save(tmp_path / "array.npy", IMAGES)
-    for name in ("text.npz", "array.npy"):
+    with zipfile.ZipFile(tmp_path / "members.npz", "w") as file:
+        file.write(tmp_path / "array.npy", "images")  # not images.npy, as NumPy names its members
+    for name in ("text.npz", "array.npy", "members.npz"):
         with pytest.raises(UserError, match="not an .npz of plain arrays"):
             ImageArchive(tmp_path / name).load()
