@@ -71,10 +71,8 @@ def run_experiment(
         benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")
     method.check_classes(len(benchmark.class_names))
     saved = read_checkpoint(run_dir / "checkpoints")
-    with tf.distribute.get_strategy().scope(), contextlib.ExitStack() as stack:
-        stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
-        keras.config.set_dtype_policy(precision)
-        stack.enter_context(jit_compilation(jit_compile))
+    computing = _computing(precision, jit_compile)
+    with tf.distribute.get_strategy().scope(), computing, contextlib.ExitStack() as stack:
         learner, results = Learner(method, seed), None
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         if saved is not None:
@@ -96,6 +94,17 @@ def run_experiment(
             for task in range(learner.num_tasks, benchmark.num_tasks):
                 learner.learn(benchmark.task(task), (best, log, progress, recorder, checkpoints))
         return recorder.finish(learner)  # all is saved by now: a signal may end it, and it is done again
+
+
+@contextlib.contextmanager
+def _computing(precision, jit_compile):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        with jit_compilation(jit_compile):
+            yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _check_objects(benchmark, method, evaluation):
