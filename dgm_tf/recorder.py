@@ -122,6 +122,7 @@ class Recorder(Callback):
         results["replay_is_frozen"] = learner.method.replay_is_frozen
         drifts = results["replay_drift"] or 0.0, self._drift.measure(learner), outcome.get("replay_drift", 0.0)
         results["replay_drift"] = max(drifts)
+        results["replay_device_difference"] = self._drift.device_difference
         if settings.gan_test_per_class and not self._benchmark.complete:
             results["gan_test"].append(None)
         elif settings.gan_test_per_class:

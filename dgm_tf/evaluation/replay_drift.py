@@ -1,17 +1,29 @@
 """The invariant of the method, measured: what is replayed of a learned task never changes."""
 
+import pathlib
+import platform
+import re
+
 import numpy as np
+import tensorflow as tf
 
 
 class ReplayDrift:
     """Section 3's invariant, measured: images of past tasks for fixed z, when learned and now.
 
+    Where a run goes on on another device, whose kernels round otherwise, the images are made anew from the weights as
+    they were saved, and it is they that later ones are compared with.
+
     Args:
       per_class: probe images of each class.
+
+    Attributes:
+      device_difference: the largest difference in [-1, 1] images that such a move has made, 0 without one.
     """
 
     def __init__(self, per_class=8):
-        self._per_class, self._reference = per_class, {}
+        self._per_class, self._reference, self._device = per_class, {}, device()
+        self.device_difference = 0.0
 
     def measure(self, learner):
         """Largest absolute difference over all past tasks' probe images in [-1, 1]; keeps the newest task's.
@@ -22,14 +34,42 @@ class ReplayDrift:
         for task, classes in enumerate(learner.task_classes[: learner.num_tasks]):
             labels = np.repeat(np.asarray(classes), self._per_class)
             images = learner.method.replay(labels, seed=0)
-            reference = self._reference.setdefault(task, images)
-            worst = max(worst, float(np.max(np.nan_to_num(np.abs(images - reference), nan=2.0))))
+            worst = max(worst, _difference(images, self._reference.setdefault(task, images)))
         return worst
 
     def arrays(self):
-        """The reference images, by task."""
-        return {f"drift/{task:04d}": images for task, images in self._reference.items()}
+        """The reference images, by task, and the device that made them."""
+        name = np.frombuffer(self._device.encode(), np.uint8)
+        facts = {"drift_device/name": name, "drift_device/difference": np.float32(self.device_difference)}
+        return {f"drift/{task:04d}": images for task, images in self._reference.items()} | facts
 
     def restore(self, learner, arrays):
         """The inverse of `arrays`."""
         self._reference = {int(k.split("/")[1]): v for k, v in arrays.items() if k.startswith("drift/")}
+        if "drift_device/name" not in arrays:  # of a run begun before the device was kept
+            return
+        self.device_difference = float(arrays["drift_device/difference"])
+        if bytes(arrays["drift_device/name"]).decode() != self._device:
+            before, self._reference = self._reference, {}
+            self.measure(learner)
+            moved = [_difference(images, before[task]) for task, images in self._reference.items() if task in before]
+            self.device_difference = max([self.device_difference, *moved])
+
+
+def device():
+    """What decides how images are rounded, as text: TensorFlow's version and the GPUs, or else the processor."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+    return f"TensorFlow {tf.__version__} on {', '.join(names) or _processor()}"
+
+
+def _processor():
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:  # not Linux
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _difference(images, others):
+    return float(np.max(np.nan_to_num(np.abs(images - others), nan=2.0)))

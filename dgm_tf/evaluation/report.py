@@ -129,6 +129,7 @@ def _run_facts(results):
         "forgetting": _percent(_at(results.get("forgetting"), -1), unit=" %"),
         "backward transfer": _percent(_at(results.get("backward_transfer"), -1), unit=" %"),
         "replay drift": _drift(results.get("replay_drift"), results.get("replay_is_frozen", True)),
+        **_device_difference(results.get("replay_device_difference")),
         "generator size": f"{_count(sizes[0])} -> {_count(sizes[-1])} parameters",
         "on disk": f"weights {byte_text(_at(results.get('weights_bytes'), -1))}, "
         f"masks {byte_text(_at(results.get('masks_bytes'), -1))}",
@@ -257,6 +258,11 @@ def _drift(drift, is_frozen):
     largest = values.max()  # NaN if any is: a NaN image is a leak too
     text = f"{largest:.3g} (largest change of an earlier task's images)"
     return text if largest <= DRIFT_LIMIT or not is_frozen else f"{text} - LEAK: more than {DRIFT_LIMIT:g}"
+
+
+def _device_difference(difference):
+    text = f"{difference:.3g} (images changed when the run moved to another one)" if difference else None
+    return {"by the device": text} if text else {}
 
 
 def _flat(values):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dgm_tf
+from dgm_tf.evaluation import replay_drift
 from dgm_tf.evaluation.replay_drift import ReplayDrift
 
 
@@ -96,4 +97,20 @@ def test_a_task_being_learned_is_not_looked_at():
     drift, learner = ReplayDrift(), _learner(2)
     learner.num_tasks = 1
     drift.measure(learner)
-    assert list(drift.arrays()) == ["drift/0000"]
+    assert [name for name in drift.arrays() if name.startswith("drift/")] == ["drift/0000"]
+
+
+def test_another_device_rounds_otherwise_and_that_is_no_drift(monkeypatch):
+    drift, learner = ReplayDrift(), _learner(2)
+    drift.measure(learner)
+    monkeypatch.setattr(replay_drift, "device", lambda: "another")
+    learner.method.leak[1] = 1e-3
+    moved = ReplayDrift()
+    moved.restore(learner, drift.arrays())
+    assert moved.measure(learner) == 0.0 and moved.device_difference == pytest.approx(1e-3, abs=1e-6)
+    learner.method.leak[1] = 0.5
+    assert moved.measure(learner) == pytest.approx(0.499, abs=1e-6), "a leak stays one"
+    stayed = ReplayDrift()
+    stayed.restore(learner, moved.arrays())
+    assert stayed.measure(learner) == pytest.approx(0.499, abs=1e-6)
+    assert stayed.device_difference == pytest.approx(1e-3, abs=1e-6)
