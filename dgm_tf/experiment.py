@@ -52,8 +52,8 @@ def run_experiment(
       checkpoint_seconds, summary_seconds: time between checkpoints and between summaries.
       precision: "float32", or "mixed_bfloat16": convolutions in bfloat16; masks, statistics, heads, losses and replay
         stay float32. Worth it only where the hardware computes in bfloat16 (AVX-512 BF16, AMX, GPUs).
-      jit_compile: whether XLA compiles the training steps (on one replica): True, False, or None: on a GPU, for tasks
-        so long that it pays.
+      jit_compile: whether XLA compiles the training steps (without a strategy): True, False, or None: on a GPU, for
+        tasks so long that it pays.
       cache_dir: folder of what runs on the same data share: the judge, decoded images; None: .cache beside the run
         folder.
       extend: function from the benchmark to one with more tasks, for a run that learns on; see `Continuation`.

@@ -14,6 +14,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.rows import Rows
 
 IMAGES = ("images", "test_images")
+PARTS = (*IMAGES, "labels", "test_labels", "class_names")
 _LUMA = (19595, 38470, 7471)  # of 65536: ITU-R 601, as `ImageFolder` has it
 
 
@@ -86,8 +87,12 @@ class ImageArchive:
     def _read(self):
         try:
             with np.load(self._path, allow_pickle=False) as file:
-                content = {key: self._array(file, key) for key in file.files}
-        except UserError:  # a ValueError, too: the disk is full
+                members, arrays = file.files, file.zip.namelist()
+                others = [key for key in PARTS if key in members and f"{key}.npy" not in arrays]
+                if others:
+                    raise UserError(f"ImageArchive.path: {others[0]} in {self._path} is no NumPy array")
+                content = {key: self._array(file, key) for key in PARTS if key in members}
+        except UserError:  # a ValueError, too
             raise
         except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:  # TypeError: an .npy
             why = getattr(error, "strerror", None) or "not an .npz of plain arrays"
@@ -98,14 +103,12 @@ class ImageArchive:
         if missing:
             raise UserError(
                 f"ImageArchive.path: {self._path} has no {' and '.join(sorted(missing))}; it holds "
-                f"{', '.join(content) or 'nothing'}"
+                f"{', '.join(members) or 'nothing'}"
             )
         return content
 
     def _array(self, file, key):
         """An array of the archive; images that take more than the limit as a memory map."""
-        if f"{key}.npy" not in file.zip.namelist():
-            raise ValueError("a member that is no array")
         if key not in IMAGES or file.zip.getinfo(f"{key}.npy").file_size <= self._memory_limit:
             return file[key]
         name = hashlib.sha256(f"{self.name} {key}".encode()).hexdigest()[:16]

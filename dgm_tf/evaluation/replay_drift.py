@@ -12,7 +12,8 @@ class ReplayDrift:
     """Section 3's invariant, measured: images of past tasks for fixed z, when learned and now.
 
     Where a run goes on on another device, whose kernels round otherwise, the images are made anew from the weights as
-    they were saved, and it is they that later ones are compared with.
+    they were saved, and it is they that later ones are compared with; a leak between a task's beginning and such a move
+    would then stand in `device_difference`.
 
     Args:
       per_class: probe images of each class.
@@ -49,26 +50,30 @@ class ReplayDrift:
         if "drift_device/name" not in arrays:  # of a run begun before the device was kept
             return
         self.device_difference = float(arrays["drift_device/difference"])
-        if bytes(arrays["drift_device/name"]).decode() != self._device:
+        moved = bytes(arrays["drift_device/name"]).decode() != self._device
+        if moved and self._reference:
             before, self._reference = self._reference, {}
             self.measure(learner)
-            moved = [_difference(images, before[task]) for task, images in self._reference.items() if task in before]
-            self.device_difference = max([self.device_difference, *moved])
+            changes = [_difference(images, before[task]) for task, images in self._reference.items() if task in before]
+            self.device_difference = max([self.device_difference, *changes])
 
 
 def device():
-    """What decides how images are rounded, as text: TensorFlow's version and the GPUs, or else the processor."""
+    """What mainly decides how images are rounded, as text: TensorFlow's version and the GPUs, or else the processor."""
     gpus = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
-    return f"TensorFlow {tf.__version__} on {', '.join(names) or _processor()}"
+    names = {tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus}
+    return f"TensorFlow {tf.__version__} on {', '.join(sorted(names)) or _processor()}"
 
 
 def _processor():
+    """Its name and the vector instructions that kernels are chosen by."""
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        text = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:  # not Linux
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
+        return platform.processor() or platform.machine()
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    vectors = sorted(set(re.findall(r"\b(?:avx|amx|fma|sve)\w*", text)))
+    return " ".join([name[1] if name else platform.machine(), *vectors])
 
 
 def _difference(images, others):

@@ -13,7 +13,7 @@ from dgm_tf.methods.selection import CANDIDATES, select
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.inference import network_logits
-from dgm_tf.training.randomness import normal, seeded_initializers, stateless_seed
+from dgm_tf.training.randomness import fold_in, normal, seeded_initializers, stateless_seed
 
 
 class UnconditionalRules(SharedGeneratorRules):
@@ -136,7 +136,7 @@ class DGR(SharedGeneratorMethod):
         solver, latent_size = self._memory_solver, self.memory.latent_size
 
         def candidates(i):
-            z = normal([CANDIDATES, latent_size], tf.random.fold_in(seed, i))
+            z = normal([CANDIDATES, latent_size], fold_in(seed, i))
             _, logits = solver(self.memory(self.latents(0, z, tf.zeros([CANDIDATES], tf.int32))), training=False)
             return z, tf.nn.softmax(logits)
 

@@ -14,7 +14,7 @@ from dgm_tf.training.compilation import jit
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
 from dgm_tf.training.optimizer import decaying, make_adam
 from dgm_tf.training.phase import Phase
-from dgm_tf.training.randomness import numpy_generator, replica_count, replica_slice, stateless_seed
+from dgm_tf.training.randomness import fold_in, numpy_generator, replica_count, replica_slice, stateless_seed
 
 
 @gin.register
@@ -145,7 +145,7 @@ class ClassifierPhase(Phase):
         update_with = jit(update_with, self.num_steps)
 
         def replica_update(indices, step):
-            seed = tf.random.fold_in(self._noise, step)
+            seed = fold_in(self._noise, step)
             loss, accuracy = update_with(*replica_batch(*self._pool.gather(indices), augmentation, seed))
             return {"loss/classifier": loss, "accuracy/training": accuracy}
 

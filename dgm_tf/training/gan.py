@@ -14,7 +14,16 @@ from dgm_tf.training.compilation import jit
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
 from dgm_tf.training.optimizer import decaying, make_adam
 from dgm_tf.training.phase import Phase
-from dgm_tf.training.randomness import normal, numpy_generator, replica_slice, split_seed, stateless_seed, uniform
+from dgm_tf.training.randomness import (
+    fold_in,
+    normal,
+    numpy_generator,
+    replica_count,
+    replica_slice,
+    split_seed,
+    stateless_seed,
+    uniform,
+)
 
 
 @gin.register
@@ -132,7 +141,7 @@ class GANPhase(Phase):
         self._make_optimizers()
         self._noise = stateless_seed(seed, "gan")
         self._plan = (None, None)
-        self._replica_step = jit(self._critic_and_generator_update, self.num_steps)
+        self._adversarial_update = jit(self._critic_and_generator_update, self.num_steps)
         update = functools.partial(classifier_update, discriminator, self._c_optimizer, class_variables(discriminator))
         self._classifier_update = jit(update, self.num_steps)
         self._train_step = tf.function(self._distributed_step, reduce_retracing=True)
@@ -172,8 +181,12 @@ class GANPhase(Phase):
         functions = {
             "step": self._distributed_step,
             "classifier": lambda real, mixed, index, schedule: self._update_classifier(mixed, self._noise),
-            "critic": lambda real, mixed, index, schedule: run(critic, (real, schedule, self._noise)),
-            "generator": lambda real, mixed, index, schedule: run(generator, (real[0], schedule, self._noise)),
+            "critic": lambda real, mixed, index, schedule: run(
+                lambda: critic(self._batches(real), schedule, self._noise)
+            ),
+            "generator": lambda real, mixed, index, schedule: run(
+                lambda: generator(self._batches(real)[0][1], schedule, self._noise)
+            ),
         }
         return {name: _Part(tf.function(function), self._inputs) for name, function in functions.items()}
 
@@ -220,7 +233,7 @@ class GANPhase(Phase):
         return schedules.constant(rng, self._pool, len(current), settings.updates, settings.current_share)
 
     def _distributed_step(self, real, mixed, index, schedule):
-        seeds = split_seed(tf.random.fold_in(self._noise, index), 3)
+        seeds = split_seed(fold_in(self._noise, index), 3)
         metrics = self._update_classifier(mixed, seeds[0]) if self.trains_classifier else {}
         adversarial = self._strategy.run(self._replica_step, (real, schedule, seeds[1], seeds[2]))
         return metrics | mean_over_replicas(self._strategy, adversarial)
@@ -229,7 +242,7 @@ class GANPhase(Phase):
         # The loop stands outside `strategy.run`: replicas cannot synchronise inside control flow.
         updates, total = tf.shape(mixed)[0], tf.zeros([2])
         for i in tf.range(updates):
-            replicas = self._strategy.run(self._replica_classifier_update, (mixed[i], tf.random.fold_in(seed, i)))
+            replicas = self._strategy.run(self._replica_classifier_update, (mixed[i], fold_in(seed, i)))
             total += self._strategy.reduce(tf.distribute.ReduceOp.MEAN, replicas, axis=None)
         loss, accuracy = tf.unstack(total / tf.cast(updates, tf.float32))
         return {"loss/classifier": loss, "accuracy/training": accuracy}
@@ -238,21 +251,27 @@ class GANPhase(Phase):
         batch = replica_batch(*self._pool.gather(indices), self._classifier.augmentation, seed)
         return tf.stack(self._classifier_update(*batch))
 
-    def _critic_and_generator_update(self, real, schedule, critic_seed, generator_seed):
-        metrics = self._update_critic(real, schedule, critic_seed)
-        return metrics | self._update_generator(real[0], schedule, generator_seed)
+    def _replica_step(self, real, schedule, critic_seed, generator_seed):
+        return self._adversarial_update(self._batches(real), schedule, critic_seed, generator_seed)
+
+    def _batches(self, real):
+        """This replica's (images, labels) of each critic update; XLA could not read images that are streamed."""
+        return [self._pool.gather(replica_slice(real[i])) for i in range(self._gan.critic_steps)]
+
+    def _critic_and_generator_update(self, batches, schedule, critic_seed, generator_seed):
+        metrics = self._update_critic(batches, schedule, critic_seed)
+        return metrics | self._update_generator(batches[0][1], schedule, generator_seed)
 
     def _critic(self, images):
         return self._discriminator(images, training=True)[0]
 
-    def _update_critic(self, real, schedule, seed):
+    def _update_critic(self, batches, schedule, seed):
         heads = {id(v) for v in self._discriminator.logits.trainable_variables}
         variables = [v for v in self._discriminator.trainable_variables if id(v) not in heads]
-        for i in range(self._gan.critic_steps):
-            images, labels = self._pool.gather(replica_slice(real[i]))
-            z_seed, mix_seed = split_seed(tf.random.fold_in(seed, i), 2)
-            fake = tf.stop_gradient(self._generate(labels, real[i], schedule, z_seed))
-            mix = replica_slice(uniform([tf.shape(real)[1]], mix_seed))
+        for i, (images, labels) in enumerate(batches):
+            z_seed, mix_seed = split_seed(fold_in(seed, i), 2)
+            fake = tf.stop_gradient(self._generate(labels, schedule, z_seed))
+            mix = replica_slice(uniform([replica_count() * tf.shape(labels)[0]], mix_seed))
             with tf.GradientTape() as tape:
                 distance = losses.wasserstein_discriminator_loss(self._critic(images), self._critic(fake))
                 some = slice(max(1, round(self._gan.gradient_penalty_share * images.shape[0])))
@@ -261,18 +280,17 @@ class GANPhase(Phase):
             apply_mean_gradients(self._d_optimizer, tape.gradient(loss, variables), variables)
         return {"loss/critic": loss, "loss/wasserstein_distance": -distance, "loss/gradient_penalty": penalty}
 
-    def _generate(self, labels, indices, schedule, seed):
-        shape = [tf.shape(indices)[0], self._rules.generator.latent_size]
+    def _generate(self, labels, schedule, seed):
+        shape = [replica_count() * tf.shape(labels)[0], self._rules.generator.latent_size]
         return self._rules.generate(replica_slice(normal(shape, seed)), labels, schedule)
 
-    def _update_generator(self, real, schedule, seed):
-        _, labels = self._pool.gather(replica_slice(real))
+    def _update_generator(self, labels, schedule, seed):
         variables = self._rules.generator.trainable_variables
         with tf.GradientTape() as tape:
-            fake = self._generate(labels, real, schedule, seed)
+            fake = self._generate(labels, schedule, seed)
             scores, logits = self._discriminator(fake, training=True)
             adversarial = losses.wasserstein_generator_loss(scores)
-            penalty = self._rules.penalty(schedule, tf.random.fold_in(seed, 1))
+            penalty = self._rules.penalty(schedule, fold_in(seed, 1))
             loss = adversarial + penalty
             if self._gan.auxiliary_loss:
                 loss += losses.acgan_loss(logits, labels)

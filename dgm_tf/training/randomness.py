@@ -44,13 +44,18 @@ def split_seed(seed, count):
     return tf.unstack(tf.random.split(seed, count, alg=ALGORITHM))
 
 
+def fold_in(seed, number):
+    """Another stateless seed, of a seed and an integer."""
+    return tf.random.fold_in(seed, number, alg=ALGORITHM)
+
+
 def normal(shape, seed):
-    """float32 draws from N(0, 1), a function of shape and seed (int32 [2])."""
+    """float32 draws of that shape from N(0, 1); seed: int32 [2]."""
     return tf.random.stateless_normal(shape, seed, alg=ALGORITHM)
 
 
 def uniform(shape, seed, minval=0, maxval=None, dtype=tf.float32):
-    """Uniform draws from [minval, maxval), else [0, 1), a function of shape and seed (int32 [2])."""
+    """Draws of that shape from [minval, maxval), or [0, 1); seed: int32 [2]; integers need a maxval."""
     return tf.random.stateless_uniform(shape, seed, minval, maxval, dtype, alg=ALGORITHM)
 
 

@@ -138,8 +138,17 @@ def test_what_is_no_archive_is_refused(tmp_path):
         ImageArchive(tmp_path / "nowhere.npz").load()
     (tmp_path / "text.npz").write_text("text")
     np.save(tmp_path / "array.npy", IMAGES)
-    with zipfile.ZipFile(tmp_path / "members.npz", "w") as file:
-        file.write(tmp_path / "array.npy", "images")  # not images.npy, as NumPy names its members
-    for name in ("text.npz", "array.npy", "members.npz"):
+    for name in ("text.npz", "array.npy"):
         with pytest.raises(UserError, match="not an .npz of plain arrays"):
             ImageArchive(tmp_path / name).load()
+
+
+def test_other_members_are_left_alone_and_those_that_are_no_arrays_are_named(archive, tmp_path):
+    path = archive(images=IMAGES, labels=LABELS)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("README.txt", "where they are from")
+    assert len(ImageArchive(path).load().class_names) == 3
+    with zipfile.ZipFile(tmp_path / "members.npz", "w") as file:
+        file.writestr("images", b"not images.npy, as NumPy names its members")
+    with pytest.raises(UserError, match="ImageArchive.path: images in .*members.npz is no NumPy array"):
+        ImageArchive(tmp_path / "members.npz").load()

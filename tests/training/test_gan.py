@@ -11,10 +11,11 @@ from dgm_tf.errors import UserError
 from dgm_tf.layers import few_channels
 from dgm_tf.methods.dgm import MaskRules
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.rows import Rows
 from dgm_tf.training import gan
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierSettings
-from dgm_tf.training.compilation import jit_compilation
+from dgm_tf.training.compilation import jit, jit_compilation
 from dgm_tf.training.gan import GANPhase, GANSettings, GeneratorRules
 from dgm_tf.training.pool import ImagePool
 from dgm_tf.training.randomness import seeded_initializers
@@ -72,18 +73,31 @@ def unbroken():
     return metrics, training.weights(), training.phase, changed
 
 
-def test_xla_computes_the_same_step(monkeypatch):
+def test_xla_computes_the_same_step_from_streamed_images(monkeypatch):
     noise = tf.constant(np.random.default_rng(0).uniform(size=[8, 16]), tf.float32)  # XLA draws numbers of its own
     monkeypatch.setattr(gan, "normal", lambda shape, seed: noise)
     monkeypatch.setattr(gan, "uniform", lambda shape, seed: noise[:, 0])
     with jit_compilation(True):
-        compiled = Training()
+        compiled = Training(images=ImagePool([(Rows([images]), labels) for images, labels in map(group, range(2))]))
     metrics, (expected,) = compiled.run(0, 1)[0], Training().run(0, 1)
     for name, value in expected.items():
         np.testing.assert_allclose(metrics[name], value, rtol=2e-3, atol=2e-3, err_msg=name)
     step = compiled.phase.parts()["step"]
     graph = step.compiled.get_concrete_function(*step.inputs(0)).graph
-    assert "_XlaMustCompile" in str(graph.as_graph_def()), "or nothing was compared"
+    functions = [f for f in graph.as_graph_def().library.function if f.attr["_XlaMustCompile"].b]
+    assert len(functions) == 2, "the adversarial and the classifier's update"
+
+
+def test_under_a_strategy_nothing_is_compiled_by_xla():
+    with jit_compilation(True), tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        (metrics,) = Training().run(0, 1)
+    assert np.all(np.isfinite([float(value) for value in metrics.values()]))
+
+
+@pytest.mark.parametrize("gpus, steps, compiles", [("0", 3000, True), ("0", 2999, False), ("", 3000, False)])
+def test_xla_is_for_gpus_and_long_phases(monkeypatch, gpus, steps, compiles):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: list(gpus))
+    assert (jit(tf.abs, steps) is not tf.abs) == compiles
 
 
 def test_metrics_are_finite_and_named(unbroken):
