@@ -21,7 +21,7 @@ def joint_classifier(learner, benchmark, settings, cache_dir):
     the joint-training bound. cache_dir: folder shared by the runs on the same data.
     """
     network = fresh_classifier(learner, benchmark.num_classes, "joint")
-    path = pathlib.Path(cache_dir) / f"joint-{_fingerprint(network, learner, benchmark, settings)}.npz"
+    path = pathlib.Path(cache_dir) / f"joint-{_fingerprint(network, learner, benchmark, settings.judge_epochs)}.npz"
     if path.is_file():
         serialization.assign_arrays("joint", network.weights, serialization.read_arrays(path)[0])
         return network
@@ -31,11 +31,12 @@ def joint_classifier(learner, benchmark, settings, cache_dir):
     return network
 
 
-def _fingerprint(network, learner, benchmark, settings):
+def _fingerprint(network, learner, benchmark, training):
+    """Of all that a bound follows from; training: how it is trained, as JSON has it."""
     tests = [_checksum(benchmark.test_split(t).images) for t in range(benchmark.num_tasks)]
     facts = [
         serialization.network_to_json(network), benchmark.name, list(benchmark.class_names),
-        benchmark.train_sizes, benchmark.validation_split, tests, settings.judge_epochs, learner.seed,
+        benchmark.train_sizes, benchmark.validation_split, tests, training, learner.seed,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
@@ -47,11 +48,15 @@ def _checksum(images, batch_size=1000):
     return checksum
 
 
-def fine_tuning_accuracies(learner, benchmark, settings):
-    """A_k after each task of a classifier like the learner's that is only fine-tuned: the lower bound."""
+def fine_tuning_accuracies(learner, benchmark, settings, cache_dir):
+    """A_k after each task of a classifier like the learner's that is only fine-tuned: the lower bound, kept on disk."""
     stream = benchmark.fresh_copy()
     method = FineTuning(epochs=settings.fine_tuning_epochs, batch_size=measuring_batch_size())
     first = fresh_classifier(learner, len(stream.task_classes(0)), "fine-tuning")
+    training = [settings.fine_tuning_epochs, [len(stream.task_classes(t)) for t in range(stream.num_tasks)]]
+    path = pathlib.Path(cache_dir) / f"fine-tuning-{_fingerprint(first, learner, benchmark, training)}.json"
+    if path.is_file():
+        return serialization.read_json(path)
     method.restore_networks({"discriminator": first}, ())
     bound = Learner(method, learner.seed)
     averages = []
@@ -59,6 +64,7 @@ def fine_tuning_accuracies(learner, benchmark, settings):
         bound.learn(task)
         images, labels = seen_test_images(stream, task.index)
         averages.append(accuracy_report(bound.logits(images), labels, bound.task_classes)["average"])
+    serialization.write_json(path, averages)
     return averages
 
 

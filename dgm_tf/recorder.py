@@ -209,7 +209,9 @@ class Recorder(Callback):
         with learner.clock.measure("bounds"):
             measured = {"joint training": self._joint_accuracy(learner)}
             if self._settings.fine_tuning_epochs:
-                measured["fine-tuning"] = bounds.fine_tuning_accuracies(learner, self._benchmark, self._settings)
+                measured["fine-tuning"] = bounds.fine_tuning_accuracies(
+                    learner, self._benchmark, self._settings, self._cache_dir
+                )
         return measured
 
     def _joint_accuracy(self, learner):

@@ -76,10 +76,15 @@ def test_the_learners_own_stream_is_left_where_it_is(joint):
     assert benchmark.task(1).index == 1
 
 
-def test_fine_tuning_forgets_all_but_the_last_task():
-    averages = bounds.fine_tuning_accuracies(_learner(), _benchmark(), SETTINGS)
+def test_fine_tuning_forgets_all_but_the_last_task_and_is_done_once(tmp_path, monkeypatch):
+    averages = bounds.fine_tuning_accuracies(_learner(), _benchmark(), SETTINGS, tmp_path)
     assert len(averages) == 3 and averages[0] == 1.0
     assert averages[2] < 0.6
+    monkeypatch.setattr(bounds, "Learner", lambda *_: pytest.fail("trained again"))
+    assert bounds.fine_tuning_accuracies(_learner(), _benchmark(), SETTINGS, tmp_path) == averages
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        other = ClassIncrementalBenchmark(PackagedMNIST(), classes_per_task=[1, 2])
+        bounds.fine_tuning_accuracies(_learner(), other, SETTINGS, tmp_path)
 
 
 def test_share_correct_is_a_mean_over_classes():
