@@ -6,6 +6,7 @@ from dgm_tf.layers.convolution import MaskedConv2D, MaskedConv2DTranspose
 from dgm_tf.layers.dense import MaskedDense
 from dgm_tf.layers.masked import MaskedLayer
 from dgm_tf.layers.normalization import BatchNormalization, LayerNormalization, TaskBatchNormalization
+from dgm_tf.layers.spectral import SpectralConv2D
 from dgm_tf.layers.task_output import TaskConv2D, TaskConv2DTranspose
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "MaskedConv2DTranspose",
     "MaskedDense",
     "MaskedLayer",
+    "SpectralConv2D",
     "TaskBatchNormalization",
     "TaskConv2D",
     "TaskConv2DTranspose",

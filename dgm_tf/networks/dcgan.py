@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dgm_tf import checks
 from dgm_tf.errors import UserError
-from dgm_tf.layers import BatchNormalization, MaskedConv2DTranspose, TaskConv2DTranspose
+from dgm_tf.layers import BatchNormalization, MaskedConv2DTranspose, SpectralConv2D, TaskConv2DTranspose
 from dgm_tf.networks.folded import FoldedGenerator
 from dgm_tf.networks.image_shape import checked_size, doublings
 from dgm_tf.networks.plastic import PlasticGenerator
@@ -94,11 +94,13 @@ class DCGANDiscriminator(TwoHeadedNetwork):
       image_shape: (H, W, channels): 16, 32, 64 or 128 pixels square, 1 or 3 channels.
       num_classes: outputs of the class head, >= 1.
       filters: of the convolutions, each of which halves height and width; None: 32, 64, 128 ... down to 4x4 maps.
+      spectral_normalization: whether the convolutions' kernels are divided by their largest singular value (not the
+        paper's).
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> (realness [N], logits [N, num_classes]).
     """
 
-    def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=None):
+    def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=None, spectral_normalization=False):
         super().__init__(name="discriminator", autocast=False)
         size = checked_size(self, image_shape)
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
@@ -109,8 +111,11 @@ class DCGANDiscriminator(TwoHeadedNetwork):
                 f"DCGANDiscriminator.filters: expected at most {doublings(1, size)} convolutions, each of which halves "
                 f"an image of {size} pixels, got {len(self.filters)}"
             )
+        self.spectral_normalization = spectral_normalization
+        checks.flag(self, "spectral_normalization")
+        convolution = SpectralConv2D if spectral_normalization else keras.layers.Conv2D
         self.convolutions = [
-            keras.layers.Conv2D(
+            convolution(
                 f, 5, 2, padding="same", use_bias=False, kernel_initializer=_initializer(), name=f"convolution_{i}"
             )
             for i, f in enumerate(self.filters)
@@ -136,7 +141,7 @@ class DCGANDiscriminator(TwoHeadedNetwork):
         """The flattened output of the last convolution, [N, features]."""
         x = images
         for i, convolution in enumerate(self.convolutions):
-            x = convolution(x)
+            x = convolution(x, training=training)
             if i:
                 x = self.norms[i - 1](x, training=training, update_statistics=update_statistics)
             x = tf.nn.leaky_relu(x, 0.2)
@@ -148,4 +153,5 @@ class DCGANDiscriminator(TwoHeadedNetwork):
             "image_shape": list(self.image_shape),
             "num_classes": self.num_classes,
             "filters": list(self.filters),
+            "spectral_normalization": self.spectral_normalization,
         }

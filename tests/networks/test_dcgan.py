@@ -131,6 +131,17 @@ def test_images_of_other_sizes(size):
     assert realness.shape == (2,)
 
 
+def test_a_spectrally_normalised_discriminator_is_rebuilt_and_widened_as_such():
+    network = DCGANDiscriminator(num_classes=2, filters=(2, 4, 6), spectral_normalization=True)
+    images = tf.random.stateless_normal([3, 32, 32, 1], [0, 0])
+    for other in (network.widen(3), DCGANDiscriminator.from_config(network.get_config())):
+        assert other.spectral_normalization and len(other.weights) == len(network.weights)
+    before = network(images)[0]
+    np.testing.assert_array_equal(network.widen(3)(images)[0], before)
+    network.convolutions[0].kernel.assign(2.0 * network.convolutions[0].kernel)
+    np.testing.assert_allclose(network(images)[0], before, rtol=1e-4, atol=1e-6)
+
+
 def test_discriminator_moves_its_averages_only_when_asked_to():
     network = DCGANDiscriminator(filters=(2, 4, 6))
     images = tf.random.stateless_normal([5, 32, 32, 1], [0, 0])
