@@ -148,10 +148,10 @@ class DCGANDiscriminator(TwoHeadedNetwork):
         return tf.reshape(x, [-1, int(np.prod(x.shape[1:]))])
 
     def get_config(self):
-        """Keras config."""
-        return {
+        """Keras config; what is off is left out, so that networks saved before it was there stay the same."""
+        config = {
             "image_shape": list(self.image_shape),
             "num_classes": self.num_classes,
             "filters": list(self.filters),
-            "spectral_normalization": self.spectral_normalization,
         }
+        return config | ({"spectral_normalization": True} if self.spectral_normalization else {})
