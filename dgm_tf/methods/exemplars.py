@@ -82,7 +82,9 @@ def herding_order(features, count):
 def normalized_features(network, images):
     """float32 [N, features] of length 1, in inference mode; images: uint8 or float32 in [-1, 1], [N, H, W, C]."""
     return in_batches(
-        lambda part: tf.math.l2_normalize(network.features(to_float(part), training=False), axis=1), images
+        lambda part: tf.math.l2_normalize(network.features(to_float(part), training=False), axis=1),
+        images,
+        images.shape[1:],
     )
 
 

@@ -184,4 +184,4 @@ class GenerativeMethod(Method):
 
     def generate(self, task, latents):
         """Images of a learned task from full latents, numpy float32."""
-        return in_batches(self.memory.plain(task), latents)
+        return in_batches(self.memory.plain(task), latents, self.memory.image_shape)

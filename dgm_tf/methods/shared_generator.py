@@ -92,7 +92,7 @@ class SharedGeneratorMethod(GenerativeMethod):
     def _replay_by(self, network, labels, seed):
         def generate(task, labels, seed):
             z = normal([len(labels), network.latent_size], seed)
-            return in_batches(network, network.latents(z, labels))
+            return in_batches(network, network.latents(z, labels), network.image_shape)
 
         return self._task_by_task(labels, seed, generate, network.image_shape)
 

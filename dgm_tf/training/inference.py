@@ -4,13 +4,22 @@ import numpy as np
 
 from dgm_tf.training.pool import to_float
 
+_PIXELS = 2**20  # at once: 1,024 images of 32x32, so that the calls cost little beside the work
 
-def in_batches(function, inputs, batch_size=250):
-    """numpy outputs of a function of [n, ...] arrays, called with at most `batch_size` rows at a time."""
-    parts = [inputs[i : i + batch_size] for i in range(0, len(inputs), batch_size)]
+
+def in_batches(function, inputs, image_shape):
+    """numpy outputs of a function of [n, ...] arrays, called with some rows at a time: fewer, the larger an image is.
+
+    Args:
+      function: of so many rows of the inputs; images of `image_shape` go in or come out.
+      inputs: [N, ...].
+      image_shape: (H, W, channels).
+    """
+    size = max(1, _PIXELS // int(np.prod(image_shape[:2])))
+    parts = [inputs[i : i + size] for i in range(0, len(inputs), size)]
     return np.concatenate([np.asarray(function(part)) for part in parts])
 
 
 def network_logits(network, images):
     """float32 [N, classes] of a two-headed network for images, uint8 or float in [-1, 1], in inference mode."""
-    return in_batches(lambda part: network(to_float(part), training=False)[1], images)
+    return in_batches(lambda part: network(to_float(part), training=False)[1], images, images.shape[1:])

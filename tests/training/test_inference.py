@@ -16,7 +16,7 @@ def test_rows_come_back_in_their_order(count):
         return 2 * part
 
     rows = np.arange(count * 2).reshape(count, 2)
-    np.testing.assert_array_equal(in_batches(double, rows, batch_size=4), 2 * rows)
+    np.testing.assert_array_equal(in_batches(double, rows, (512, 512, 3)), 2 * rows)
     assert max(sizes) <= 4 and sum(sizes) == count
 
 
