@@ -58,7 +58,7 @@ class _Stream:
 
 @gin.register
 class ClassIncrementalBenchmark:
-    """Classes of a data set arriving task by task, in the strict setting (algorithm.md, section 1).
+    """Classes of a data set arriving task by task, in the strict setting: nothing of an earlier task can be had.
 
     A class is its learning-order label everywhere: 0 for the class learned first. The data set is loaded when
     something of it is first asked for.

@@ -60,7 +60,7 @@ def seen_test_images(benchmark, task):
 def accuracy_report(logits, labels, task_classes):
     """Accuracies of logits [N, classes] on the test images of all tasks so far, as a JSON-ready dict.
 
-    `tasks`: accuracy on each task's images; `average`: A_k, the mean over classes (section 1). What would need test
+    `tasks`: accuracy on each task's images; `average`: A_k, the mean over classes. What would need test
     images of a class that has none is None.
     """
     confusion = metrics.confusion_matrix(labels, np.argmax(logits, axis=1), logits.shape[1])

@@ -44,7 +44,7 @@ def _linear(start, end, index, count):
 
 
 def compensate(gradient, embedding, scale, epoch_scale):
-    """Embedding gradient times (s_max^i / s) (cosh(clip(s e)) + 1) / (cosh(e) + 1) (section 3; HAT eq. 5)."""
+    """Embedding gradient times (s_max^i / s) (cosh(clip(s e)) + 1) / (cosh(e) + 1) (HAT eq. 5)."""
     exponent = tf.clip_by_value(scale * embedding, -_MAX_EXPONENT, _MAX_EXPONENT)
     return gradient * (epoch_scale / scale) * (tf.cosh(exponent) + 1.0) / (tf.cosh(embedding) + 1.0)
 
@@ -67,7 +67,7 @@ def sparsity(masks, reserved):
 
 
 def additional_outputs(free, target, fan_in):
-    """Outputs to add so that at least `target` weights are free again (section 3.2).
+    """Outputs to add so that at least `target` weights are free again.
 
     free: free weights now, what wider inputs brought included; fan_in: weights that one more output brings.
     With delta' newly reserved weights and no surplus, this is ceil((delta' - added by inputs) / fan_in).

@@ -105,7 +105,7 @@ class LayerNormalization(keras.layers.GroupNormalization):
 
 @keras.saving.register_keras_serializable("dgm_tf")
 class TaskBatchNormalization(BatchNormalization):
-    """Batch normalization with parameters and statistics of its own for each task (section 2).
+    """Batch normalization with parameters and statistics of its own for each task.
 
     Args:
       task_widths: list of int, channels of each earlier task.

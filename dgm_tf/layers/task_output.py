@@ -8,7 +8,7 @@ from dgm_tf.layers.convolution import MaskedConv2D, MaskedConv2DTranspose
 
 
 class _TaskOutput:
-    """A kernel, and a bias where asked for, of its own for each task (section 2); to be mixed into a masked layer.
+    """A kernel, and a bias where asked for, of its own for each task; to be mixed into a masked layer.
 
     Args:
       use_bias: whether there is a bias.

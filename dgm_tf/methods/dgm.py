@@ -19,7 +19,7 @@ from dgm_tf.training.randomness import seeded_initializers
 
 
 class MaskRules(GeneratorRules):
-    """Annealed masks, the sparsity term, blocked and compensated gradients (section 3).
+    """Annealed masks, the sparsity term, blocked and compensated gradients.
 
     Args:
       sparsity_weight: lambda_RU * alpha (eq. 6).

@@ -11,7 +11,7 @@ from dgm_tf.training.quadratic_penalty import PathRules
 
 
 class PathIntegralRules(PathRules):
-    """w_k: what each parameter's steps have lowered the task's loss by, to first order (section 3).
+    """w_k: what each parameter's steps have lowered the task's loss by, to first order (Zenke et al., section 3).
 
     Args:
       penalty: `QuadraticPenalty`.

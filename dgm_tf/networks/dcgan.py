@@ -1,4 +1,4 @@
-"""The DCGAN pair of section 2, for MNIST and SVHN."""
+"""The paper's DCGAN pair, for MNIST and SVHN."""
 
 import gin
 import keras

@@ -1,4 +1,4 @@
-"""How far masked layers must grow so that each has its free capacity again (section 3.2), and whether they have."""
+"""How far masked layers must grow so that each has its free capacity again, and whether they have."""
 
 import numpy as np
 

@@ -68,7 +68,7 @@ class PlasticGenerator(TaskGenerator):
         return x if used[junction] is None else x * tf.cast(used[junction], x.dtype)
 
     def transform_gradients(self, gradients, variables, mask_scale, epoch_scale):
-        """Blocks what earlier tasks reserved (eq. 5) and compensates the embeddings' gradients (section 3)."""
+        """Blocks what earlier tasks reserved (eq. 5) and compensates the embeddings' gradients (HAT's eq. 5)."""
         transforms = {}
         for layer in self.masked_layers:
             transforms[layer.kernel.path] = lambda g, layer=layer: g * layer.kernel_gate()
@@ -109,7 +109,7 @@ class PlasticGenerator(TaskGenerator):
                 layer.reserved_inputs.assign(reserved[source])
 
     def grown_widths(self):
-        """Widths for the next task that restore each layer's free capacity (section 3.2).
+        """Widths for the next task that restore each layer's free capacity.
 
         Layers that are summed end at one width, that of the layer which needs most.
         """

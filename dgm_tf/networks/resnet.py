@@ -1,4 +1,4 @@
-"""The ResNet generator of section 2, for CIFAR-10 and ImageNet-50."""
+"""The paper's ResNet generator, for CIFAR-10 and ImageNet-50."""
 
 import gin
 import keras

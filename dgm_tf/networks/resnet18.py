@@ -1,4 +1,4 @@
-"""The ResNet-18 discriminator of section 2, for CIFAR-10 and ImageNet-50."""
+"""The paper's ResNet-18 discriminator, for CIFAR-10 and ImageNet-50."""
 
 import gin
 import keras

@@ -19,7 +19,7 @@ CODE_SHARE = 4  # a learned code takes one in so many entries of z
 
 
 def conditional_latents(z, labels, num_classes):
-    """z with its first `num_classes` entries overwritten by the class's one-hot code (section 2).
+    """z with its first `num_classes` entries overwritten by the class's one-hot code.
 
     z: float32 [N, latent]; labels: int [N] in [0, num_classes); returns [N, latent].
     """

@@ -45,7 +45,7 @@ class SuiteRow:
       label: what the table calls the row; default: its name.
       name: its folder's name; default: the gin scope that it is made in, else the gin file's.
       published: figure -> percent, as published.
-      metric: "accuracy" or "gan_test": what the published figures are (section 6: the two are not comparable).
+      metric: "accuracy" or "gan_test": what the published figures are; the two are not comparable.
       expected: figure -> (low, high) in percent; a mean outside is marked in the table.
       note: a remark for below the table.
 

@@ -1,4 +1,4 @@
-"""The GAN step of section 5: classifier updates, a WGAN-GP critic update, a generator update."""
+"""The GAN step: classifier updates, a WGAN-GP critic update, a generator update."""
 
 import dataclasses
 import functools
@@ -29,7 +29,7 @@ from dgm_tf.training.randomness import (
 @gin.register
 @dataclasses.dataclass(frozen=True)
 class GANSettings:
-    """Schedule and constants of the WGAN-GP AC-GAN (section 5's table; defaults: MNIST).
+    """Schedule and constants of the WGAN-GP AC-GAN (defaults: the paper's for MNIST).
 
     Attributes:
       epochs: passes over a task's images.
@@ -168,7 +168,7 @@ class GANPhase(Phase):
         return decaying(rate, self._gan.learning_rate_decay, self.num_steps * updates_per_step)
 
     def step(self, index):
-        """One step of section 5."""
+        """One step: classifier, critic, generator."""
         return self._train_step(*self._inputs(index))
 
     def parts(self):

@@ -29,7 +29,7 @@ def updates_per_step(settings, num_tasks):
 
 
 def balanced(rng, pool, current):
-    """The paper's schedule (section 5, step 1): the current batch and as many replayed images per earlier task.
+    """The paper's schedule: the current batch and as many replayed images per earlier task.
 
     current: [B] indices of the current batch. Returns [t + 1, B], all shuffled together.
     """

@@ -1,4 +1,4 @@
-"""The invariant of the method (algorithm.md, section 3) and growth (section 4), over random histories.
+"""The invariant of the method (what a task reserved stays as it is) and growth, over random histories.
 
 A history stands for training: embeddings are drawn, free weights get random updates through the layers' own
 gates, everything that belongs to one task alone is overwritten.

@@ -1,4 +1,4 @@
-"""The GAN step of section 5: who learns from what, and that a step is a function of its number."""
+"""The GAN step: who learns from what, and that a step is a function of its number."""
 
 import dataclasses
 
