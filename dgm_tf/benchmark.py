@@ -102,12 +102,12 @@ def _list(runs):
 
 
 def _run(suite, runs, root):
-    from dgm_tf.suites.folder_lock import locked
+    from dgm_tf.folder_lock import locked
     from dgm_tf.suites.launcher import run_all
     from dgm_tf.suites.live import Watcher
     from dgm_tf.training.checkpoints import StopSignals
 
-    with locked(root) as lock:
+    with locked(root, "--run_root", "another bin/benchmark, or a run that it left,") as lock:
         launcher = _launcher(lock)
         with StopSignals() as signals, Watcher(runs) as watcher:
             well = run_all(runs, launcher, watcher, signals)

@@ -57,8 +57,8 @@ def fine_tuning_accuracies(learner, benchmark, settings, cache_dir):
     path = pathlib.Path(cache_dir) / f"fine-tuning-{_fingerprint(first, learner, benchmark, training)}.json"
     if path.is_file():
         return serialization.read_json(path)
-    method.restore_networks({"discriminator": first}, ())
     bound = Learner(method, learner.seed)
+    method.restore_networks({"discriminator": first}, ())
     averages = []
     for task in stream:
         bound.learn(task)

@@ -132,10 +132,12 @@ def _check_same_stream(run_dir, results, benchmark):
     if "later" in results:
         raise UserError(f"{run_dir} has learned on: only bin/learn, the same command again, goes on with it")
     begun = results["class_names"], results.get("data")
-    if begun != (list(benchmark.class_names), benchmark.report):
+    same = results.get("checksum") in (None, benchmark.checksum)
+    if begun != (list(benchmark.class_names), benchmark.report) or not same:
+        came = ("" if same else "others of ") + _facts(benchmark.class_names, benchmark.report)
         raise UserError(
-            f"{run_dir} was begun with other images: expected {_facts(*begun)}, got "
-            f"{_facts(benchmark.class_names, benchmark.report)}; put them back, or name another --run_dir"
+            f"{run_dir} was begun with other images: expected {_facts(*begun)}, got {came}; put them back, or name "
+            "another --run_dir"
         )
 
 

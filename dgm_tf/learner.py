@@ -22,8 +22,11 @@ class Learner:
     """Learns tasks with a method and answers for all classes seen so far.
 
     Args:
-      method: a `Method`, such as `DGM()`.
+      method: a `Method` that has learned nothing, such as `DGM()`.
       seed: int, of everything random in training.
+
+    Raises:
+      UserError: if the method is in use by another learner.
 
     Attributes:
       class_names: original names of the classes seen so far, in learning order: a class's label is its
@@ -34,7 +37,9 @@ class Learner:
     """
 
     def __init__(self, method, seed=0):
-        self.method, self.seed = method, seed
+        if any(network is not None for network in method.networks().values()):
+            raise UserError("method: expected one that has learned nothing, got one in use; make each learner its own")
+        self.method, self.seed = method, int(seed)
         self.class_names, self.task_classes = [], []
         self.image_shape = None
         self.position = Position()
@@ -59,7 +64,7 @@ class Learner:
         """
         self._check(task)
         resumed = self._restored is not None
-        task_classes = self.task_classes if resumed else [*self.task_classes, tuple(task.classes)]
+        task_classes = self.task_classes if resumed else [*self.task_classes, tuple(map(int, task.classes))]
         context = TaskContext(task, tuple(task_classes), tuple(task.train.images.shape[1:]), self.seed)
         if not resumed:
             self.method.check_classes(context.num_classes)
@@ -210,14 +215,18 @@ def load(directory):
     """The learner saved in a directory, or in a run folder's `memory/`.
 
     Raises:
-      UserError: if there is none, or its files are of different tasks (saving was killed; resume the run).
+      UserError: if there is none, a file of it is missing, or its files are of different tasks (saving was killed;
+        resume the run).
     """
     directory = pathlib.Path(directory)
     for place in (directory, directory / "memory"):
         if (place / "learner.json").is_file():
             description = serialization.read_json(place / "learner.json")
             paths = [place / f"{name}.npz" for name in FILES]
-            parts = [serialization.read_arrays(path, "tasks") for path in paths if path.is_file()]
+            missing = [path.name for path in paths if not path.is_file()]
+            if missing:
+                raise UserError(f"{place}: expected {', '.join(path.name for path in paths)}, found no {missing[0]}")
+            parts = [serialization.read_arrays(path, "tasks") for path in paths]
             if any(tasks != description["position"]["task"] for _, tasks in parts):
                 raise UserError(f"{place}: its files are of different tasks, as saving was killed; resume the run")
             return Learner.from_state(description, {k: v for arrays, _ in parts for k, v in arrays.items()})

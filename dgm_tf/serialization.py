@@ -22,7 +22,7 @@ def to_json(value):
         return {"new": f"{type(value).__module__}:{type(value).__qualname__}", "settings": fields}
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def from_json(value):

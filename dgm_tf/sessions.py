@@ -7,16 +7,23 @@ import sys
 
 from dgm_tf import serialization
 from dgm_tf.errors import UserError, own_message
+from dgm_tf.folder_lock import locked
+
+_PATIENCE = 10.0  # seconds that a run which is being stopped may take to save
 
 
 def run_session(run_dir, strategy_name, function):
-    """Calls `function` in the strategy's scope, as a session of the run; returns the command's exit status."""
+    """Calls `function` in the strategy's scope, as a session of the run; returns the command's exit status.
+
+    Raises:
+      UserError: if another process is at work in the run folder.
+    """
     from dgm_tf import command_line
     from dgm_tf.training import checkpoints, distribution
 
     with command_line.quiet_start():
         strategy = distribution.make_strategy(strategy_name)
-    with strategy.scope(), _noted(run_dir):
+    with strategy.scope(), _held(run_dir), _noted(run_dir):
         try:
             function()
         except checkpoints.Interrupted as interrupt:
@@ -35,6 +42,15 @@ def make_folder(run_dir):
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"run_dir: expected a folder or a place for one, got {run_dir} ({error.strerror})") from error
+
+
+def _held(run_dir):
+    """The run folder for this process alone; for its chief, where several workers share it."""
+    from dgm_tf.training import distribution
+
+    if not distribution.is_chief():
+        return contextlib.nullcontext()
+    return locked(run_dir, "run_dir", "another bin/train or bin/learn", _PATIENCE)
 
 
 @contextlib.contextmanager

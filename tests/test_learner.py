@@ -217,6 +217,27 @@ def test_files_of_different_tasks_are_refused(learned, learner, tmp_path):
         dgm_tf.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["weights", "masks", "stored"])
+def test_a_missing_file_is_named(learner, tmp_path, name):
+    learner.save(tmp_path)
+    (tmp_path / f"{name}.npz").unlink()
+    with pytest.raises(UserError, match=f"found no {name}.npz"):
+        dgm_tf.load(tmp_path)
+
+
+def test_a_method_serves_one_learner(learner):
+    with pytest.raises(UserError, match="method: expected one that has learned nothing"):
+        Learner(learner.method)
+
+
+def test_numpy_integers_are_integers(tmp_path):
+    gan = dataclasses.replace(tiny.GAN, epochs=np.int64(1))
+    learner = Learner(tiny.dgm(gan=gan), seed=np.int64(3))
+    learner.learn(dataclasses.replace(TASKS[0], classes=tuple(np.arange(2))))
+    learner.save(tmp_path)
+    assert dgm_tf.load(tmp_path).description() == learner.description()
+
+
 def test_a_refused_task_leaves_the_learner_as_it_was():
     learner = new_learner()
     with pytest.raises(UserError, match="image_shape: .* 16, 32, 64 or 128"):

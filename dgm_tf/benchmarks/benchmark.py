@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import numbers
+import zlib
 
 import gin
 import numpy as np
@@ -54,6 +55,7 @@ class _Stream:
 
     def __post_init__(self):
         self.train_sizes = [len(split) for split in self.train]
+        self.checksum = functools.reduce(_checksum, [*self.train, *self.test], 0)
 
 
 @gin.register
@@ -100,6 +102,12 @@ class ClassIncrementalBenchmark:
         _check_number("seed", seed, numbers.Integral, 0, 2**32)
         _check_number("validation_fraction", validation_fraction, numbers.Real, 0, 1)
         _check_number("image_size", image_size, numbers.Integral, 1, 2**16)
+        decoded_at = getattr(source, "size", image_size)
+        if decoded_at != image_size:
+            raise UserError(
+                f"image_size: expected {decoded_at}, at which {type(source).__name__} (its size) decodes images, came "
+                f"{image_size}; set both, in gin/image_folder.gin by image_size = {image_size}"
+            )
         self._source = source
         self._classes_per_task = classes_per_task
         self._num_tasks = num_tasks
@@ -138,6 +146,11 @@ class ClassIncrementalBenchmark:
     def train_sizes(self):
         """Number of training images of each task, the validation images left out."""
         return self._stream.train_sizes
+
+    @property
+    def checksum(self):
+        """An integer that tells these images from others: of each split's size, first and last image."""
+        return self._stream.checksum
 
     @property
     def validation_split(self):
@@ -274,6 +287,11 @@ class ClassIncrementalBenchmark:
             mask = (labels >= classes.start) & (labels < classes.stop)
             splits.append(Split(resized(images[mask], self._image_size), labels[mask].astype(np.int32)))
         return splits
+
+
+def _checksum(before, split):
+    ends = split.images[[0, -1]] if len(split) else ()
+    return zlib.crc32(np.ascontiguousarray(ends), zlib.crc32(str(len(split)).encode(), before))
 
 
 def _check_source(source):

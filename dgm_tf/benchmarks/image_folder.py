@@ -56,7 +56,7 @@ class ImageFolder:
         check_channels("ImageFolder", channels)
         check_split("ImageFolder", test_fraction, seed)
         check_number("ImageFolder", "memory_limit", memory_limit, lambda v: v >= 0, "a number of bytes >= 0")
-        self._directory, self._size, self._channels = directory, size, channels
+        self._directory, self.size, self._channels = directory, size, channels
         self._test_fraction, self._seed, self._memory_limit = test_fraction, seed, memory_limit
         self.cache_dir, self.report = cache_dir, None
 
@@ -72,7 +72,7 @@ class ImageFolder:
     @functools.cached_property
     def _fingerprint(self):
         files = [path for _, _, path in self._listing.files]
-        return image_store.fingerprint(self._listing.root, files, self._size, self._channels)
+        return image_store.fingerprint(self._listing.root, files, self.size, self._channels)
 
     def load(self):
         """Returns `Arrays`, whose images are `Rows` of an array on disk where they take more than `memory_limit`.
@@ -83,7 +83,7 @@ class ImageFolder:
         listing = self._listing
         files = [path for _, _, path in listing.files]
         images, unreadable = image_store.stored_images(
-            self._fingerprint, files, self._size, self._channels, self.cache_dir
+            self._fingerprint, files, self.size, self._channels, self.cache_dir
         )
         skipped = [*listing.skipped, *((_place(listing, files[row]), why) for row, why in sorted(unreadable.items()))]
         if len(unreadable) == len(files):

@@ -23,14 +23,15 @@ _ABANDONED_SECONDS = 24 * 3600.0
 
 
 def fingerprint(root, files, size, channels):
-    """A name for the images that the files give: it changes with their paths in `root`, sizes and times."""
+    """A name for the images that the files give: it changes with their paths in `root`, sizes, times, permissions."""
     facts = []
     for file in files:
         try:
             status = file.stat()
-            facts.append((file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+            readable = os.access(file, os.R_OK)  # what may be read at last is decoded anew
+            facts.append((file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns, readable))
         except OSError:  # a link to nothing
-            facts.append((file.relative_to(root).as_posix(), 0, 0))
+            facts.append((file.relative_to(root).as_posix(), 0, 0, False))
     return hashlib.sha256(json.dumps([FORMAT, size, channels, facts]).encode()).hexdigest()[:16]
 
 

@@ -6,7 +6,9 @@ import pathlib
 
 from dgm_tf.errors import UserError
 
-TEST_NAMES = ("test", "val", "validation")  # of the folder of test images, the first one there is
+# Of the folders of training and of test images, in any case; of several the first.
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 TRAIN, TEST = "train", "test"
 
 
@@ -41,20 +43,26 @@ def list_folder(directory):
     ]
     if len(folders) > 1:
         others = sorted(p for p in root.iterdir() if p not in folders.values())
-        skipped += [(p.relative_to(root).as_posix(), f"beside {TRAIN}/ and {folders[TEST].name}/") for p in others]
+        beside = " and ".join(f"{folder.name}/" for folder in folders.values())
+        skipped += [(p.relative_to(root).as_posix(), f"beside {beside}") for p in others]
     if not files:
         raise UserError(f"ImageFolder.directory: no files in folders of classes in {str(directory)!r}")
     return Listing(root, len(folders) > 1, tuple(files), tuple(skipped))
 
 
 def _split_folders(root):
-    tests = [root / name for name in TEST_NAMES if (root / name).is_dir()]
-    if (root / TRAIN).is_dir() and tests:
-        return {TRAIN: root / TRAIN, TEST: tests[0]}
-    inside = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    inside = [p for p in sorted(root.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    train, test = _first_named(TRAIN_NAMES, inside), _first_named(TEST_NAMES, inside)
+    if train and test:
+        return {TRAIN: train, TEST: test}
     # train/ alone, with folders in it, holds the classes.
-    only_train = inside == [root / TRAIN] and any(p.is_dir() for p in inside[0].iterdir())
-    return {TRAIN: root / TRAIN if only_train else root}
+    only_train = inside == [train] and any(p.is_dir() for p in train.iterdir())
+    return {TRAIN: train if only_train else root}
+
+
+def _first_named(names, folders):
+    by_name = {folder.name.lower(): folder for folder in reversed(folders)}
+    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def _files_by_class(root, folder, skipped):

@@ -47,7 +47,7 @@ class BestEpoch(Callback):
         splits = [_first_of_each_class(current.images, current.labels, limit)]
         if self._settings.protocol == "published":
             past = [self._benchmark.past_validation(t) for t in range(context.index)]
-            splits += [_first_of_each_class(split.images, split.labels, limit) for split in past]
+            splits += [_first_of_each_class(split.images, split.labels, limit) for split in past if len(split)]
         elif learner.method.replays and context.earlier_classes:
             labels = np.repeat(np.asarray(context.earlier_classes, np.int32), limit)
             splits.append((learner.method.replay(labels, seed=context.task_seed + 1), labels))

@@ -114,8 +114,9 @@ class DGM(GenerativeMethod):
         self._stored.restore(arrays)
 
     def check_classes(self, num_classes):
-        """A budget of real images must hold one of each."""
+        """The generator must tell them apart, and a budget of real images hold one of each."""
         self._stored.check_classes(num_classes)
+        _check_generator(self.memory or self.generator(), num_classes)
 
     def begin_task(self, context):
         """A generator at the first task; D afresh or widened for the new classes."""

@@ -99,7 +99,10 @@ class DGR(SharedGeneratorMethod):
         if self.memory is None:
             return []
         importance = self.importance or 1.0 / (context.index + 1)
-        count = round(len(context.task.train) * (1.0 - importance) / importance)
+        current = len(self._repeated(context, np.arange(len(context.task.train))))
+        count = round(current * (1.0 - importance) / importance)
+        if not count:
+            return []
         z = normal([count, self.memory.latent_size], stateless_seed(context.task_seed, "replay"))
         images = self._quantized(self.generate(0, self.latents(0, z, tf.zeros([count], tf.int32))))
         return [(images, self._labels(images))]

@@ -86,7 +86,10 @@ class GenerativeMethod(Method):
         rules, train = self._rules(context), context.task.train
         replays = rules.joint or self.settings.replay_schedule != "none"
         replayed = self._replay_set(context) if replays else []
-        pool = ImagePool([*replayed, (train.images, train.labels)])
+        current = np.arange(len(train))
+        if rules.joint:
+            current = self._repeated(context, current)
+        pool = ImagePool([*replayed, (train.images[current], train.labels[current])])
         return GANPhase(rules, self.critic, pool, self.gan, self.settings, context.task_seed)
 
     def _closing_phase(self, context):
@@ -109,13 +112,17 @@ class GenerativeMethod(Method):
         """The current task's images, real ones and, as far as asked for, generated ones."""
         train, share = context.task.train, self.settings.generated_current
         order = numpy_generator(context.task_seed, "closing").permutation(len(train))
-        order = np.resize(order, max(len(train), self.settings.min_replay_per_class * len(context.task.classes)))
+        order = self._repeated(context, order)
         generated, real = np.split(order, [round(share * len(order))])
         groups = [(train.images[real], train.labels[real])]
         if len(generated):
             labels = train.labels[generated]
             groups.append((self._quantized(self._replay_trained(labels, context.task_seed)), labels))
         return groups
+
+    def _repeated(self, context, rows):
+        """The current images' rows, repeated where earlier classes are replayed more often."""
+        return np.resize(rows, max(len(rows), self.settings.min_replay_per_class * len(context.task.classes)))
 
     def _replay_trained(self, labels, seed):
         """As `replay`, by the generator as the task's GAN phase leaves it, the present classes included."""

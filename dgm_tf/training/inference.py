@@ -16,7 +16,7 @@ def in_batches(function, inputs, image_shape):
       image_shape: (H, W, channels).
     """
     size = max(1, _PIXELS // int(np.prod(image_shape[:2])))
-    parts = [inputs[i : i + size] for i in range(0, len(inputs), size)]
+    parts = [inputs[i : i + size] for i in range(0, max(1, len(inputs)), size)]
     return np.concatenate([np.asarray(function(part)) for part in parts])
 
 

@@ -114,15 +114,15 @@ def test_a_class_is_split_alike_in_whatever_company(tmp_path):
     np.testing.assert_array_equal(*(split.images for split in held_out))
 
 
-@pytest.mark.parametrize("test_name", ["test", "val"])
-def test_train_and_test_folders_are_the_split(tmp_path, test_name):
-    letters.write_letters(tmp_path / "train", "ab", count=4)
+@pytest.mark.parametrize(("train_name", "test_name"), [("train", "test"), ("Training", "Testing"), ("train", "valid")])
+def test_train_and_test_folders_are_the_split(tmp_path, train_name, test_name):
+    letters.write_letters(tmp_path / train_name, "ab", count=4)
     letters.write_letters(tmp_path / test_name, "abc", count=3)
     letters.write_letters(tmp_path / "more", "a", count=1)
     source = ImageFolder(tmp_path, size=16)
     arrays = source.load()
     assert np.bincount(arrays.train_labels).tolist() == [4, 4] and np.bincount(arrays.test_labels).tolist() == [3, 3]
-    skipped = [["more", f"beside train/ and {test_name}/"], ["c/", "a class without training images"]]
+    skipped = [["more", f"beside {train_name}/ and {test_name}/"], ["c/", "a class without training images"]]
     assert source.report["skipped"] == skipped
 
 
@@ -186,6 +186,13 @@ class TestStore:
         assert source.cache_dir == tmp_path
 
 
+def test_a_file_that_may_be_read_at_last_is_another_store(tmp_path, monkeypatch):
+    folder = letters.write_letters(tmp_path, "ab")
+    name = ImageFolder(folder).name
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "03.png")
+    assert ImageFolder(folder).name != name
+
+
 def test_larger_than_the_limit_stays_on_disk_with_the_same_images(photos, loaded):
     arrays = ImageFolder(photos, memory_limit=1000).load()
     for part in ("train", "test"):
@@ -204,10 +211,21 @@ def test_a_stream_of_it_reads_nothing_before_training(photos, monkeypatch):
             np.testing.assert_array_equal(images, getattr(expected, name).images)
 
 
-def test_images_on_disk_are_not_resized_again(photos):
-    stream = ClassIncrementalBenchmark(ImageFolder(photos, size=16, memory_limit=0), image_size=32)
-    with pytest.raises(UserError, match="image_size: expected 16, .* came 32"):
-        stream.task(0)
+def test_images_are_not_resized_again(photos):
+    with pytest.raises(UserError, match="image_size: expected 16, at which ImageFolder .* came 32"):
+        ClassIncrementalBenchmark(ImageFolder(photos, size=16), image_size=32)
+
+
+def test_other_images_under_the_same_names_have_another_checksum(tmp_path):
+    folder = letters.write_letters(tmp_path, "ab", count=10)
+
+    def checksum():
+        return ClassIncrementalBenchmark(ImageFolder(folder, size=16), image_size=16).checksum
+
+    before = checksum()
+    assert checksum() == before
+    (folder / "a" / "09.png").rename(folder / "a" / "00000.png")  # another split of the same images
+    assert checksum() != before
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,12 @@ def test_what_is_saved_comes_back(make, labels):
             np.testing.assert_array_equal(new, old)
     else:
         assert restored.weights is None
+
+
+@pytest.mark.parametrize("protocol", ["strict", "published"])
+def test_without_validation_images_the_current_training_images_choose(protocol):
+    benchmark = ClassIncrementalBenchmark(Source(), validation_fraction=0, image_size=4)
+    best, learner = BestEpoch(benchmark, EvaluationSettings(protocol)), _learner()
+    benchmark.task(0)
+    images, labels = best._validation_images(learner, _context(benchmark, 1))
+    assert set(labels) == ({1} if protocol == "published" else {0, 1}) and len(images) == len(labels)

@@ -1,5 +1,6 @@
 """DGM: what is learned last never changes what was learned before; replay, growth and warnings."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -212,6 +213,13 @@ def test_earlier_classes_are_replayed_a_least_number_of_times_and_current_images
     assert method.replay_count(context) == counts[0]
     current = np.asarray(pool.gather(np.arange(*pool.ranges[-1]))[0])
     assert len(np.unique(current, axis=0)) == len(context.task.train)  # each image, none left out
+
+
+@pytest.mark.parametrize("num_classes", [8, 9])
+def test_classes_are_refused_before_anything_is_learned_where_their_codes_have_no_room(num_classes):
+    refused = pytest.raises(UserError, match="latent_size of the generator: expected at least twice the 9 classes")
+    with refused if num_classes > 8 else contextlib.nullcontext():
+        tiny.dgm().check_classes(num_classes)
 
 
 @pytest.mark.parametrize(("share", "sizes"), [(0.0, [16]), (0.25, [12, 4]), (1.0, [0, 16])])

@@ -42,6 +42,17 @@ def test_a_share_r_of_what_both_learn_from_is_real(index, importance, share):
     assert method._closing_replay(context(index))[0] is method._replay_set(context(index))[0]
 
 
+def test_the_share_holds_where_few_images_are_repeated():
+    settings = ClassifierSettings("none", closing_epochs=1, min_replay_per_class=50)
+    method = at_task(1, settings=settings)
+    assert [np.diff(r)[0] for r in method._closing_phase(context(1))._pool.ranges] == [50, 50]
+    assert [np.diff(r)[0] for r in method._gan_phase(context(1))._pool.ranges] == [50, 50]
+
+
+def test_a_share_that_leaves_nothing_to_replay_replays_nothing():
+    assert at_task(1, importance=0.99)._replay_set(context(1)) == []
+
+
 def test_the_first_task_has_nothing_to_replay():
     method = at_task(0)
     assert method._replay_set(context(0)) == [] and len(method._gan_phase(context(0))._pool) == 20

@@ -24,3 +24,8 @@ def test_logits_are_the_class_heads_in_inference_mode():
     network = DCGANDiscriminator(num_classes=3, filters=(2, 4, 6))
     images = np.random.default_rng(0).uniform(-1, 1, (5, 32, 32, 1)).astype(np.float32)
     np.testing.assert_array_equal(network_logits(network, images), network(images, training=False)[1])
+
+
+def test_no_images_give_no_outputs():
+    network = DCGANDiscriminator(num_classes=3, filters=(2, 4, 6))
+    assert network_logits(network, np.zeros((0, 32, 32, 1), np.uint8)).shape == (0, 3)

@@ -1,4 +1,4 @@
-"""A suite's folder is held by one command at a time, and by what it started."""
+"""A folder is held by one command at a time, and by what it started."""
 
 import subprocess
 import sys
@@ -7,8 +7,12 @@ import time
 
 import pytest
 
+from dgm_tf import folder_lock, sessions
 from dgm_tf.errors import UserError
-from dgm_tf.suites.folder_lock import locked
+
+
+def locked(folder, patience=60.0):
+    return folder_lock.locked(folder, "--run_root", "another bin/benchmark", patience)
 
 
 def test_a_second_command_is_refused(tmp_path):
@@ -35,3 +39,13 @@ def test_a_file_in_its_place_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--run_root: expected a folder or a place for one"), locked(tmp_path / "file"):
         pass
+
+
+def test_a_run_folder_in_use_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions, "_PATIENCE", 0.0)
+    begun = []
+    refused = pytest.raises(UserError, match="run_dir: .* another bin/train or bin/learn is at work there")
+    with folder_lock.locked(tmp_path, "run_dir", "another bin/train"), refused:
+        sessions.run_session(tmp_path, "none", lambda: begun.append(True))
+    assert not begun and not (tmp_path / "run.json").exists()
+    assert sessions.run_session(tmp_path, "none", lambda: begun.append(True)) == 0 and begun
