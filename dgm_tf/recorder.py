@@ -269,7 +269,7 @@ def _empty_results(benchmark, settings):
         "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),
         "tasks": [list(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)], "replay_drift": None,
         "classes_per_task": [len(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)],
-        "checksum": benchmark.checksum, "readings": {},
+        "excerpt": benchmark.excerpt, "readings": {},
     }  # fmt: skip
     if benchmark.report is not None:
         facts["data"] = benchmark.report

@@ -301,6 +301,13 @@ def test_a_run_does_not_go_on_with_other_images(run, data, clean_gin):
             experiment.run_experiment(run)
     finally:
         new.unlink()
+    first = sorted((data.first / "b").iterdir())[0]
+    first.rename(new)  # as many images, split in another way
+    try:
+        with pytest.raises(UserError, match="was begun with other images: .*, got others of classes a, b, c"):
+            experiment.run_experiment(run)
+    finally:
+        new.rename(first)
 
 
 def test_a_run_that_has_not_ended_is_refused(command, run, data):

@@ -216,16 +216,16 @@ def test_images_are_not_resized_again(photos):
         ClassIncrementalBenchmark(ImageFolder(photos, size=16), image_size=32)
 
 
-def test_other_images_under_the_same_names_have_another_checksum(tmp_path):
+def test_other_images_under_the_same_names_have_another_excerpt(tmp_path):
     folder = letters.write_letters(tmp_path, "ab", count=10)
 
-    def checksum():
-        return ClassIncrementalBenchmark(ImageFolder(folder, size=16), image_size=16).checksum
+    def excerpt():
+        return ClassIncrementalBenchmark(ImageFolder(folder, size=16), image_size=16).excerpt
 
-    before = checksum()
-    assert checksum() == before
+    before = excerpt()
+    assert excerpt() == before
     (folder / "a" / "09.png").rename(folder / "a" / "00000.png")  # another split of the same images
-    assert checksum() != before
+    assert excerpt() != before
 
 
 @pytest.mark.parametrize(
