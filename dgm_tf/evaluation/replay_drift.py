@@ -11,9 +11,10 @@ import tensorflow as tf
 class ReplayDrift:
     """Section 3's invariant, measured: images of past tasks for fixed z, when learned and now.
 
-    Where a run goes on on another device, whose kernels round otherwise, the images are made anew from the weights as
-    they were saved, and it is they that later ones are compared with; a leak between a task's beginning and such a move
-    would then stand in `device_difference`.
+    Where a run goes on on another device, whose kernels round otherwise, or in another process on a GPU, which chooses
+    its kernels by their speed at the moment, the images are made anew from the weights as they were saved, and it is
+    they that later ones are compared with; a leak between a task's beginning and such a move would then stand in
+    `device_difference`.
 
     Args:
       per_class: probe images of each class.
@@ -50,7 +51,7 @@ class ReplayDrift:
         if "drift_device/name" not in arrays:  # of a run begun before the device was kept
             return
         self.device_difference = float(arrays["drift_device/difference"])
-        moved = bytes(arrays["drift_device/name"]).decode() != self._device
+        moved = bytes(arrays["drift_device/name"]).decode() != self._device or tf.config.list_physical_devices("GPU")
         if moved and self._reference:
             before, self._reference = self._reference, {}
             self.measure(learner)

@@ -19,7 +19,7 @@ LOG_WIDTH = 100  # columns where the output is no terminal
 MOST_CLASSES = 20  # up to which each class gets a row of its own after a task
 OTHER_ACCURACIES = {"top-5": "top5_average_accuracy", "GAN-test": "gan_test", "GAN-train": "gan_train"}
 DRIFT_LIMIT = 1e-6  # the invariant of a memory that is frozen: earlier tasks' images change by no more
-ROUNDING_LIMIT = 0.05  # of [-1, 1] images on another device; between a GPU's TF32 and a CPU it was 0.003
+ROUNDING_LIMIT = 0.05  # of [-1, 1] images on another device; between a GPU's TF32, as it was then, and a CPU 0.003
 
 NOTE = (
     "A_k: mean accuracy over the k classes seen so far, on real test images. GAN-test: on generated images, "
@@ -264,7 +264,7 @@ def _drift(drift, is_frozen):
 def _device_difference(difference, is_frozen):
     if not difference:
         return {}
-    text = f"{difference:.3g} (images changed when the run moved to another one)"
+    text = f"{difference:.3g} (images changed when the run went on on another one)"
     leaks = is_frozen and difference > ROUNDING_LIMIT
     return {"device difference": f"{text} - LEAK: more than rounding" if leaks else text}
 

@@ -1,6 +1,9 @@
 """Running a network over many images."""
 
+import contextlib
+
 import numpy as np
+import tensorflow as tf
 
 from dgm_tf.training.pool import to_float
 
@@ -9,6 +12,8 @@ _PIXELS = 2**20  # at once: 1,024 images of 32x32, so that the calls cost little
 
 def in_batches(function, inputs, image_shape):
     """numpy outputs of a function of [n, ...] arrays, called with some rows at a time: fewer, the larger an image is.
+
+    A GPU computes in float32 here, not in TF32, so that images and predictions are another device's but for rounding.
 
     Args:
       function: of so many rows of the inputs; images of `image_shape` go in or come out.
@@ -20,7 +25,20 @@ def in_batches(function, inputs, image_shape):
         return in_batches(function, one, image_shape)[:0]
     size = max(1, _PIXELS // int(np.prod(image_shape[:2])))
     parts = [inputs[i : i + size] for i in range(0, len(inputs), size)]
-    return np.concatenate([np.asarray(function(part)) for part in parts])
+    with _full_float32():
+        return np.concatenate([np.asarray(function(part)) for part in parts])
+
+
+@contextlib.contextmanager
+def _full_float32():
+    """Inside, products have float32's 24 bits: TF32's 11 moved images by 0.002 where a process chose other kernels."""
+    settings = tf.config.experimental
+    enabled = settings.tensor_float_32_execution_enabled()
+    settings.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        settings.enable_tensor_float_32_execution(enabled)
 
 
 def network_logits(network, images):

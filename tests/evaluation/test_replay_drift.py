@@ -114,3 +114,16 @@ def test_another_device_rounds_otherwise_and_that_is_no_drift(monkeypatch):
     stayed.restore(learner, moved.arrays())
     assert stayed.measure(learner) == pytest.approx(0.499, abs=1e-6)
     assert stayed.device_difference == pytest.approx(1e-3, abs=1e-6)
+
+
+def test_each_process_on_a_gpu_chooses_kernels_of_its_own(monkeypatch):
+    monkeypatch.setattr(replay_drift.tf.config, "list_physical_devices", lambda kind: [])
+    drift, learner = ReplayDrift(), _learner(2)
+    drift.measure(learner)
+    learner.method.leak[1] = 1e-3
+    resumed = ReplayDrift()
+    resumed.restore(learner, drift.arrays())
+    assert resumed.measure(learner) == pytest.approx(1e-3, abs=1e-6), "on a CPU that is a leak"
+    monkeypatch.setattr(replay_drift.tf.config, "list_physical_devices", lambda kind: ["GPU"])
+    resumed.restore(learner, drift.arrays())
+    assert resumed.measure(learner) == 0.0 and resumed.device_difference == pytest.approx(1e-3, abs=1e-6)

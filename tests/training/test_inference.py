@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.inference import in_batches, network_logits
@@ -29,3 +30,16 @@ def test_logits_are_the_class_heads_in_inference_mode():
 def test_no_images_give_no_outputs():
     network = DCGANDiscriminator(num_classes=3, filters=(2, 4, 6))
     assert network_logits(network, np.zeros((0, 32, 32, 1), np.uint8)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_products_are_of_full_float32_and_the_users_choice_comes_back(before):
+    settings, seen, rows = tf.config.experimental, [], np.ones((2, 1))
+    settings.enable_tensor_float_32_execution(before)
+    try:
+        in_batches(lambda part: seen.append(settings.tensor_float_32_execution_enabled()) or part, rows, (1, 1))
+        with pytest.raises(ZeroDivisionError):
+            in_batches(lambda part: 1 / 0, rows, (1, 1))
+        assert seen == [False] and settings.tensor_float_32_execution_enabled() == before
+    finally:
+        settings.enable_tensor_float_32_execution(True)
