@@ -7,6 +7,7 @@ import numpy as np
 
 from dgm_tf import bounds, serialization
 from dgm_tf.evaluation import evaluator, figures, metrics, report
+from dgm_tf.evaluation.fidelity import means
 from dgm_tf.export import export
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.loop import Callback
@@ -123,10 +124,10 @@ class Recorder(Callback):
         drifts = results["replay_drift"] or 0.0, self._drift.measure(learner), outcome.get("replay_drift", 0.0)
         results["replay_drift"] = max(drifts)
         results["replay_device_difference"] = self._drift.device_difference
-        if settings.gan_test_per_class and not self._benchmark.complete:
-            results["gan_test"].append(None)
-        elif settings.gan_test_per_class:
-            results["gan_test"].append(evaluator.gan_test(self._joint(learner), learner, settings.gan_test_per_class))
+        if settings.gan_test_per_class:
+            share, fidelity = self._gan_test(learner, context) if self._benchmark.complete else (None, None)
+            results["gan_test"].append(share)
+            results.setdefault("fidelity", [None] * context.index).append(fidelity)
         last = context.index + 1 == self._benchmark.num_tasks
         tested = results["average_accuracy"][-1] is not None
         if settings.gan_train_epochs and tested and (last or settings.gan_train_every_task):
@@ -134,6 +135,10 @@ class Recorder(Callback):
                 results["gan_train"].append(self._gan_train(learner, context))
         elif settings.gan_train_epochs:
             results["gan_train"].append(None)
+
+    def _gan_test(self, learner, context):
+        tests = evaluator.seen_test_images(self._benchmark, context.index)
+        return evaluator.gan_test(self._joint(learner), learner, tests, self._settings.gan_test_per_class)
 
     def _gan_train(self, learner, context):
         method = learner.method
@@ -172,6 +177,8 @@ class Recorder(Callback):
         results = self._results
         names = ["average_accuracy", "top5_average_accuracy", "forgetting", "gan_test", "gan_train"]
         values = {f"accuracy/{k}": results[k][-1] for k in names if results[k] and results[k][-1] is not None}
+        if results["gan_test"] and results["gan_test"][-1] is not None:
+            values |= {f"fidelity/{name}": v for name, v in means(results["fidelity"][-1]).items()}
         digits = len(str(self._benchmark.num_tasks))  # TensorBoard sorts by letters
         for task, accuracy in enumerate(results["accuracy_matrix"][-1][: learner.num_tasks]):
             if accuracy is None:
@@ -263,7 +270,7 @@ def _empty_results(benchmark, settings):
     lists = (
         "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_average_accuracy", "best_accuracy",
         "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
-        "capacity", "memory_bytes", "parameters", "seconds", "warnings", "cautions",
+        "fidelity", "capacity", "memory_bytes", "parameters", "seconds", "warnings", "cautions",
     )  # fmt: skip
     facts = {
         "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),

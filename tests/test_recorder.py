@@ -103,6 +103,8 @@ class TestResults:
 
     def test_the_memory_is_judged(self, results):
         assert [0.0 <= value <= 1.0 for value in results["gan_test"]] == [True, True]
+        assert [len(fidelity["recall"]) for fidelity in results["fidelity"]] == [1, 2]
+        assert all(0.0 <= value <= 1.0 for fidelity in results["fidelity"] for value in fidelity["precision"])
         assert results["gan_train"][0] is None and 0.0 <= results["gan_train"][1] <= 1.0
         assert 0.0 <= results["replay_drift"] <= 1e-6
 

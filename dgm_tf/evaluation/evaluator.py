@@ -7,10 +7,11 @@ import numpy as np
 
 from dgm_tf import checks
 from dgm_tf.evaluation import metrics
+from dgm_tf.evaluation.fidelity import class_fidelity
 from dgm_tf.rows import concatenated
 from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size
-from dgm_tf.training.inference import network_logits
-from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.inference import network_features, network_logits
+from dgm_tf.training.pool import ImagePool, to_float
 from dgm_tf.training.randomness import seeded_initializers
 
 PROTOCOLS = ("strict", "published")
@@ -27,7 +28,8 @@ class EvaluationSettings:
         ones (none of methods that cannot replay); "published" on real validation images of all classes, as the
         paper's experiments did: not strict.
       validation_per_class: at most so many validation images of each class.
-      gan_test_per_class: generated images of each class for GAN-test; 0 leaves it out.
+      gan_test_per_class: generated images of each class for GAN-test, and test images at most that they are compared
+        with for `fidelity`; 0 leaves both out.
       gan_train_epochs: passes of GAN-train's classifier over the replay; 0 leaves GAN-train out.
       gan_train_every_task: measure GAN-train after every task, not only after the last.
       judge_epochs: passes over the real images of the classifier behind GAN-test (joint training).
@@ -103,12 +105,24 @@ def fresh_classifier(learner, num_classes, purpose):
         return type(network).from_config(network.get_config() | {"num_classes": num_classes})
 
 
-def gan_test(judge, learner, per_class):
-    """Share of generated images that a classifier trained on real ones takes for their class, mean over classes."""
+def gan_test(judge, learner, tests, per_class):
+    """(GAN-test, fidelity) of generated images, by a classifier that was trained on real ones.
+
+    GAN-test: the share that it takes for their class, mean over classes. fidelity: {measure: list with a number or None
+    for each class}, of `class_fidelity` on its features and up to `per_class` of the test images.
+
+    Args:
+      judge: two-headed network; tests: (images, labels), real ones of the classes learned; per_class: generated images.
+    """
     labels = np.repeat(np.arange(len(learner.class_names)), per_class)
     images = learner.method.replay(labels, seed=learner.seed)
-    hits = predictions(judge, images) == labels
-    return float(np.mean(hits))
+    features = network_features(judge, images)
+    hits = np.argmax(judge.logits(features), axis=1) == labels
+    measured = []
+    for label in range(len(learner.class_names)):
+        real, rows = np.asarray(to_float(tests[0][tests[1] == label][:per_class])), labels == label
+        measured.append(class_fidelity(real, images[rows], network_features(judge, real), features[rows]))
+    return float(np.mean(hits)), {name: [each[name] for each in measured] for name in measured[0]}
 
 
 def gan_train_classifier(learner, settings, per_class, augmentation):

@@ -15,6 +15,8 @@ from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from dgm_tf.evaluation.fidelity import means
+
 LOG_WIDTH = 100  # columns where the output is no terminal
 MOST_CLASSES = 20  # up to which each class gets a row of its own after a task
 OTHER_ACCURACIES = {"top-5": "top5_average_accuracy", "GAN-test": "gan_test", "GAN-train": "gan_train"}
@@ -112,6 +114,7 @@ def _task_facts(results, task):
     return {
         "forgetting": _percent(_at(results.get("forgetting"), task), unit=" %"),
         **_replay_facts(_at(results.get("accuracy_on_replay"), task)),
+        **_fidelity_facts(_at(results.get("fidelity"), task)),
         "generator size": f"{_count(_sizes(results)[task])} parameters",
         "time": duration(_total(seconds)) + (f" ({detail})" if detail else ""),
     }
@@ -123,12 +126,21 @@ def _replay_facts(accuracies):
     return {"on replay, without test images": text} if text else {}
 
 
+def _fidelity_facts(fidelity):
+    mean = means(fidelity or {})
+    if not mean:
+        return {}
+    shares = ", ".join(f"{name} {_percent(mean[name], unit=' %')}" for name in ("precision", "recall"))
+    return {"replay beside real": f"{shares}, pixel distance {mean['pixel_distance']:.3f}"}
+
+
 def _run_facts(results):
     sizes = _sizes(results)
     times = [_total(seconds) for seconds in results.get("seconds") or [] if _total(seconds) is not None]
     return {
         "forgetting": _percent(_at(results.get("forgetting"), -1), unit=" %"),
         "backward transfer": _percent(_at(results.get("backward_transfer"), -1), unit=" %"),
+        **_fidelity_facts(_at(results.get("fidelity"), -1)),
         "replay drift": _drift(results.get("replay_drift"), results.get("replay_is_frozen", True)),
         **_device_difference(results.get("replay_device_difference"), results.get("replay_is_frozen", True)),
         "generator size": f"{_count(sizes[0])} -> {_count(sizes[-1])} parameters",

@@ -44,3 +44,8 @@ def _full_float32():
 def network_logits(network, images):
     """float32 [N, classes] of a two-headed network for images, uint8 or float in [-1, 1], in inference mode."""
     return in_batches(lambda part: network(to_float(part), training=False)[1], images, images.shape[1:])
+
+
+def network_features(network, images):
+    """float32 [N, features] that a two-headed network's heads read, for images as for `network_logits`."""
+    return in_batches(lambda part: network.features(to_float(part), training=False), images, images.shape[1:])

@@ -10,7 +10,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.evaluation import evaluator
 from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.networks.dcgan import DCGANDiscriminator
-from dgm_tf.training.pool import to_float
+from dgm_tf.training.pool import to_float, to_uint8
 
 
 def test_settings_are_frozen():
@@ -87,7 +87,23 @@ def judge():
 
 @pytest.mark.parametrize(("lost", "share"), [(None, 1.0), (1, 1 - 1 / 6)])
 def test_gan_test_is_the_share_that_the_judge_recognises(judge, lost, share):
-    assert evaluator.gan_test(judge, _learner(lost=lost), 20) == pytest.approx(share, abs=0.02)
+    assert evaluator.gan_test(judge, _learner(lost=lost), _tests(), 20)[0] == pytest.approx(share, abs=0.02)
+
+
+def _tests():
+    """uint8 test images of the first two greys, 30 each, and of the third too few to measure."""
+    labels = np.repeat(np.arange(3), [30, 30, 4])
+    return to_uint8(Shades().replay(labels, seed=2)), labels
+
+
+def test_fidelity_is_told_for_each_class_that_has_test_images(judge):
+    _, honest = evaluator.gan_test(judge, _learner(), _tests(), 20)
+    _, half = evaluator.gan_test(judge, _learner(lost=1), _tests(), 20)
+    assert honest.keys() == {"precision", "recall", "kernel_distance", "pixel_distance"}
+    assert {values[2] for values in honest.values()} == {None}
+    assert half["precision"][0] == honest["precision"][0] and half["precision"][1] <= 0.5 < honest["precision"][1]
+    # Half of the middle grey's images are 0.9 too dark: the mean by 0.45, the deviation by 0.45 less the noise.
+    assert honest["pixel_distance"][1] < 0.05 < half["pixel_distance"][1] == pytest.approx(0.6, abs=0.05)
 
 
 def test_gan_trains_classifier_learns_from_replay_alone():

@@ -75,6 +75,12 @@ class TestFinalTable:
         for expected in ("40.00 %", "-41.00 %", "1.50 MB", "28.10 kB", "1h01m", "joint", "55,836 -> 80,000"):
             assert expected in text
 
+    def test_the_replay_is_set_beside_real_images(self):
+        classes = {"precision": [0.9, 0.8], "recall": [None, 0.5], "pixel_distance": [0.1, 0.2]}
+        text = _printed(report.final_table({**FULL, "fidelity": [None, classes]}))
+        assert "precision 85.00 %, recall 50.00 %, pixel distance 0.150" in text
+        assert "replay beside real" not in _printed(report.final_table({**FULL, "fidelity": [classes, None]}))
+
     def test_warnings_are_loud(self):
         text = _printed(report.final_table(FULL))
         assert "1 WARNING" in text and "! task 2: the mask of conv_1 is empty [every entry 0]" in text

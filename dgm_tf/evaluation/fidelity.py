@@ -1,0 +1,89 @@
+"""How far generated images are from real ones: whether each looks real, whether any are missing, what gives them away.
+
+Features are float [N, d], rows of two sets that need not be of one size, as a network trained on real images has them.
+"""
+
+import numpy as np
+
+NEIGHBOURS = 3  # Kynkäänniemi et al., 2019
+LEAST = NEIGHBOURS + 2  # images of a class, below which nothing is measured
+
+
+def class_fidelity(real, generated, real_features, generated_features):
+    """All measures of one class as a dict; None each where there are fewer than 5 images of a kind.
+
+    real, generated: images float [N, H, W, C] and [M, H, W, C] in [-1, 1]; their features [N, d] and [M, d].
+    """
+    if min(len(real), len(generated)) < LEAST:
+        return dict.fromkeys(("precision", "recall", "kernel_distance", "pixel_distance"))
+    precision, recall = precision_recall(real_features, generated_features)
+    return {
+        "precision": precision,
+        "recall": recall,
+        "kernel_distance": kernel_distance(real_features, generated_features),
+        "pixel_distance": pixel_distance(real, generated),
+    }
+
+
+def means(fidelity):
+    """{measure: mean over the classes that were measured}, without those of which none was.
+
+    fidelity: {measure: list with a number or None for each class}.
+    """
+    measured = {name: [v for v in values if v is not None] for name, values in fidelity.items()}
+    return {name: float(np.mean(values)) for name, values in measured.items() if values}
+
+
+def precision_recall(real, generated):
+    """Improved precision and recall (Kynkäänniemi et al., 2019, equations 1 and 2): two shares in [0, 1].
+
+    Precision: of generated images that lie among the real ones, no farther from one of them than its third neighbour.
+    Recall: of real ones that lie so among the generated, which a memory with missing modes lacks.
+    """
+    return _share_within(generated, real), _share_within(real, generated)
+
+
+def kernel_distance(real, generated):
+    """Kernel Inception Distance (Bińkowski et al., 2018) of the features given; 0 on average for one distribution.
+
+    The unbiased squared maximum mean discrepancy with the kernel (x y / d + 1)^3: it can be a little below 0.
+    """
+    real, generated = np.asarray(real, np.float64), np.asarray(generated, np.float64)
+    between = _kernel(real, generated).mean()
+    return float(_mean_of_others(_kernel(real, real)) + _mean_of_others(_kernel(generated, generated)) - 2 * between)
+
+
+def pixel_distance(real, generated):
+    """How far mean and deviation of a pixel are off, on a scale where black and white are 2 apart.
+
+    sqrt(mean over pixels of (mu - mu')^2 + (sigma - sigma')^2): the Fréchet distance of independent normal pixels, by
+    their number. A background too grey is seen here though no eye minds it; a classifier learns from it.
+    """
+    real, generated = np.asarray(real, np.float64), np.asarray(generated, np.float64)
+    means = real.mean(axis=0) - generated.mean(axis=0)
+    deviations = real.std(axis=0) - generated.std(axis=0)
+    return float(np.sqrt(np.mean(means**2 + deviations**2)))
+
+
+def _share_within(points, others):
+    """Share of the points that lie in a ball around one of the others, through its third neighbour."""
+    points, others = np.asarray(points, np.float64), np.asarray(others, np.float64)
+    own = _squared_distances(others, others)
+    np.fill_diagonal(own, np.inf)
+    radii = np.partition(own, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1]
+    return float(np.mean(np.any(_squared_distances(points, others) <= radii, axis=1)))
+
+
+def _squared_distances(points, others):
+    squares = np.sum(points**2, axis=1)[:, None] + np.sum(others**2, axis=1)
+    return np.maximum(squares - 2 * points @ others.T, 0.0)
+
+
+def _kernel(points, others):
+    return (points @ others.T / points.shape[1] + 1) ** 3
+
+
+def _mean_of_others(kernel):
+    """Mean of a square matrix without its diagonal."""
+    count = len(kernel)
+    return (kernel.sum() - np.trace(kernel)) / (count * (count - 1))
