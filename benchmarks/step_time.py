@@ -39,6 +39,8 @@ flags.DEFINE_enum("normalization", "batch", ["batch", "layer"], "The ResNet disc
 flags.DEFINE_float("gradient_penalty_share", 1.0, "Share of the batch that the penalty is estimated on.")
 flags.DEFINE_enum("plasticity", "weights", ["weights", "units"], "DGMw or DGMa.")
 flags.DEFINE_enum("replay_schedule", "balanced", ["balanced", "constant", "none"], "The classifier's updates.")
+flags.DEFINE_integer("updates", 1, "The classifier's beside each step, where the schedule is constant.")
+flags.DEFINE_bool("own_optimizer", False, "Whether the classifier's updates have an optimizer of their own.")
 flags.DEFINE_string("precision", "float32", "Keras dtype policy: float32 or mixed_bfloat16.")
 flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the step and its parts.")
 flags.DEFINE_bool("parts", True, "Whether to time the classifier's, critic's and generator's updates, too.")
@@ -85,7 +87,7 @@ def make_phase(task):
     generator = generator(shape, FLAGS.plasticity, filters)
     gan = GANSettings(gradient_penalty_share=FLAGS.gradient_penalty_share)
     rules = MaskRules(generator, task + 1, sparsity_weight=0.08, max_mask_scale=1e4)
-    classifier = ClassifierSettings(replay_schedule=FLAGS.replay_schedule, closing_epochs=1)
+    classifier = ClassifierSettings(FLAGS.replay_schedule, FLAGS.updates, FLAGS.own_optimizer, closing_epochs=1)
     return GANPhase(rules, discriminator, ImagePool(groups), gan, classifier, 0)
 
 
