@@ -203,11 +203,11 @@ class Learner:
         for key, array in arrays.items():
             own = key.startswith(f"{METHOD_ARRAYS}/")
             files["stored" if own else "masks" if array.dtype == np.uint8 else "weights"][key] = array
-        for name, content in files.items():
-            serialization.write_arrays(
-                directory / f"{name}.npz", content, compress=name != "weights", tasks=self.num_tasks
-            )
-        serialization.write_json(directory / "learner.json", self.description())
+        with serialization.written_together() as write:
+            for name, content in files.items():
+                path = directory / f"{name}.npz"
+                serialization.write_arrays(path, content, name != "weights", write, tasks=self.num_tasks)
+            serialization.write_json(directory / "learner.json", self.description(), write)
         return {f"{name}_bytes": (directory / f"{name}.npz").stat().st_size for name in FILES}
 
 

@@ -1,5 +1,6 @@
 """Settings as JSON, networks as arrays, files that are never half-written."""
 
+import contextlib
 import dataclasses
 import importlib
 import io
@@ -82,21 +83,41 @@ def assign_arrays(name, variables, arrays):
         targets[key].assign(arrays[key])
 
 
+@contextlib.contextmanager
+def written_together():
+    """A function of (path, bytes or text); what it was given replaces older files only when all of it is on disk.
+
+    They are renamed right after each other at the end; after an error in between none is.
+    """
+    staged = {}
+
+    def write(path, data):
+        path = pathlib.Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged[path] = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # runs share a cache
+        with open(staged[path], "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    try:
+        yield write
+        for path in list(staged):
+            os.replace(staged.pop(path), path)
+    finally:
+        for temporary in staged.values():
+            temporary.unlink(missing_ok=True)
+
+
 def write_atomically(path, data):
     """Writes bytes or text to a temporary name beside `path`, then renames it."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # runs share a cache
-    with open(temporary, "wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    with written_together() as write:
+        write(path, data)
 
 
-def write_json(path, value):
-    """Indented JSON, atomically; NaN is refused."""
-    write_atomically(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+def write_json(path, value, write=write_atomically):
+    """Indented JSON, atomically; NaN is refused. write: of `written_together`."""
+    write(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path):
@@ -104,12 +125,12 @@ def read_json(path):
     return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
 
 
-def write_arrays(path, arrays, compress=False, **texts):
-    """An .npz of arrays and JSON values, atomically."""
+def write_arrays(path, arrays, compress=False, write=write_atomically, **texts):
+    """An .npz of arrays and JSON values, atomically; write: of `written_together`."""
     buffer = io.BytesIO()
     encoded = {k: np.frombuffer(json.dumps(v).encode(), np.uint8) for k, v in texts.items()}
     (np.savez_compressed if compress else np.savez)(buffer, **arrays, **encoded)
-    write_atomically(path, buffer.getvalue())
+    write(path, buffer.getvalue())
 
 
 def read_arrays(path, *texts):

@@ -217,6 +217,15 @@ def test_files_of_different_tasks_are_refused(learned, learner, tmp_path):
         dgm_tf.load(tmp_path)
 
 
+def test_a_save_that_is_broken_off_leaves_the_earlier_one(learned, learner, tmp_path, monkeypatch):
+    dgm_tf.load(learned[1]).save(tmp_path)
+    monkeypatch.setattr(Learner, "description", lambda self: 1 / 0)  # the last thing written
+    with pytest.raises(ZeroDivisionError):
+        learner.save(tmp_path)
+    monkeypatch.undo()
+    assert dgm_tf.load(tmp_path).num_tasks == dgm_tf.load(learned[1]).num_tasks < learner.num_tasks
+
+
 @pytest.mark.parametrize("name", ["weights", "masks", "stored"])
 def test_a_missing_file_is_named(learner, tmp_path, name):
     learner.save(tmp_path)

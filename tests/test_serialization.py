@@ -134,3 +134,21 @@ class Settings:
 def test_settings_of_a_module_that_is_imported():
     copy = serialization.from_json(serialization.to_json(Settings(sizes=(3, (4, 5)))))
     assert copy == Settings(sizes=(3, (4, 5)))
+
+
+def test_files_written_together_replace_the_older_ones_together(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "folder" / "second"
+    with serialization.written_together() as write:
+        write(first, "1")
+        write(second, b"2")
+        assert not first.exists() and not second.exists()
+    assert (first.read_text(), second.read_text()) == ("1", "2")
+
+
+def test_after_an_error_the_older_files_are_all_there(tmp_path):
+    first = tmp_path / "first"
+    serialization.write_atomically(first, "old")
+    with pytest.raises(KeyboardInterrupt), serialization.written_together() as write:
+        write(first, "new")
+        raise KeyboardInterrupt
+    assert first.read_text() == "old" and list(tmp_path.iterdir()) == [first]
