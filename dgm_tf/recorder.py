@@ -6,7 +6,7 @@ import gin
 import numpy as np
 
 from dgm_tf import bounds, serialization
-from dgm_tf.evaluation import evaluator, figures, metrics, report
+from dgm_tf.evaluation import evaluator, figures, grids, metrics, report
 from dgm_tf.evaluation.fidelity import means
 from dgm_tf.export import export
 from dgm_tf.training.inference import network_logits
@@ -157,18 +157,18 @@ class Recorder(Callback):
 
     def _generated(self, learner):
         """uint8 [classes, images, H, W, C]: the same z whenever it is asked."""
-        labels = np.repeat(np.arange(len(learner.class_names)), figures.GRID_IMAGES)
+        labels = np.repeat(np.arange(len(learner.class_names)), grids.GRID_IMAGES)
         images = to_uint8(learner.method.replay(labels, seed=0))
-        return images.reshape(-1, figures.GRID_IMAGES, *images.shape[1:])
+        return images.reshape(-1, grids.GRID_IMAGES, *images.shape[1:])
 
     def _write_images(self, learner):
         if not learner.method.replays:
             return
         images = self._generated(learner)
-        grid = figures.image_grid(images.reshape(-1, *images.shape[2:]), columns=figures.GRID_IMAGES)
-        figures.save_image(grid, self._run_dir / "images" / f"generated_after_task_{learner.num_tasks:02d}.png")
+        grid = grids.image_grid(images.reshape(-1, *images.shape[2:]), columns=grids.GRID_IMAGES)
+        grids.save_image(grid, self._run_dir / "images" / f"generated_after_task_{learner.num_tasks:02d}.png")
         tags = {
-            f"generated/{name}": figures.image_grid(row, columns=figures.GRID_IMAGES)
+            f"generated/{name}": grids.image_grid(row, columns=grids.GRID_IMAGES)
             for name, row in zip(learner.class_names, images, strict=True)
         }
         self._log.summaries.images("eval", tags, learner.position.global_step)
@@ -245,6 +245,8 @@ class Recorder(Callback):
             drawn["capacity"] = figures.capacity_figure(results["capacity"])
         if results["capacity"]:
             drawn["size"] = figures.size_figure(results["capacity"])
+        if any(results["fidelity"]):
+            drawn["fidelity"] = figures.fidelity_figure(results["fidelity"][-1], learner.class_names)
         if learner.method.replays:
             images = dict(zip(learner.class_names, self._generated(learner), strict=True))
             drawn["generated"] = figures.class_grid_figure(images)

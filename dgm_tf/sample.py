@@ -75,14 +75,14 @@ def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: No
     Returns:
       The folders of the classes, by name.
     """
-    from dgm_tf.evaluation import figures
+    from dgm_tf.evaluation import figures, grids
 
     folders = _folders(pathlib.Path(directory), learner.class_names)
     shown = {}
     for label in labels:
         name = learner.class_names[label]
         for index, image in enumerate(_images(learner, label, count, seed)):
-            figures.save_image(image, folders[label] / f"{index:05d}.png")
+            grids.save_image(image, folders[label] / f"{index:05d}.png")
             if index < GRID_COLUMNS:
                 shown.setdefault(name, []).append(image)
             on_image()

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from dgm_tf.evaluation.figures import GRID_IMAGES, image_grid
+from dgm_tf.evaluation.grids import GRID_IMAGES, image_grid
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.summaries import MetricsLog, Summaries
 

@@ -1,4 +1,4 @@
-"""The paper's figures, drawn from any run's results, and grids of images.
+"""The paper's figures, drawn from any run's results.
 
 Every `*_figure` function returns a matplotlib `Figure` that belongs to no pyplot window (safe in threads and
 without a display); `save` writes it. `capacity` is a list over tasks of
@@ -6,14 +6,15 @@ without a display); `save` writes it. `capacity` is a list over tasks of
 of what a mask covers: `parameters` (when task t was learned), `newly_reserved` and `reused` (used by t).
 """
 
-import os
-import pathlib
+import io
 
 import numpy as np
 from matplotlib import ticker
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
+
+from dgm_tf import serialization
+from dgm_tf.evaluation.grids import PADDING, as_uint8, image_grid
 
 BLUE, ORANGE, GREY, LIGHT = "#2f6db3", "#e08a2c", "#6b7280", "#e5e7eb"
 # Told apart by most people with a colour vision deficiency too (Okabe and Ito, 2008), then by their markers.
@@ -21,13 +22,13 @@ MANY_COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9",
 MARKERS = ("o", "s", "^")
 BOUND_STYLES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MOST_ANNOTATED = 12  # rows of a heat map up to which numbers fit into its cells
-GRID_IMAGES = 10  # generated images of each class that a run keeps for people to look at
-PADDING = 2  # pixels between the images of a grid
 
 
 def save(figure, path):
     """Writes `figure` as PNG to `path`, atomically, making its folder where needed."""
-    _replace(path, lambda temporary: figure.savefig(temporary, format="png", dpi=130))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    serialization.write_atomically(path, buffer.getvalue())
 
 
 def accuracy_figure(average_accuracy, classes_per_task=None, bounds=None, title="Accuracy after each task"):
@@ -159,13 +160,31 @@ def mask_trajectory_figure(epochs, values, title="Mask values while a task is le
     return figure
 
 
+def fidelity_figure(fidelity, class_names):
+    """Precision and recall of each class's replay beside real images, with their means.
+
+    fidelity: {"precision": fractions [n], "recall": fractions [n]}, None where not measured; class_names: [n].
+    """
+    figure, axes = _figure(max(6.4, 1.2 + 0.3 * len(class_names)), 4.2)
+    places = np.arange(len(class_names))
+    for side, (name, color) in enumerate((("precision", BLUE), ("recall", ORANGE))):
+        percent = 100 * np.array(fidelity[name], float)
+        label = f"{name}: mean {np.nanmean(percent):.1f}" if np.isfinite(percent).any() else name
+        axes.bar(places + 0.4 * side - 0.2, np.nan_to_num(percent), 0.36, color=color, label=label)
+    axes.set(title="Replay beside real images", ylabel="share (%)", ylim=(0, 100))
+    long = max(len(str(name)) for name in class_names) > 3
+    axes.set_xticks(places, [_plain_text(name) for name in class_names], rotation=90 if long else 0, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
 def class_grid_figure(images_per_class, title="Generated images"):
     """One row of images per class, its name on the left (paper, Fig. 5).
 
     images_per_class: name -> images as `image_grid` takes them, all of one size.
     """
     columns = max(len(images) for images in images_per_class.values())
-    rows = [_white_up_to(columns, _as_uint8(images)) for images in images_per_class.values()]
+    rows = [_white_up_to(columns, as_uint8(images)) for images in images_per_class.values()]
     height, width = rows[0].shape[1:3]
     grid = image_grid(np.concatenate(rows), columns)
     side = 0.55 if len(rows) <= 20 else 0.35
@@ -182,53 +201,8 @@ def class_grid_figure(images_per_class, title="Generated images"):
     return figure
 
 
-def image_grid(images, columns):
-    """Images in rows of `columns`, white lines of 2 pixels between and around them.
-
-    images: float in [-1, 1] or uint8, [N, H, W, C]; the last row may be short. NaN is drawn black.
-    Returns uint8 [H', W', C].
-    """
-    images = _as_uint8(images)
-    count, height, width, channels = images.shape
-    rows = -(-count // columns)
-    grid = np.full([rows * columns, height + PADDING, width + PADDING, channels], 255, np.uint8)
-    grid[:count, PADDING:, PADDING:] = images
-    grid = grid.reshape([rows, columns, *grid.shape[1:]]).swapaxes(1, 2)
-    grid = grid.reshape([rows * (height + PADDING), columns * (width + PADDING), channels])
-    return np.pad(grid, [[0, PADDING], [0, PADDING], [0, 0]], constant_values=255)
-
-
-def save_image(array, path):
-    """Writes uint8 [H, W] or [H, W, C], C in 1, 3, 4, as PNG to `path`, atomically, making its folder."""
-    array = np.asarray(array)
-    array = array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
-    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (3, 4))):
-        raise ValueError(f"array must be uint8 [H, W] or [H, W, 1, 3 or 4], got {array.dtype} {array.shape}")
-    _replace(path, lambda temporary: Image.fromarray(array).save(temporary, format="PNG"))
-
-
-def _as_uint8(images):
-    images = np.asarray(images)
-    if images.ndim != 4 or not images.size:
-        raise ValueError(f"images must have shape [N, H, W, C], none of them 0, got {images.shape}")
-    if images.dtype == np.uint8:
-        return images
-    images = np.nan_to_num(images.astype(np.float32), nan=-1.0)
-    if np.abs(images).max() > 1.001:
-        raise ValueError(f"images must be uint8 or lie in [-1, 1], got {images.min()}..{images.max()}")
-    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
-
-
 def _white_up_to(count, images):
     return np.pad(images, [[0, count - len(images)], [0, 0], [0, 0], [0, 0]], constant_values=255)
-
-
-def _replace(path, write):
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    write(temporary)
-    os.replace(temporary, path)
 
 
 def _empty_figure(width, height):

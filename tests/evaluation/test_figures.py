@@ -31,6 +31,10 @@ ALL_FIGURES = {
     "size_one_task": lambda: figures.size_figure(_capacity(1)),
     "masks": lambda: figures.mask_trajectory_figure([1, 2], [[0.5, 0.5], [0.0, 1.0]]),
     "masks_all_free": lambda: figures.mask_trajectory_figure([1], [[0.1, 0.2]]),
+    "fidelity": lambda: figures.fidelity_figure({"precision": [0.5, None], "recall": [0.5, 1.0]}, ["a", "$_{$"]),
+    "fidelity_of_50": lambda: figures.fidelity_figure(
+        {"precision": np.linspace(0, 1, 50), "recall": np.ones(50)}, [f"class {i}" for i in range(50)]
+    ),
     "class_grid": lambda: figures.class_grid_figure(
         {"a": np.zeros([3, 8, 8, 1]), "$_{$": np.ones([2, 8, 8, 1])}
     ),
@@ -83,39 +87,8 @@ def test_mask_trajectories_must_fit_the_epochs():
         figures.mask_trajectory_figure([1, 2, 3], [[0.5, 0.5]])
 
 
-class TestImageGrid:
-    def test_places_images_row_by_row_with_two_pixels_of_white(self):
-        images = np.arange(1, 4, dtype=np.uint8)[:, None, None, None] * np.ones([3, 4, 5, 1], np.uint8)
-        grid = figures.image_grid(images, 2)
-        assert grid.shape == (2 + 2 * (4 + 2), 2 + 2 * (5 + 2), 1) and grid.dtype == np.uint8
-        assert (grid[2:6, 2:7] == 1).all() and (grid[2:6, 9:14] == 2).all() and (grid[8:12, 2:7] == 3).all()
-        assert (grid[8:12, 9:14] == 255).all()
-        assert (grid[[0, 1, 6, 7, -2, -1]] == 255).all() and (grid[:, [0, 1, 7, 8, -2, -1]] == 255).all()
-
-    def test_floats_map_from_minus_one_and_one_to_black_and_white(self):
-        images = np.array([-1.0, 0.0, 1.0, NAN], np.float32).reshape(4, 1, 1, 1)
-        assert figures.image_grid(images, 4)[2, 2::3, 0].tolist() == [0, 128, 255, 0]
-
-    def test_uint8_round_trips_through_floats(self):
-        values = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
-        grid = figures.image_grid(values.astype(np.float32) / 127.5 - 1, 1)
-        np.testing.assert_array_equal(grid[2:-2, 2:-2], values[0])
-
-    @pytest.mark.parametrize(("shape", "value"), [([2, 4, 4], 0), ([0, 4, 4, 1], 0), ([1, 4, 4, 1], 255)])
-    def test_wrong_images_are_refused(self, shape, value):
-        with pytest.raises(ValueError, match="images must"):
-            figures.image_grid(np.full(shape, value), 1)
-
-
-class TestSaveImage:
-    @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 3)])
-    def test_round_trip(self, tmp_path, shape):
-        array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        figures.save_image(array, tmp_path / "new" / "image.png")
-        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "new" / "image.png")), array.squeeze())
-
-    @pytest.mark.parametrize(("shape", "dtype"), [([4, 5], float), ([4, 5, 2], np.uint8), ([4], np.uint8)])
-    def test_wrong_arrays_are_refused(self, tmp_path, shape, dtype):
-        with pytest.raises(ValueError, match="array must be uint8"):
-            figures.save_image(np.zeros(shape, dtype), tmp_path / "image.png")
-        assert list(tmp_path.iterdir()) == []
+def test_fidelity_bars_are_percent_and_what_was_not_measured_has_none():
+    (axes,) = figures.fidelity_figure({"precision": [0.5, None, 1.0], "recall": [None] * 3}, ["a", "b", "c"]).axes
+    precision, recall = axes.containers
+    assert [bar.get_height() for bar in precision] == [50.0, 0.0, 100.0]
+    assert precision.get_label() == "precision: mean 75.0" and recall.get_label() == "recall"
