@@ -79,7 +79,8 @@ class Continuation:
             raise NothingToLearn(", ".join(stream.class_names))
         sources = [(kind, e[kind]) for e in done for kind in ("image_dir", "archive") if kind in e]
         earlier = [benchmark, *(self._stream(benchmark, *source) for source in sources)]
-        longer = ContinuedBenchmark(names, tasks, earlier, stream)
+        excerpts = self._results.get("test_excerpts", [])[: len(names)]
+        longer = ContinuedBenchmark(names, tasks, earlier, stream, excerpts)
         if not self._goes_on and is_chief():
             self._begin(longer, [*later, entry])
         self._arrays = None  # large, and read again by the run

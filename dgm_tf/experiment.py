@@ -7,11 +7,10 @@ import tempfile
 
 import gin
 import keras
-import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks, serialization
-from dgm_tf.benchmarks import ClassIncrementalBenchmark
+from dgm_tf.benchmarks import ClassIncrementalBenchmark, excerpts
 from dgm_tf.errors import UserError
 from dgm_tf.evaluation.best_epoch import BestEpoch
 from dgm_tf.evaluation.evaluator import EvaluationSettings
@@ -26,7 +25,6 @@ from dgm_tf.training.distribution import is_chief
 from dgm_tf.training_log import TrainingLog
 
 PRECISIONS = ("float32", "mixed_bfloat16")
-_LEVELS = 2.0  # of 255, by which an image's mean may differ from one decoder to another
 
 
 @gin.configurable
@@ -134,18 +132,13 @@ def _check_same_stream(run_dir, results, benchmark):
     if "later" in results:
         raise UserError(f"{run_dir} has learned on: only bin/learn, the same command again, goes on with it")
     begun = results["class_names"], results.get("data")
-    same = "excerpt" not in results or _alike(results["excerpt"], benchmark.excerpt)
+    same = "excerpt" not in results or excerpts.alike(results["excerpt"], benchmark.excerpt)
     if begun != (list(benchmark.class_names), benchmark.report) or not same:
         came = ("" if same else "others of ") + _facts(benchmark.class_names, benchmark.report)
         raise UserError(
             f"{run_dir} was begun with other images: expected {_facts(*begun)}, got {came}; put them back, or name "
             "another --run_dir"
         )
-
-
-def _alike(excerpt, other):
-    same_sizes = excerpt["sizes"] == other["sizes"]
-    return same_sizes and np.allclose(excerpt["levels"], other["levels"], rtol=0.0, atol=_LEVELS)
 
 
 def _facts(class_names, report):

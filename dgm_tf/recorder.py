@@ -6,6 +6,7 @@ import gin
 import numpy as np
 
 from dgm_tf import bounds, serialization
+from dgm_tf.benchmarks import excerpts
 from dgm_tf.evaluation import evaluator, figures, grids, metrics, report
 from dgm_tf.evaluation.fidelity import means
 from dgm_tf.export import export
@@ -93,6 +94,8 @@ class Recorder(Callback):
             results[f"{key}_accuracy"].append(last[key])
         results["per_class_accuracy"].append(last["per_class"])
         results["confusion"] = last["confusion"]
+        seen = results.setdefault("test_excerpts", [])
+        seen += [excerpts.of_images(images[labels == label]) for label in range(len(seen), len(learner.class_names))]
         best = self._best.logits(learner, images)
         if best is not None:
             best = evaluator.accuracy_report(best, labels, tasks)["average"]
@@ -245,8 +248,9 @@ class Recorder(Callback):
             drawn["capacity"] = figures.capacity_figure(results["capacity"])
         if results["capacity"]:
             drawn["size"] = figures.size_figure(results["capacity"])
-        if any(results["fidelity"]):
-            drawn["fidelity"] = figures.fidelity_figure(results["fidelity"][-1], learner.class_names)
+        fidelity = (results.get("fidelity") or [None])[-1]
+        if fidelity and means(fidelity):
+            drawn["fidelity"] = figures.fidelity_figure(fidelity, learner.class_names)
         if learner.method.replays:
             images = dict(zip(learner.class_names, self._generated(learner), strict=True))
             drawn["generated"] = figures.class_grid_figure(images)
@@ -272,7 +276,7 @@ def _empty_results(benchmark, settings):
     lists = (
         "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_average_accuracy", "best_accuracy",
         "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
-        "fidelity", "capacity", "memory_bytes", "parameters", "seconds", "warnings", "cautions",
+        "fidelity", "capacity", "test_excerpts", "memory_bytes", "parameters", "seconds", "warnings", "cautions",
     )  # fmt: skip
     facts = {
         "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),

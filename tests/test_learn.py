@@ -292,6 +292,19 @@ def test_a_mistake_is_told_in_one_line_and_leaves_the_run_as_it_is(command, run,
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_class_whose_folder_has_changed_is_not_tested_on_what_it_may_have_been_trained_on(command, run, data):
+    new = data.first / "b" / "new.png"
+    letters.letter("b", 99).save(new)
+    try:
+        status, printed, _ = command(f"--run_dir={run}", f"--image_dir={data.later}", "--classes_per_task=2")
+    finally:
+        new.unlink()
+    results = tiny_run.read_results(run)
+    untested = [name for name, value in zip("abcde", results["per_class_accuracy"][-1], strict=True) if value is None]
+    assert status == 0 and untested == ["b"] and "images of b, but not its test images of then" in results["cautions"][-1]
+    assert results["accuracy_on_replay"][-1][1] is not None and "CAUTION" in printed
+
+
 def test_a_run_does_not_go_on_with_other_images(run, data, clean_gin):
     config.parse(run / "config.gin")
     new = data.first / "b" / "new.png"

@@ -101,6 +101,9 @@ class TestResults:
         first, second = (row["generator"] for row in results["parameters"])
         assert results["capacity"][0]["size"] < first < second
 
+    def test_each_class_is_told_by_its_test_images(self, results):
+        assert [excerpt["sizes"] for excerpt in results["test_excerpts"]] == [[100], [100]]
+
     def test_the_memory_is_judged(self, results):
         assert [0.0 <= value <= 1.0 for value in results["gan_test"]] == [True, True]
         assert [len(fidelity["recall"]) for fidelity in results["fidelity"]] == [1, 2]

@@ -7,7 +7,7 @@ import numbers
 import gin
 import numpy as np
 
-from dgm_tf.benchmarks import ordering
+from dgm_tf.benchmarks import excerpts, ordering
 from dgm_tf.benchmarks.arrays import Split, resized
 from dgm_tf.errors import UserError
 
@@ -54,9 +54,7 @@ class _Stream:
 
     def __post_init__(self):
         self.train_sizes = [len(split) for split in self.train]
-        splits = [*self.train, *self.test]
-        levels = [round(float(np.mean(split.images[end])), 2) for split in splits if len(split) for end in (0, -1)]
-        self.excerpt = {"sizes": [len(split) for split in splits], "levels": levels}
+        self.excerpt = excerpts.of_splits([*self.train, *self.test])
 
 
 @gin.register
@@ -150,10 +148,7 @@ class ClassIncrementalBenchmark:
 
     @property
     def excerpt(self):
-        """What tells these images from others, for JSON: the splits' sizes, mean levels of their first and last image.
-
-        Levels and not bits, since another version of a decoder may round otherwise.
-        """
+        """What tells these images from others, for JSON: see `excerpts.of_splits`."""
         return self._stream.excerpt
 
     @property

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dgm_tf.benchmarks.arrays import Split
+from dgm_tf.benchmarks.excerpts import alike, of_images
 from dgm_tf.errors import UserError
 from dgm_tf.rows import concatenated
 
@@ -18,6 +19,9 @@ class ContinuedBenchmark:
         tasks: for each task learned, its labels.
         earlier: `ClassIncrementalBenchmark`s that may still have test images of these classes, by their names.
         stream: `ClassIncrementalBenchmark` of the new classes.
+        excerpts: for each class learned, `excerpts.of_images` of its test images at that time; None, or beyond the
+            list's end: not known. Where a class now has others, as its folder has changed, some of them may have
+            been trained on: it counts as one without test images.
 
     Raises:
         UserError: a new class has the name of one that is known, or images of another shape.
@@ -25,7 +29,7 @@ class ContinuedBenchmark:
 
     complete = False
 
-    def __init__(self, class_names, tasks, earlier, stream):
+    def __init__(self, class_names, tasks, earlier, stream, excerpts=()):
         clash = [name for name in stream.class_names if name in class_names]
         if clash:
             raise UserError(
@@ -33,7 +37,12 @@ class ContinuedBenchmark:
                 "classes there to learn"
             )
         self._known, self._tasks, self._stream = tuple(class_names), [tuple(classes) for classes in tasks], stream
-        self._tests = _test_splits(self._known, self._tasks, earlier, stream.image_shape)
+        images = _test_images(self._known, earlier, stream.image_shape)
+        told = {name: excerpt for name, excerpt in zip(self._known, excerpts, strict=False) if excerpt}
+        known = {name: part for name, part in images.items() if name in told and len(part)}
+        self._changed = [name for name, part in known.items() if not alike(told[name], of_images(part))]
+        images = {name: part for name, part in images.items() if name not in self._changed}
+        self._tests = _test_splits(self._known, self._tasks, images, stream.image_shape)
 
     @property
     def num_tasks(self):
@@ -56,10 +65,14 @@ class ContinuedBenchmark:
         untested = [name for t, task in enumerate(self._tasks) for name in self._untested_in(t, task)]
         if not untested:
             return None
+        others = (
+            f" There are images of {', '.join(self._changed)}, but not its test images of then: they may "
+            "have been trained on."
+        )
         return (
             f"No test images are here of {', '.join(untested)}: their accuracies, and averages over all classes, stay "
             "empty. How many of their replayed images the classifier gets right stands in results.json as "
-            "accuracy_on_replay."
+            "accuracy_on_replay." + (others if self._changed else "")
         )
 
     def _untested_in(self, t, task):
@@ -84,18 +97,22 @@ class ContinuedBenchmark:
         return Split(split.images, split.labels + np.int32(len(self._known)))
 
 
-def _test_splits(class_names, tasks, earlier, image_shape):
+def _test_images(class_names, earlier, image_shape):
+    """{name: uint8 [n, H, W, C]} of the classes whose test images are still to be had."""
     images = {}
     for benchmark in earlier:
         try:
             images |= benchmark.test_images_of([name for name in class_names if name not in images])
         except (UserError, OSError):
             continue  # the data are not here any more, or on another machine
-    fits = {name: part for name, part in images.items() if part.shape[1:] == image_shape}
+    return {name: part for name, part in images.items() if part.shape[1:] == image_shape}
+
+
+def _test_splits(class_names, tasks, images, image_shape):
     nothing = np.zeros((0, *image_shape), np.uint8)
     splits = []
     for classes in tasks:
-        parts = [fits.get(class_names[label], nothing) for label in classes]
+        parts = [images.get(class_names[label], nothing) for label in classes]
         labels = np.repeat(np.asarray(classes, np.int32), [len(part) for part in parts])
         splits.append(Split(concatenated(parts), labels))
     return splits

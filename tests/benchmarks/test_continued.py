@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST
+from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST, excerpts
 from dgm_tf.benchmarks.continued import ContinuedBenchmark
 from dgm_tf.errors import UserError
 
@@ -68,3 +68,15 @@ def test_data_that_cannot_be_loaded_are_no_error():
 def test_known_classes_are_no_new_ones():
     with pytest.raises(UserError, match="expected new classes, got '2', '7', learned before"):
         ContinuedBenchmark(["7", "2", "5"], [[0], [1, 2]], [], digits("2", "3", "7"))
+
+
+def test_test_images_that_are_others_than_at_the_time_are_left_out():
+    tests = digits("7", "2", "5").test_images_of(["7", "2", "5"])
+    told = [excerpts.of_images(tests[name]) for name in ("7", "2", "5")]
+    same = ContinuedBenchmark(["7", "2", "5"], [[0], [1, 2]], [digits("7")], digits("0"), [*told[:2], None])
+    assert same.caution is None and set(same.test_split(1).labels) == {1, 2}
+    told[1] = excerpts.of_images(tests["2"][1:])  # there was one less
+    changed = ContinuedBenchmark(["7", "2", "5"], [[0], [1, 2]], [digits("7")], digits("0"), told)
+    assert set(changed.test_split(1).labels) == {2}
+    assert changed.caution.startswith("No test images are here of 2: ")
+    assert "There are images of 2, but not its test images of then" in changed.caution

@@ -1,0 +1,32 @@
+"""Excerpts tell images from others, and not a decoder's rounding."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dgm_tf.benchmarks import excerpts
+
+
+def _images(seed=0, count=30):
+    return np.random.default_rng(seed).integers(0, 256, (count, 1, 1, 1)).astype(np.uint8).repeat(16, 1)
+
+
+def test_it_is_how_many_and_the_levels_of_ten_from_the_first_to_the_last():
+    images = _images()
+    excerpt = excerpts.of_images(images)
+    assert excerpt["sizes"] == [30] and len(excerpt["levels"]) == 10
+    assert (excerpt["levels"][0], excerpt["levels"][-1]) == (images[0].mean(), images[-1].mean())
+    assert excerpts.of_images(images[:2])["levels"] == [images[0].mean(), images[1].mean()]
+    assert excerpts.of_images(images[:0]) is None
+    assert json.loads(json.dumps(excerpt)) == excerpt
+
+
+def test_rounding_is_no_difference():
+    images = np.clip(_images(), 1, 254)
+    assert excerpts.alike(excerpts.of_images(images), excerpts.of_images(images + np.uint8(1)))
+
+
+@pytest.mark.parametrize("change", [lambda x: x[:-1], lambda x: x[::-1], lambda x: np.roll(x, 1, axis=0)])
+def test_other_images_are_told(change):
+    assert not excerpts.alike(excerpts.of_images(_images()), excerpts.of_images(change(_images())))
