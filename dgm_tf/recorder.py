@@ -94,8 +94,9 @@ class Recorder(Callback):
             results[f"{key}_accuracy"].append(last[key])
         results["per_class_accuracy"].append(last["per_class"])
         results["confusion"] = last["confusion"]
-        seen = results.setdefault("test_excerpts", [])
-        seen += [excerpts.of_images(images[labels == label]) for label in range(len(seen), len(learner.class_names))]
+        known = results.setdefault("test_excerpts", [])
+        known += [None] * (context.task.classes[0] - len(known))  # of a run begun before they were kept
+        known += [excerpts.of_class(images[labels == c], context.task.num_trained(c)) for c in context.task.classes]
         best = self._best.logits(learner, images)
         if best is not None:
             best = evaluator.accuracy_report(best, labels, tasks)["average"]
@@ -248,9 +249,10 @@ class Recorder(Callback):
             drawn["capacity"] = figures.capacity_figure(results["capacity"])
         if results["capacity"]:
             drawn["size"] = figures.size_figure(results["capacity"])
-        fidelity = (results.get("fidelity") or [None])[-1]
-        if fidelity and means(fidelity):
-            drawn["fidelity"] = figures.fidelity_figure(fidelity, learner.class_names)
+        fidelity = [entry for entry in results.get("fidelity", []) if entry and means(entry)]
+        if fidelity:  # of the first run's classes, where learning went on
+            names = learner.class_names[: len(fidelity[-1]["precision"])]
+            drawn["fidelity"] = figures.fidelity_figure(fidelity[-1], names)
         if learner.method.replays:
             images = dict(zip(learner.class_names, self._generated(learner), strict=True))
             drawn["generated"] = figures.class_grid_figure(images)

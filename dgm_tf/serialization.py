@@ -87,7 +87,7 @@ def assign_arrays(name, variables, arrays):
 def written_together():
     """A function of (path, bytes or text); what it was given replaces older files only when all of it is on disk.
 
-    They are renamed right after each other at the end; after an error in between none is.
+    They are renamed right after each other at the end; after an error before that none is.
     """
     staged = {}
 
@@ -103,7 +103,8 @@ def written_together():
     try:
         yield write
         for path in list(staged):
-            os.replace(staged.pop(path), path)
+            os.replace(staged[path], path)
+            del staged[path]
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ PARAMS = (
     "DGM.max_mask_scale = 200.0",
     "ClassifierSettings.closing_epochs = 1",
     "EvaluationSettings.validation_per_class = 4",
-    "EvaluationSettings.gan_test_per_class = 0",
+    "EvaluationSettings.gan_test_per_class = 5",
     "EvaluationSettings.gan_train_epochs = 0",
     "EvaluationSettings.judge_epochs = 1",
     "EvaluationSettings.fine_tuning_epochs = 0",
@@ -301,8 +301,18 @@ def test_a_class_whose_folder_has_changed_is_not_tested_on_what_it_may_have_been
         new.unlink()
     results = tiny_run.read_results(run)
     untested = [name for name, value in zip("abcde", results["per_class_accuracy"][-1], strict=True) if value is None]
-    assert status == 0 and untested == ["b"] and "images of b, but not its test images of then" in results["cautions"][-1]
+    assert status == 0 and untested == ["b"]
+    assert "images of b, but not its test images of then" in results["cautions"][-1]
     assert results["accuracy_on_replay"][-1][1] is not None and "CAUTION" in printed
+
+
+def test_a_run_of_before_fidelity_and_excerpts_goes_on(command, run, data):
+    results = tiny_run.read_results(run)
+    del results["fidelity"], results["test_excerpts"]
+    serialization.write_json(run / "results.json", results)
+    assert command(f"--run_dir={run}", f"--image_dir={data.later}", "--classes=d")[0] == 0
+    results = tiny_run.read_results(run)
+    assert results["fidelity"] == [None] * 3 and [e is None for e in results["test_excerpts"]] == [True] * 3 + [False]
 
 
 def test_a_run_does_not_go_on_with_other_images(run, data, clean_gin):

@@ -102,7 +102,7 @@ class TestResults:
         assert results["capacity"][0]["size"] < first < second
 
     def test_each_class_is_told_by_its_test_images(self, results):
-        assert [excerpt["sizes"] for excerpt in results["test_excerpts"]] == [[100], [100]]
+        assert [excerpt["sizes"] for excerpt in results["test_excerpts"]] == [[100, 500], [100, 500]]
 
     def test_the_memory_is_judged(self, results):
         assert [0.0 <= value <= 1.0 for value in results["gan_test"]] == [True, True]

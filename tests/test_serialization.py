@@ -152,3 +152,11 @@ def test_after_an_error_the_older_files_are_all_there(tmp_path):
         write(first, "new")
         raise KeyboardInterrupt
     assert first.read_text() == "old" and list(tmp_path.iterdir()) == [first]
+
+
+def test_a_file_that_cannot_be_replaced_leaves_nothing_temporary(tmp_path):
+    (tmp_path / "first").mkdir()
+    with pytest.raises(OSError, match="first"), serialization.written_together() as write:
+        write(tmp_path / "first", "1")
+        write(tmp_path / "second", "2")
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]

@@ -31,6 +31,10 @@ class Task:
     validation: Split
     test: Split
 
+    def num_trained(self, label):
+        """Number of the class's training and validation images."""
+        return sum(int(np.sum(split.labels == label)) for split in (self.train, self.validation))
+
     def following(self, num_tasks, num_classes):
         """The same task as it comes after `num_tasks` others that brought `num_classes` classes."""
         splits = {
@@ -231,17 +235,19 @@ class ClassIncrementalBenchmark:
         )
 
     def test_images_of(self, class_names):
-        """{name: uint8 [n, H, W, C]}: test images of those of the classes that the source has under these names.
+        """{name: (uint8 [n, H, W, C], number of its other images)}: test images of those classes that the source has.
 
         For evaluation only; loads the source and keeps nothing of it.
         """
         arrays = self._source.load()
-        rows = {
-            name: arrays.test_labels == arrays.class_names.index(name)
-            for name in class_names
-            if arrays.class_names.count(name) == 1
+        known = {n: arrays.class_names.index(n) for n in class_names if arrays.class_names.count(n) == 1}
+        return {
+            name: (
+                resized(arrays.test_images[arrays.test_labels == label], self._image_size),
+                int(np.sum(arrays.train_labels == label)),
+            )
+            for name, label in known.items()
         }
-        return {name: resized(arrays.test_images[mask], self._image_size) for name, mask in rows.items()}
 
     def __iter__(self):
         """The tasks in their order; a stream can be gone through once."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dgm_tf.benchmarks.arrays import Split
-from dgm_tf.benchmarks.excerpts import alike, of_images
+from dgm_tf.benchmarks.excerpts import alike, of_class
 from dgm_tf.errors import UserError
 from dgm_tf.rows import concatenated
 
@@ -19,7 +19,7 @@ class ContinuedBenchmark:
         tasks: for each task learned, its labels.
         earlier: `ClassIncrementalBenchmark`s that may still have test images of these classes, by their names.
         stream: `ClassIncrementalBenchmark` of the new classes.
-        excerpts: for each class learned, `excerpts.of_images` of its test images at that time; None, or beyond the
+        excerpts: for each class learned, `excerpts.of_class` of its test images at that time; None, or beyond the
             list's end: not known. Where a class now has others, as its folder has changed, some of them may have
             been trained on: it counts as one without test images.
 
@@ -37,11 +37,8 @@ class ContinuedBenchmark:
                 "classes there to learn"
             )
         self._known, self._tasks, self._stream = tuple(class_names), [tuple(classes) for classes in tasks], stream
-        images = _test_images(self._known, earlier, stream.image_shape)
         told = {name: excerpt for name, excerpt in zip(self._known, excerpts, strict=False) if excerpt}
-        known = {name: part for name, part in images.items() if name in told and len(part)}
-        self._changed = [name for name, part in known.items() if not alike(told[name], of_images(part))]
-        images = {name: part for name, part in images.items() if name not in self._changed}
+        images, self._changed = _test_images(self._known, told, earlier, stream.image_shape)
         self._tests = _test_splits(self._known, self._tasks, images, stream.image_shape)
 
     @property
@@ -97,15 +94,19 @@ class ContinuedBenchmark:
         return Split(split.images, split.labels + np.int32(len(self._known)))
 
 
-def _test_images(class_names, earlier, image_shape):
-    """{name: uint8 [n, H, W, C]} of the classes whose test images are still to be had."""
-    images = {}
+def _test_images(class_names, told, earlier, image_shape):
+    """({name: uint8 [n, H, W, C]} of classes whose test images are still there, names of those that have others)."""
+    images, others = {}, {}
     for benchmark in earlier:
         try:
-            images |= benchmark.test_images_of([name for name in class_names if name not in images])
+            found = benchmark.test_images_of([name for name in class_names if name not in images])
         except (UserError, OSError):
             continue  # the data are not here any more, or on another machine
-    return {name: part for name, part in images.items() if part.shape[1:] == image_shape}
+        for name, (part, num_others) in found.items():
+            if len(part) and part.shape[1:] == image_shape:
+                same = name not in told or alike(told[name], of_class(part, num_others))
+                (images if same else others)[name] = part
+    return images, [name for name in others if name not in images]
 
 
 def _test_splits(class_names, tasks, images, image_shape):

@@ -17,12 +17,15 @@ def of_splits(splits):
     }
 
 
-def of_images(images):
-    """Of one class's images [N, H, W, C]: how many, and the levels of up to ten spread over them; None without any."""
+def of_class(images, num_others):
+    """Of a class's test images [N, H, W, C]: how many, and the levels of up to ten spread over them; None without any.
+
+    num_others: its images that are for training and validation, since a share of all is for the test.
+    """
     if not len(images):
         return None
     chosen = np.unique(np.linspace(0, len(images) - 1, _SAMPLES).astype(int))
-    return {"sizes": [len(images)], "levels": [_level(images[i]) for i in chosen]}
+    return {"sizes": [len(images), num_others], "levels": [_level(images[i]) for i in chosen]}
 
 
 def alike(excerpt, other):

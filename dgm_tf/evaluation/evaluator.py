@@ -10,12 +10,13 @@ from dgm_tf.evaluation import metrics
 from dgm_tf.evaluation.fidelity import class_fidelity
 from dgm_tf.rows import concatenated
 from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size
-from dgm_tf.training.inference import network_features, network_logits
+from dgm_tf.training.inference import in_batches, network_features, network_logits
 from dgm_tf.training.pool import ImagePool, to_float
 from dgm_tf.training.randomness import seeded_initializers
 
 PROTOCOLS = ("strict", "published")
 TOP = 5
+COMPARED = 500  # generated and real images of a class, at most, for fidelity
 
 
 @gin.register
@@ -109,20 +110,26 @@ def gan_test(judge, learner, tests, per_class):
     """(GAN-test, fidelity) of generated images, by a classifier that was trained on real ones.
 
     GAN-test: the share that it takes for their class, mean over classes. fidelity: {measure: list with a number or None
-    for each class}, of `class_fidelity` on its features and up to `per_class` of the test images.
+    for each class}, of `class_fidelity` on its features, from at most 500 images of either kind.
 
     Args:
       judge: two-headed network; tests: (images, labels), real ones of the classes learned; per_class: generated images.
     """
-    labels = np.repeat(np.arange(len(learner.class_names)), per_class)
-    images = learner.method.replay(labels, seed=learner.seed)
-    features = network_features(judge, images)
-    hits = np.argmax(judge.logits(features), axis=1) == labels
-    measured = []
-    for label in range(len(learner.class_names)):
-        real, rows = np.asarray(to_float(tests[0][tests[1] == label][:per_class])), labels == label
-        measured.append(class_fidelity(real, images[rows], network_features(judge, real), features[rows]))
+    num_classes = len(learner.class_names)
+    generated = learner.method.replay(np.repeat(np.arange(num_classes), per_class), seed=learner.seed)
+    hits, measured = [], []
+    for label, images in enumerate(np.split(generated, num_classes)):
+        features = network_features(judge, images)
+        logits = in_batches(judge.logits, features, images.shape[1:])
+        hits.append(np.mean(np.argmax(logits, axis=1) == label))
+        real = np.asarray(to_float(_spread(tests[0][tests[1] == label], min(per_class, COMPARED))))
+        measured.append(class_fidelity(real, images[:COMPARED], network_features(judge, real), features[:COMPARED]))
     return float(np.mean(hits)), {name: [each[name] for each in measured] for name in measured[0]}
+
+
+def _spread(images, count):
+    """At most so many of the images, at equal distances: neighbours in a folder are often alike."""
+    return images[np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int))]
 
 
 def gan_train_classifier(learner, settings, per_class, augmentation):

@@ -7,22 +7,20 @@ import numpy as np
 
 NEIGHBOURS = 3  # Kynkäänniemi et al., 2019
 LEAST = NEIGHBOURS + 2  # images of a class, below which nothing is measured
+MEASURES = ("precision", "recall", "kernel_distance", "pixel_distance")
 
 
 def class_fidelity(real, generated, real_features, generated_features):
-    """All measures of one class as a dict; None each where there are fewer than 5 images of a kind.
+    """All measures of one class as a dict; None where there are fewer than 5 images of a kind, or no finite result.
 
     real, generated: images float [N, H, W, C] and [M, H, W, C] in [-1, 1]; their features [N, d] and [M, d].
     """
     if min(len(real), len(generated)) < LEAST:
-        return dict.fromkeys(("precision", "recall", "kernel_distance", "pixel_distance"))
+        return dict.fromkeys(MEASURES)
     precision, recall = precision_recall(real_features, generated_features)
-    return {
-        "precision": precision,
-        "recall": recall,
-        "kernel_distance": kernel_distance(real_features, generated_features),
-        "pixel_distance": pixel_distance(real, generated),
-    }
+    kernel, pixels = kernel_distance(real_features, generated_features), pixel_distance(real, generated)
+    measured = dict(zip(MEASURES, (precision, recall, kernel, pixels), strict=True))
+    return {name: value if np.isfinite(value) else None for name, value in measured.items()}
 
 
 def means(fidelity):
@@ -40,7 +38,10 @@ def precision_recall(real, generated):
     Precision: of generated images that lie among the real ones, no farther from one of them than its third neighbour.
     Recall: of real ones that lie so among the generated, which a memory with missing modes lacks.
     """
-    return _share_within(generated, real), _share_within(real, generated)
+    between = _squared_distances(real, generated)
+    precision = np.any(between <= _radii(real)[:, None], axis=0)
+    recall = np.any(between <= _radii(generated), axis=1)
+    return float(np.mean(precision)), float(np.mean(recall))
 
 
 def kernel_distance(real, generated):
@@ -48,8 +49,7 @@ def kernel_distance(real, generated):
 
     The unbiased squared maximum mean discrepancy with the kernel (x y / d + 1)^3: it can be a little below 0.
     """
-    real, generated = np.asarray(real, np.float64), np.asarray(generated, np.float64)
-    between = _kernel(real, generated).mean()
+    between = np.mean(_kernel(real, generated))
     return float(_mean_of_others(_kernel(real, real)) + _mean_of_others(_kernel(generated, generated)) - 2 * between)
 
 
@@ -59,28 +59,29 @@ def pixel_distance(real, generated):
     sqrt(mean over pixels of (mu - mu')^2 + (sigma - sigma')^2): the Fréchet distance of independent normal pixels, by
     their number. A background too grey is seen here though no eye minds it; a classifier learns from it.
     """
-    real, generated = np.asarray(real, np.float64), np.asarray(generated, np.float64)
-    means = real.mean(axis=0) - generated.mean(axis=0)
-    deviations = real.std(axis=0) - generated.std(axis=0)
-    return float(np.sqrt(np.mean(means**2 + deviations**2)))
+    (mean, deviation), (other_mean, other_deviation) = _moments(real), _moments(generated)
+    return float(np.sqrt(np.mean((mean - other_mean) ** 2 + (deviation - other_deviation) ** 2)))
 
 
-def _share_within(points, others):
-    """Share of the points that lie in a ball around one of the others, through its third neighbour."""
-    points, others = np.asarray(points, np.float64), np.asarray(others, np.float64)
-    own = _squared_distances(others, others)
+def _moments(images):
+    mean, square = (np.mean(x, axis=0, dtype=np.float64) for x in (images, np.square(images)))
+    return mean, np.sqrt(np.maximum(square - mean**2, 0))
+
+
+def _radii(points):
+    """[N]: squared distance of each point to its third neighbour."""
+    own = _squared_distances(points, points)
     np.fill_diagonal(own, np.inf)
-    radii = np.partition(own, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1]
-    return float(np.mean(np.any(_squared_distances(points, others) <= radii, axis=1)))
+    return np.partition(own, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1]
 
 
 def _squared_distances(points, others):
-    squares = np.sum(points**2, axis=1)[:, None] + np.sum(others**2, axis=1)
-    return np.maximum(squares - 2 * points @ others.T, 0.0)
+    squares = np.sum(np.square(points), axis=1)[:, None] + np.sum(np.square(others), axis=1)
+    return np.maximum(squares - 2 * (points @ others.T), 0)
 
 
 def _kernel(points, others):
-    return (points @ others.T / points.shape[1] + 1) ** 3
+    return ((points @ others.T).astype(np.float64) / points.shape[1] + 1) ** 3
 
 
 def _mean_of_others(kernel):

@@ -170,7 +170,7 @@ def fidelity_figure(fidelity, class_names):
     for side, (name, color) in enumerate((("precision", BLUE), ("recall", ORANGE))):
         percent = 100 * np.array(fidelity[name], float)
         label = f"{name}: mean {np.nanmean(percent):.1f}" if np.isfinite(percent).any() else name
-        axes.bar(places + 0.4 * side - 0.2, np.nan_to_num(percent), 0.36, color=color, label=label)
+        axes.bar(places + 0.4 * side - 0.2, percent, 0.36, color=color, label=label)
     axes.set(title="Replay beside real images", ylabel="share (%)", ylim=(0, 100))
     long = max(len(str(name)) for name in class_names) > 3
     axes.set_xticks(places, [_plain_text(name) for name in class_names], rotation=90 if long else 0, fontsize=9)

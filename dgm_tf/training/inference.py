@@ -47,5 +47,9 @@ def network_logits(network, images):
 
 
 def network_features(network, images):
-    """float32 [N, features] that a two-headed network's heads read, for images as for `network_logits`."""
-    return in_batches(lambda part: network.features(to_float(part), training=False), images, images.shape[1:])
+    """float32 [N, features] that a two-headed network's heads read (rounded to bfloat16 where it computes in that).
+
+    Images as for `network_logits`.
+    """
+    features = in_batches(lambda part: network.features(to_float(part), training=False), images, images.shape[1:])
+    return features.astype(np.float32)

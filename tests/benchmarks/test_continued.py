@@ -70,13 +70,22 @@ def test_known_classes_are_no_new_ones():
         ContinuedBenchmark(["7", "2", "5"], [[0], [1, 2]], [], digits("2", "3", "7"))
 
 
+class Other:
+    """Other images of a class 2."""
+
+    def test_images_of(self, names):
+        return {name: (np.full((3, 32, 32, 1), 7, np.uint8), 5) for name in names if name == "2"}
+
+
 def test_test_images_that_are_others_than_at_the_time_are_left_out():
     tests = digits("7", "2", "5").test_images_of(["7", "2", "5"])
-    told = [excerpts.of_images(tests[name]) for name in ("7", "2", "5")]
+    told = [excerpts.of_class(*tests[name]) for name in ("7", "2", "5")]
     same = ContinuedBenchmark(["7", "2", "5"], [[0], [1, 2]], [digits("7")], digits("0"), [*told[:2], None])
     assert same.caution is None and set(same.test_split(1).labels) == {1, 2}
-    told[1] = excerpts.of_images(tests["2"][1:])  # there was one less
+    told[1] = excerpts.of_class(tests["2"][0], tests["2"][1] - 1)  # there was one less, though not among these
     changed = ContinuedBenchmark(["7", "2", "5"], [[0], [1, 2]], [digits("7")], digits("0"), told)
     assert set(changed.test_split(1).labels) == {2}
     assert changed.caution.startswith("No test images are here of 2: ")
     assert "There are images of 2, but not its test images of then" in changed.caution
+    kept = ContinuedBenchmark(["2"], [[0]], [Other(), digits("2")], digits("0"), [excerpts.of_class(*tests["2"])])
+    assert kept.caution is None and len(kept.test_split(0)) == len(tests["2"][0])

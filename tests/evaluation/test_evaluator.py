@@ -96,6 +96,17 @@ def _tests():
     return to_uint8(Shades().replay(labels, seed=2)), labels
 
 
+def test_real_images_are_spread_over_the_class_and_no_more_than_the_generated(judge, monkeypatch):
+    seen = []
+    monkeypatch.setattr(evaluator, "class_fidelity", lambda real, *_: seen.append(real[:, 0, 0, 0]) or {"recall": 1.0})
+    images = np.arange(90, dtype=np.uint8)[:, None, None, None] * np.ones((1, 32, 32, 1), np.uint8)
+    evaluator.gan_test(judge, _learner(), (images, np.repeat(np.arange(3), 30)), 4)
+    assert [np.rint(127.5 * (1 + levels)).astype(int).tolist() for levels in seen][1] == [30, 39, 49, 59]
+    seen.clear()
+    evaluator.gan_test(judge, _learner(), (images, np.repeat(np.arange(3), 30)), 40)
+    assert [len(levels) for levels in seen] == [30, 30, 30]
+
+
 def test_fidelity_is_told_for_each_class_that_has_test_images(judge):
     _, honest = evaluator.gan_test(judge, _learner(), _tests(), 20)
     _, half = evaluator.gan_test(judge, _learner(lost=1), _tests(), 20)

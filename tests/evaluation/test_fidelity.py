@@ -1,5 +1,7 @@
 """The distances between real and generated images, on sets whose distances are known."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -13,12 +15,11 @@ def _normal(seed, count=300, size=8, offset=0.0, scale=1.0):
 def test_precision_and_recall_by_hand():
     # On a line: the third neighbour of 0 is 3 away, of 1, 2 and 3 it is 2, 2 and 3, of 100 it is 99.
     real = np.array([0.0, 1.0, 2.0, 3.0, 100.0])[:, None]
-    generated = np.array([-3.0, -3.5, 6.0, 7.0, 7.5])[:, None]
-    # -3 and 6 lie on the balls of 0 and 3; 7 and 7.5 within 100's; -3.5 in none.
+    generated = np.array([-3.0, -3.5, -4.0, 6.0, 7.5])[:, None]
+    # -3 and 6 lie on the balls of 0 and 3, 7.5 within 100's; -3.5 and -4 in none.
+    # -3's third neighbour is 9 away, which covers all but 100, as does the ball of each other one or less.
     precision, recall = fidelity.precision_recall(real, generated)
-    assert precision == pytest.approx(4 / 5)
-    # -3's ball reaches 10 both ways, and so it covers all but 100.
-    assert recall == pytest.approx(4 / 5)
+    assert precision == pytest.approx(3 / 5) and recall == pytest.approx(4 / 5)
 
 
 def test_one_distribution_has_precision_and_recall_alike_and_no_kernel_distance():
@@ -69,3 +70,18 @@ def test_a_class_of_few_images_is_not_measured():
 
 def test_means_are_over_the_classes_measured():
     assert fidelity.means({"recall": [0.5, None, 1.0], "precision": [None, None]}) == {"recall": 0.75}
+
+
+def test_a_pixel_that_is_no_number_is_not_measured():
+    images = np.random.default_rng(0).uniform(-1, 1, (9, 2, 2, 1))
+    broken = images.copy()
+    broken[3, 0, 0, 0] = np.nan
+    measured = fidelity.class_fidelity(images, broken, images[:, 0, 0], broken[:, 0, 0])
+    assert measured["kernel_distance"] is None and measured["pixel_distance"] is None
+    assert json.dumps(measured, allow_nan=False)
+
+
+def test_it_takes_single_precision():
+    real, generated = _normal(0).astype(np.float32), _normal(1, offset=0.3).astype(np.float32)
+    expected = fidelity.kernel_distance(real.astype(np.float64), generated.astype(np.float64))
+    assert fidelity.kernel_distance(real, generated) == pytest.approx(expected, rel=1e-4)

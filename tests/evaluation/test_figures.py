@@ -90,5 +90,5 @@ def test_mask_trajectories_must_fit_the_epochs():
 def test_fidelity_bars_are_percent_and_what_was_not_measured_has_none():
     (axes,) = figures.fidelity_figure({"precision": [0.5, None, 1.0], "recall": [None] * 3}, ["a", "b", "c"]).axes
     precision, recall = axes.containers
-    assert [bar.get_height() for bar in precision] == [50.0, 0.0, 100.0]
+    np.testing.assert_array_equal([bar.get_height() for bar in precision], [50.0, NAN, 100.0])
     assert precision.get_label() == "precision: mean 75.0" and recall.get_label() == "recall"
