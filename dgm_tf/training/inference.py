@@ -31,7 +31,11 @@ def in_batches(function, inputs, image_shape):
 
 @contextlib.contextmanager
 def _full_float32():
-    """Inside, products have float32's 24 bits: TF32's 11 moved images by 0.002 where a process chose other kernels."""
+    """Inside, products have float32's 24 bits: TF32's 11 moved images by 0.002 where a process chose other kernels.
+
+    TensorFlow keeps the kernel that it has chosen for a convolution's shapes, in whichever mode that was: as many rows
+    as a training step has may still get TF32.
+    """
     settings = tf.config.experimental
     enabled = settings.tensor_float_32_execution_enabled()
     settings.enable_tensor_float_32_execution(False)
