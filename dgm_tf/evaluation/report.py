@@ -25,7 +25,8 @@ ROUNDING_LIMIT = 0.02  # of [-1, 1] images on another device; a GPU's TF32, in w
 
 NOTE = (
     "A_k: mean accuracy over the k classes seen so far, on real test images. GAN-test: on generated images, "
-    "of a classifier trained on real ones. GAN-train: on real images, of one trained on nothing but replay."
+    "of a classifier trained on real ones. GAN-train: on real images, of one trained on nothing but replay. Precision: "
+    "share of generated images that lie among real ones; recall: of real ones that lie among the generated."
 )
 
 
