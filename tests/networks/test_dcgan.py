@@ -51,7 +51,8 @@ def test_weights_start_at_the_dcgan_scale():
     kernels = [v for v in generator.weights + discriminator.weights if v.name == "kernel"]
     assert len(kernels) == 4 + 3 + 2
     for kernel in kernels:
-        assert np.std(np.asarray(kernel)) == pytest.approx(0.02, rel=0.2)
+        values = np.asarray(kernel)  # the smallest has 96: five standard errors of its deviation are a third of it
+        assert np.std(values) == pytest.approx(0.02, rel=5 / np.sqrt(2 * values.size))
 
 
 @pytest.mark.parametrize("plasticity", PLASTICITIES)
