@@ -1,7 +1,7 @@
 r"""Tells what a run's memory is worth to a classifier, and what real images in its place would be.
 
   python benchmarks/replay_worth.py runs/mnist_dgmw_fast
-  python benchmarks/replay_worth.py runs/mnist_dgmw_fast --real=10,50,200,800
+  python benchmarks/replay_worth.py runs/mnist_dgmw_fast --real=10,50,200,800 --figure=worth.png
   python benchmarks/replay_worth.py runs/mnist_dgmw_fast --variant=learning_rate_decay=0.0 --variant=augmentation=None
   python benchmarks/replay_worth.py runs/cifar10_dgmw_plus --variant=distillation=None --variant=distillation=1.0
 
@@ -30,6 +30,7 @@ flags.DEFINE_multi_string("variant", [], "Changes of the run's settings: name=va
 flags.DEFINE_list("seeds", ["0"], "Seeds of the classifier.")
 flags.DEFINE_integer("threads", 2, "Threads.")
 flags.DEFINE_string("json", None, "File for all figures.")
+flags.DEFINE_string("figure", None, "PNG file to write: test accuracy against bytes, with the run's settings.")
 
 
 def stream(run_dir):
@@ -131,6 +132,18 @@ def accuracies(learner, tasks, network):
     return results
 
 
+def draw(rows, path):
+    """Writes the figure of the rows with the run's settings to `path`: the memory's point beside real images' curve."""
+    from dgm_tf.evaluation import figures
+
+    curves = {}
+    for row in rows:
+        if not row["variant"]:
+            test = sum(test for _, test in row["accuracies"]) / len(row["accuracies"])
+            curves.setdefault("memory" if row["source"] == "memory" else "real images", []).append((row["bytes"], test))
+    figures.save(figures.bytes_figure(curves), path)
+
+
 def main(arguments):
     """Prints a table, a row as it is measured."""
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(FLAGS.threads))
@@ -161,6 +174,8 @@ def main(arguments):
             print(f"| {source} | {variant or 'the run’s'} | {cells} |", flush=True)
     if FLAGS.json:
         pathlib.Path(FLAGS.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    if FLAGS.figure:
+        draw(rows, FLAGS.figure)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ of what a mask covers: `parameters` (when task t was learned), `newly_reserved` 
 """
 
 import io
+import itertools
 
 import numpy as np
 from matplotlib import ticker
@@ -58,19 +59,39 @@ def accuracy_figure(average_accuracy, classes_per_task=None, bounds=None, title=
     return figure
 
 
-def comparison_figure(curves, title="Accuracy after each task"):
+def comparison_figure(curves, title="Accuracy after each task", bounds=None, lowest=0.0):
     """Accuracy over the classes seen so far of several methods, with a band of one standard deviation over seeds.
 
-    curves: name -> {"classes": numbers of classes [T], "mean": percent [T], "sd": percent [T]}.
+    curves: name -> {"classes": numbers of classes [T], "mean": percent [T], "sd": percent [T]}; bounds likewise, drawn
+    in grey without a band; lowest: where the axis of the accuracies begins, in percent.
     """
     figure, axes = _figure(7.6, 4.8)
+    for style, (name, bound) in zip(itertools.cycle(BOUND_STYLES), (bounds or {}).items()):
+        axes.plot(bound["classes"], bound["mean"], color=GREY, linestyle=style, label=_plain_text(name))
     for index, (name, curve) in enumerate(curves.items()):
         classes, mean, sd = (np.array(curve[key], float) for key in ("classes", "mean", "sd"))
         style = {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
         axes.plot(classes, mean, label=_plain_text(name), linewidth=1.6, markersize=4, **style)
         axes.fill_between(classes, mean - sd, mean + sd, color=style["color"], alpha=0.15, linewidth=0)
-    axes.set(title=title, xlabel="classes learned so far", ylabel="mean test accuracy (%)", ylim=(0, 104))
+    axes.set(title=title, xlabel="classes learned so far", ylabel="mean test accuracy (%)")
+    axes.set_ylim(lowest, 100 + 0.04 * (100 - lowest))
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    figure.legend(loc="outside right center", frameon=False, fontsize=9)
+    return figure
+
+
+def bytes_figure(curves, title="What is remembered, and what for"):
+    """Accuracy against the bytes that a learner keeps, on a logarithmic axis.
+
+    curves: name -> points (bytes > 0, accuracy as a fraction), joined by a line in the order of their bytes.
+    """
+    figure, axes = _figure(7.6, 4.8)
+    for index, (name, points) in enumerate(curves.items()):
+        style = {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
+        sizes, accuracies = np.array(sorted(points), float).T
+        axes.plot(sizes, 100 * accuracies, label=_plain_text(name), linewidth=1.6, markersize=6, **style)
+    axes.set(title=title, xlabel="bytes kept", ylabel="mean test accuracy (%)", xscale="log")
+    axes.xaxis.set_major_formatter(ticker.EngFormatter("B"))
     figure.legend(loc="outside right center", frameon=False, fontsize=9)
     return figure
 

@@ -60,6 +60,23 @@ def learning_seconds(results):
     return [sum(value for name, value in task.items() if name not in _NOT_LEARNING) for task in results["seconds"]]
 
 
+def curve(results, values=None):
+    """A_k against k in percent: {"classes", "mean", "sd"} as far as any seed has come.
+
+    results: of the seeds, one `results.json` each; values: function of one -> fractions [T], its accuracies if None.
+    """
+    if not results:
+        return {"classes": [], "mean": [], "sd": []}
+    averages = [values(r) if values else r["average_accuracy"] for r in results]
+    columns = itertools.zip_longest(*averages)
+    estimates = [estimate([100 * a for a in column if a is not None]) for column in columns]
+    return {
+        "classes": [int(k) for k in np.cumsum(results[0]["classes_per_task"])[: len(estimates)]],
+        "mean": [e.mean for e in estimates],
+        "sd": [e.sd or 0.0 for e in estimates],
+    }
+
+
 def _row(suite, row, runs):
     usable = [run for run in runs if run.state != states.CHANGED]
     results = {run.seed: run.results() for run in usable}
@@ -78,7 +95,7 @@ def _row(suite, row, runs):
         "memory_bytes": _mean_of_dicts([remembered(r) for r in finished]),
         "parameters": _mean([parameters(r) for r in finished]),
         "seconds": _mean([sum(learning_seconds(r)) for r in finished]),
-        "curve": _curve(list(results.values())),
+        "curve": curve(list(results.values())),
         "remarks": [],
         "runs": [_run(run, results.get(run.seed)) for run in usable],
     }
@@ -119,20 +136,6 @@ def _mean(values):
 def _mean_of_dicts(dicts):
     names = {name: None for entry in dicts for name in entry}  # a dict keeps their order
     return {name: sum(entry.get(name, 0) for entry in dicts) / len(dicts) for name in names}
-
-
-def _curve(results):
-    """A_k against k: {"classes", "mean", "sd"} as far as any seed has come."""
-    if not results:
-        return {"classes": [], "mean": [], "sd": []}
-    averages = [r["average_accuracy"] for r in results]
-    columns = itertools.zip_longest(*averages)
-    estimates = [estimate([100 * a for a in column if a is not None]) for column in columns]
-    return {
-        "classes": [int(k) for k in np.cumsum(results[0]["classes_per_task"])[: len(estimates)]],
-        "mean": [e.mean for e in estimates],
-        "sd": [e.sd or 0.0 for e in estimates],
-    }
 
 
 def _outside(row, results):

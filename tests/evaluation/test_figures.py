@@ -8,6 +8,7 @@ from PIL import Image
 from dgm_tf.evaluation import figures
 
 NAN = np.nan
+CURVE = {"classes": [1, 2], "mean": [100.0, 95.0], "sd": [0.0, 1.0]}
 
 
 def _capacity(num_tasks, names=("conv_1", "conv_2")):
@@ -21,6 +22,8 @@ def _capacity(num_tasks, names=("conv_1", "conv_2")):
 ALL_FIGURES = {
     "accuracy": lambda: figures.accuracy_figure([0.9, 0.8], [2, 3], {"joint": [0.95, None], "chance": 0.2}),
     "accuracy_one_task": lambda: figures.accuracy_figure([0.9]),
+    "comparison": lambda: figures.comparison_figure({"$_{$": CURVE, "b": CURVE}, bounds={"joint": CURVE}, lowest=90),
+    "bytes": lambda: figures.bytes_figure({"real images": [(3e5, 0.98), (4e4, 0.9)], "memory": [(2e6, 0.99)]}),
     "matrix": lambda: figures.accuracy_matrix_figure([[0.9, NAN], [0.5, 1.0]], ["0", "1"]),
     "matrix_with_none": lambda: figures.accuracy_matrix_figure([[0.9, None], [0.5, 1.0]], ["0", "1"]),
     "confusion": lambda: figures.confusion_figure([[3, 1], [0, 0]], ["T-shirt/top", "$5_{ or 6$"]),
@@ -60,6 +63,23 @@ def test_accuracy_is_drawn_over_classes_in_percent_beside_its_bounds():
     np.testing.assert_allclose(run.get_xydata(), [[2, 90], [5, 80]])
     np.testing.assert_allclose(bound.get_ydata(), [95, 94])
     assert bound.get_label() == "joint training"
+
+
+def test_methods_are_compared_in_percent_beside_their_bounds_from_where_the_axis_begins():
+    bounds = {"joint": CURVE, "fine-tuning": CURVE | {"mean": [100.0, 50.0]}}
+    (axes,) = figures.comparison_figure({"DGM": CURVE}, bounds=bounds, lowest=90.0).axes
+    joint, fine_tuning, method = axes.get_lines()
+    np.testing.assert_allclose(method.get_xydata(), [[1, 100], [2, 95]])
+    np.testing.assert_allclose(fine_tuning.get_xydata(), [[1, 100], [2, 50]])
+    assert joint.get_linestyle() != fine_tuning.get_linestyle()
+    assert axes.get_ylim() == pytest.approx((90.0, 100.4))
+
+
+def test_accuracy_against_bytes_is_joined_in_the_order_of_the_bytes():
+    (axes,) = figures.bytes_figure({"real": [(3e5, 0.98), (4e4, 0.9)]}).axes
+    (line,) = axes.get_lines()
+    np.testing.assert_allclose(line.get_xydata(), [[4e4, 90], [3e5, 98]])
+    assert axes.get_xscale() == "log"
 
 
 def test_size_worst_case_is_new_capacity_for_every_task():

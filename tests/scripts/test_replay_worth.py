@@ -10,6 +10,7 @@ def test_rows_for_memory_and_real_images_with_each_variant(project_root, finishe
     script = str(project_root / "benchmarks" / "replay_worth.py")
     changes = ["closing_epochs=1,augmentation=None", "distillation=2.0"]
     flags = ["--real=3", *(f"--variant={change}" for change in changes), "--threads=1", f"--json={out}"]
+    flags.append(f"--figure={tmp_path / 'worth.png'}")
     result = subprocess.run([sys.executable, script, str(finished_run), *flags], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     rows = json.loads(out.read_text())
@@ -21,3 +22,4 @@ def test_rows_for_memory_and_real_images_with_each_variant(project_root, finishe
     assert rows[0]["bytes"] > rows[3]["bytes"]
     assert all(0.0 <= a <= 1.0 for row in rows for pair in row["accuracies"] for a in pair)
     assert len({tuple(row["accuracies"][0]) for row in rows}) > 1
+    assert (tmp_path / "worth.png").read_bytes().startswith(b"\x89PNG")
