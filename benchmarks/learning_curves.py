@@ -20,12 +20,20 @@ flags.DEFINE_list("bounds", [], "Bounds of the first curve's runs to draw, such 
 flags.DEFINE_float("lowest", 0.0, "Where the axis of the accuracies begins, percent.", lower_bound=0, upper_bound=99)
 
 
-def read(argument):
-    """(name, results of each run) of a curve such as "DGMw=runs/a,runs/b"."""
-    name, _, paths = argument.partition("=")
-    if not name or not paths:
-        raise ValueError(f"{argument}: expected a name, = and run folders or results.json files, comma between several")
-    return name, [_results(pathlib.Path(path)) for path in paths.split(",")]
+def parse_curves(arguments):
+    """{name: results of each run} of curves such as "DGMw=runs/a,runs/b"."""
+    curves = {}
+    for argument in arguments:
+        name, _, paths = argument.partition("=")
+        if not name or not all(paths.split(",")):
+            raise ValueError(
+                f"{argument}: expected a name, = and run folders or results.json files, comma between several"
+            )
+        if name in curves:
+            raise ValueError(f"{name}: expected each name once, its seeds behind one =, comma between them")
+        curves[name] = [_results(pathlib.Path(path)) for path in paths.split(",")]
+        _check_same_tasks(name, curves[name])
+    return curves
 
 
 def _results(path):
@@ -34,34 +42,42 @@ def _results(path):
         results = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError):
         results = None
-    if not isinstance(results, dict) or not results.get("average_accuracy"):
+    if not isinstance(results, dict) or not results.get("average_accuracy") or not results.get("classes_per_task"):
         raise ValueError(f"{path}: expected the folder or the results.json of a run that has learned a task")
     return results
 
 
-def bound(name, runs):
-    """The curve of a bound of these runs, of those that have it."""
-    from dgm_tf.suites.comparison import curve
+def _check_same_tasks(name, runs):
+    for run in runs[1:]:
+        pairs = zip(runs[0]["classes_per_task"], run["classes_per_task"], strict=False)  # one may have come further
+        if any(first != other for first, other in pairs):
+            sizes = " and ".join(str(r["classes_per_task"]) for r in (runs[0], run))
+            raise ValueError(f"{name}: expected runs with the same numbers of classes per task, got {sizes}")
 
-    known = sorted({key for results in runs for key in results.get("bounds", {})})
+
+def bound_curve(name, runs):
+    """The curve of a bound of these runs, of those that have it."""
+    from dgm_tf.suites.comparison import learning_curve
+
+    known = sorted({key for run in runs for key in run.get("bounds", {})})
     if name not in known:
-        raise ValueError(f"--bounds: expected some of {', '.join(known) or 'none, as the run has none'}, got {name}")
-    return curve([r for r in runs if name in r.get("bounds", {})], lambda results: results["bounds"][name])
+        raise ValueError(f"--bounds: expected names among {known}, which the first curve's runs have, got {name}")
+    return learning_curve([run for run in runs if name in run.get("bounds", {})], lambda run: run["bounds"][name])
 
 
 def main(arguments):
     """Writes the figure."""
     from dgm_tf.evaluation import figures
-    from dgm_tf.suites.comparison import curve
+    from dgm_tf.suites.comparison import learning_curve
 
     if len(arguments) < 2:
         raise app.UsageError("expected at least one curve, as name=run folder")
     try:
-        runs = dict(read(argument) for argument in arguments[1:])
-        bounds = {name: bound(name, next(iter(runs.values()))) for name in FLAGS.bounds}
+        curves = parse_curves(arguments[1:])
+        bounds = {name: bound_curve(name, next(iter(curves.values()))) for name in FLAGS.bounds}
     except ValueError as error:
         sys.exit(str(error))
-    curves = {name: curve(results) for name, results in runs.items()}
+    curves = {name: learning_curve(runs) for name, runs in curves.items()}
     figures.save(figures.comparison_figure(curves, FLAGS.title, bounds, FLAGS.lowest), FLAGS.output)
     print(FLAGS.output)
 

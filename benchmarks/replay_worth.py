@@ -10,7 +10,7 @@ earlier classes by the memory, or by so many real images of each earlier class, 
 the run's `ClassifierSettings` with some of them changed, or its distillation: None or a weight; the teacher is a
 classifier that learned all tasks but the last in the same way, without a teacher of its own. Accuracies are means over
 classes; choose by validation, report by test.
-Bytes: the memory's files (without the classifier), or the real images as PNG files.
+Bytes: the memory's weights and masks as they are held (without the classifier), or the real images as PNG files.
 """
 
 import ast
@@ -132,16 +132,25 @@ def accuracies(learner, tasks, network):
     return results
 
 
-def draw(rows, path):
-    """Writes the figure of the rows with the run's settings to `path`: the memory's point beside real images' curve."""
-    from dgm_tf.evaluation import figures
-
-    curves = {}
+def curves(rows):
+    """{"memory" or "real images": [(bytes, test accuracy)]} of rows with the run's own settings, means over seeds."""
+    points = {}
     for row in rows:
         if not row["variant"]:
             test = sum(test for _, test in row["accuracies"]) / len(row["accuracies"])
-            curves.setdefault("memory" if row["source"] == "memory" else "real images", []).append((row["bytes"], test))
-    figures.save(figures.bytes_figure(curves), path)
+            points.setdefault("memory" if row["source"] == "memory" else "real images", []).append((row["bytes"], test))
+    return points
+
+
+def write(rows):
+    """The files that the flags name, of the rows measured so far."""
+    from dgm_tf import serialization
+    from dgm_tf.evaluation import figures
+
+    if FLAGS.json:
+        serialization.write_atomically(FLAGS.json, (json.dumps(rows, indent=1) + "\n").encode())
+    if FLAGS.figure and rows:
+        figures.save(figures.bytes_figure(curves(rows)), FLAGS.figure)
 
 
 def main(arguments):
@@ -157,11 +166,12 @@ def main(arguments):
     tasks = list(itertools.islice(stream(run_dir), learner.num_tasks))
     method = learner.method
     own, size = (method.settings, getattr(method, "distillation", None)), memory_bytes(method)
-    sources = {"memory": lambda seed: (None, size)}
+    sources = {"memory": lambda seed, size=size: (None, size)}
     for number in map(int, FLAGS.real):
         sources[f"{number} real"] = lambda seed, number=number: real_groups(tasks, number, seed)
     print("| earlier classes | settings | bytes | validation | test |\n|---|---|---:|---:|---:|")
     rows = []
+    write(rows)  # a path that cannot be written to is found before the hours of measuring
     for source, make in sources.items():
         for variant in ["", *FLAGS.variant]:
             settings, values = changed(*own, variant), []
@@ -172,10 +182,7 @@ def main(arguments):
             rows.append({"source": source, "variant": variant, "bytes": size, "accuracies": values})
             cells = f"{size:,} | {validation:.2f} | {test:.2f}"
             print(f"| {source} | {variant or 'the run’s'} | {cells} |", flush=True)
-    if FLAGS.json:
-        pathlib.Path(FLAGS.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    if FLAGS.figure:
-        draw(rows, FLAGS.figure)
+            write(rows)
 
 
 if __name__ == "__main__":

@@ -62,8 +62,8 @@ def accuracy_figure(average_accuracy, classes_per_task=None, bounds=None, title=
 def comparison_figure(curves, title="Accuracy after each task", bounds=None, lowest=0.0):
     """Accuracy over the classes seen so far of several methods, with a band of one standard deviation over seeds.
 
-    curves: name -> {"classes": numbers of classes [T], "mean": percent [T], "sd": percent [T]}; bounds likewise, drawn
-    in grey without a band; lowest: where the axis of the accuracies begins, in percent.
+    curves: name -> {"classes": numbers of classes [T], "mean": percent [T], "sd": percent [T]}, None where unknown;
+    bounds likewise, drawn in grey without a band; lowest: where the axis of the accuracies begins, in percent.
     """
     figure, axes = _figure(7.6, 4.8)
     for style, (name, bound) in zip(itertools.cycle(BOUND_STYLES), (bounds or {}).items()):
@@ -72,7 +72,7 @@ def comparison_figure(curves, title="Accuracy after each task", bounds=None, low
         classes, mean, sd = (np.array(curve[key], float) for key in ("classes", "mean", "sd"))
         style = {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
         axes.plot(classes, mean, label=_plain_text(name), linewidth=1.6, markersize=4, **style)
-        axes.fill_between(classes, mean - sd, mean + sd, color=style["color"], alpha=0.15, linewidth=0)
+        axes.fill_between(classes, mean - sd, np.minimum(mean + sd, 100), color=style["color"], alpha=0.15, linewidth=0)
     axes.set(title=title, xlabel="classes learned so far", ylabel="mean test accuracy (%)")
     axes.set_ylim(lowest, 100 + 0.04 * (100 - lowest))
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
@@ -80,7 +80,7 @@ def comparison_figure(curves, title="Accuracy after each task", bounds=None, low
     return figure
 
 
-def bytes_figure(curves, title="What is remembered, and what for"):
+def bytes_figure(curves, title="Accuracy against what is kept"):
     """Accuracy against the bytes that a learner keeps, on a logarithmic axis.
 
     curves: name -> points (bytes > 0, accuracy as a fraction), joined by a line in the order of their bytes.

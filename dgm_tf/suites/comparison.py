@@ -60,20 +60,23 @@ def learning_seconds(results):
     return [sum(value for name, value in task.items() if name not in _NOT_LEARNING) for task in results["seconds"]]
 
 
-def curve(results, values=None):
-    """A_k against k in percent: {"classes", "mean", "sd"} as far as any seed has come.
+def learning_curve(results, accuracies_of=None):
+    """A_k against k in percent: {"classes", "mean", "sd"}, as far as any seed has come; None where not measured.
 
-    results: of the seeds, one `results.json` each; values: function of one -> fractions [T], its accuracies if None.
+    Args:
+      results: of the seeds, one `results.json` each, all of the same numbers of classes per task.
+      accuracies_of: function of one of them -> fractions [T]; None: its average accuracies.
     """
     if not results:
         return {"classes": [], "mean": [], "sd": []}
-    averages = [values(r) if values else r["average_accuracy"] for r in results]
+    averages = [r["average_accuracy"] if accuracies_of is None else accuracies_of(r) for r in results]
+    longest = max(results, key=lambda r: len(r["classes_per_task"]))
     columns = itertools.zip_longest(*averages)
     estimates = [estimate([100 * a for a in column if a is not None]) for column in columns]
     return {
-        "classes": [int(k) for k in np.cumsum(results[0]["classes_per_task"])[: len(estimates)]],
-        "mean": [e.mean for e in estimates],
-        "sd": [e.sd or 0.0 for e in estimates],
+        "classes": [int(k) for k in np.cumsum(longest["classes_per_task"])[: len(estimates)]],
+        "mean": [e and e.mean for e in estimates],
+        "sd": [e and e.sd for e in estimates],
     }
 
 
@@ -95,7 +98,7 @@ def _row(suite, row, runs):
         "memory_bytes": _mean_of_dicts([remembered(r) for r in finished]),
         "parameters": _mean([parameters(r) for r in finished]),
         "seconds": _mean([sum(learning_seconds(r)) for r in finished]),
-        "curve": curve(list(results.values())),
+        "curve": learning_curve(list(results.values())),
         "remarks": [],
         "runs": [_run(run, results.get(run.seed)) for run in usable],
     }

@@ -7,46 +7,49 @@ import sys
 import pytest
 
 
+def _write(folder, accuracies, classes_per_task, **more):
+    folder.mkdir()
+    results = {"average_accuracy": accuracies, "classes_per_task": classes_per_task, **more}
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
 @pytest.fixture
 def run_dir(tmp_path):
     bounds = {"joint training": [1.0, 0.95], "fine-tuning": [1.0, 0.5]}
-    results = {"average_accuracy": [1.0, 0.9], "classes_per_task": [1, 2], "bounds": bounds}
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "results.json").write_text(json.dumps(results))
-    return tmp_path / "run"
+    return _write(tmp_path / "run", [1.0, 0.9], [1, 2], bounds=bounds)
 
 
 @pytest.fixture
-def learning_curves(project_root):
+def learning_curves(project_root, tmp_path):
     def run(*arguments):
         command = [sys.executable, str(project_root / "benchmarks" / "learning_curves.py"), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True)
+        return subprocess.run([*command, f"--output={tmp_path / 'curves.png'}"], capture_output=True, text=True)
 
     return run
 
 
-def test_folders_and_files_become_one_figure(learning_curves, run_dir, tmp_path):
-    path = tmp_path / "docs" / "curves.png"
-    flags = ("--bounds=joint training,fine-tuning", "--lowest=40", f"--output={path}")
-    result = learning_curves(f"two seeds={run_dir},{run_dir / 'results.json'}", f"one={run_dir}", *flags)
+def test_folders_and_files_finished_or_not_become_one_figure(learning_curves, run_dir, tmp_path):
+    begun = _write(tmp_path / "begun", [None], [1])  # without test images
+    curves = (f"two seeds={run_dir / 'results.json'},{begun}", f"one={run_dir}")
+    result = learning_curves(*curves, "--bounds=joint training,fine-tuning", "--lowest=40")
     assert result.returncode == 0, result.stderr
-    assert path.read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
-    ("argument", "message"),
+    ("arguments", "message"),
     [
-        ("{run}", "expected a name, = and run folders"),
-        ("a={run}/missing", "expected the folder or the results.json of a run"),
-        ("a={run},", "expected the folder or the results.json of a run"),
+        (["{run}"], "{run}: expected a name, = and run folders"),
+        (["a={run},"], "a={run},: expected a name, = and run folders"),
+        (["a={run}/missing"], "{run}/missing: expected the folder or the results.json of a run"),
+        (["a={run}", "a={run}"], "a: expected each name once"),
+        (["a={run},{other}"], "a: expected runs with the same numbers of classes per task, got [1, 2] and [2, 2]"),
+        (["a={run}", "--bounds=oracle"], "--bounds: expected names among ['fine-tuning', 'joint training']"),
     ],
 )
-def test_what_is_no_curve_is_named(learning_curves, run_dir, argument, message):
-    result = learning_curves(argument.format(run=run_dir), f"--output={run_dir / 'curves.png'}")
-    assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr
-    assert not (run_dir / "curves.png").exists()
-
-
-def test_a_bound_that_the_runs_lack_is_named(learning_curves, run_dir):
-    result = learning_curves(f"a={run_dir}", "--bounds=oracle", f"--output={run_dir / 'curves.png'}")
-    assert result.returncode == 1 and "expected some of fine-tuning, joint training, got oracle" in result.stderr
+def test_what_is_no_curve_is_named(learning_curves, run_dir, tmp_path, arguments, message):
+    names = {"run": run_dir, "other": _write(tmp_path / "other", [1.0, 0.9], [2, 2])}
+    result = learning_curves(*(argument.format(**names) for argument in arguments))
+    assert result.returncode == 1 and message.format(**names) in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "curves.png").exists()

@@ -23,3 +23,15 @@ def test_rows_for_memory_and_real_images_with_each_variant(project_root, finishe
     assert all(0.0 <= a <= 1.0 for row in rows for pair in row["accuracies"] for a in pair)
     assert len({tuple(row["accuracies"][0]) for row in rows}) > 1
     assert (tmp_path / "worth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_figure_shows_test_accuracies_of_the_runs_own_settings(project_root):
+    rows = [
+        {"source": "memory", "variant": "", "bytes": 900, "accuracies": [[0.1, 0.75], [0.1, 0.25]]},
+        {"source": "memory", "variant": "closing_epochs=1", "bytes": 900, "accuracies": [[0.1, 0.2]]},
+        {"source": "3 real", "variant": "", "bytes": 300, "accuracies": [[0.1, 0.5]]},
+    ]
+    code = f"import json, replay_worth; print(json.dumps(replay_worth.curves({rows})))"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=project_root / "benchmarks", check=True)
+    assert json.loads(result.stdout) == {"memory": [[900, 0.5]], "real images": [[300, 0.5]]}

@@ -3,6 +3,7 @@
 import pytest
 
 from dgm_tf.suites import comparison, runs
+from dgm_tf.suites.comparison import learning_curve
 from dgm_tf.suites.suite import Suite
 from tests.suites import fake
 
@@ -64,6 +65,17 @@ def test_the_curve_goes_as_far_as_any_seed(compared):
     assert curve["classes"] == [1, 2, 3]
     assert curve["mean"] == pytest.approx([100.0, 80.0, 82.0])
     assert curve["sd"] == pytest.approx([0.0, 17.3205, 2.8284], abs=1e-3)
+
+
+def test_a_curve_is_empty_where_nothing_was_measured_and_has_no_deviation_of_one_seed():
+    runs = [
+        {"average_accuracy": [1.0, None, 0.75], "classes_per_task": [1, 2, 2], "bound": [0.5]},
+        {"average_accuracy": [0.5], "classes_per_task": [1], "bound": [0.5]},
+    ]
+    curve = learning_curve(runs)
+    assert curve["classes"] == [1, 3, 5] and curve["mean"] == [75.0, None, 75.0]
+    assert curve["sd"] == [pytest.approx(35.3553, abs=1e-3), None, None]
+    assert learning_curve(runs, lambda run: run["bound"]) == {"classes": [1], "mean": [50.0], "sd": [0.0]}
 
 
 def test_each_run_is_there(compared):
