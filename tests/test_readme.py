@@ -43,6 +43,24 @@ def test_every_flag_of_the_commands_exists(readme, project_root):
                     assert word.split("=")[0] in help_text, line
 
 
+def test_every_flag_of_the_scripts_in_readme_and_docs_exists(project_root):
+    flags = {}
+    for document in (project_root / "README.md", *(project_root / "docs").rglob("*.md")):
+        for block in _blocks(document.read_text(encoding="utf-8"), "bash"):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words[:1] == ["python"]:
+                    names = (word.strip("[]").split("=")[0] for word in words[2:] if word.strip("[]").startswith("--"))
+                    flags.setdefault(words[1], set()).update(names)
+    assert "benchmarks/learning_curves.py" in flags
+    for script, names in flags.items():
+        command = [sys.executable, script, "--help"]
+        # No check of the exit status: absl's is 1 after --help.
+        help_text = subprocess.run(command, capture_output=True, text=True, cwd=project_root).stdout
+        for name in names:
+            assert name in help_text or f"--[no]{name[2:]}" in help_text, f"{script} {name}"
+
+
 def test_the_python_of_the_api_runs_as_written(readme, project_root, tmp_path):
     (code,) = [block for block in _blocks(readme, "python") if "dgm_tf.Learner" in block]
     check = "assert len(labels) == len(task.test.images) and replayed.shape == (3, 32, 32, 1)\n"
