@@ -89,7 +89,9 @@ def bytes_figure(curves, title="Accuracy against what is kept"):
     for index, (name, points) in enumerate(curves.items()):
         style = {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
         sizes, accuracies = np.array(sorted(points), float).T
-        axes.plot(sizes, 100 * accuracies, label=_plain_text(name), linewidth=1.6, markersize=6, **style)
+        if len(sizes) == 1:  # a ring that a curve's point beneath it does not hide
+            style |= {"markersize": 11, "markeredgewidth": 2, "fillstyle": "none", "linestyle": "none", "zorder": 3}
+        axes.plot(sizes, 100 * accuracies, label=_plain_text(name), linewidth=1.6, **style)
     axes.set(title=title, xlabel="bytes kept", ylabel="mean test accuracy (%)", xscale="log")
     axes.xaxis.set_major_formatter(ticker.EngFormatter("B"))
     figure.legend(loc="outside right center", frameon=False, fontsize=9)
