@@ -78,7 +78,10 @@ def main(arguments):
     except ValueError as error:
         sys.exit(str(error))
     curves = {name: learning_curve(runs) for name, runs in curves.items()}
-    figures.save(figures.comparison_figure(curves, FLAGS.title, bounds, FLAGS.lowest), FLAGS.output)
+    try:
+        figures.save(figures.comparison_figure(curves, FLAGS.title, bounds, FLAGS.lowest), FLAGS.output)
+    except OSError as error:
+        sys.exit(f"--output: expected a file that can be written, got {FLAGS.output} ({error.strerror})")
     print(FLAGS.output)
 
 

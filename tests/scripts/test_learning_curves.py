@@ -53,3 +53,10 @@ def test_what_is_no_curve_is_named(learning_curves, run_dir, tmp_path, arguments
     result = learning_curves(*(argument.format(**names) for argument in arguments))
     assert result.returncode == 1 and message.format(**names) in result.stderr and "Traceback" not in result.stderr
     assert not (tmp_path / "curves.png").exists()
+
+
+def test_a_figure_that_cannot_be_written_is_named(learning_curves, run_dir, tmp_path):
+    (tmp_path / "curves.png").mkdir()
+    result = learning_curves(f"a={run_dir}")
+    assert result.returncode == 1 and "--output: expected a file that can be written" in result.stderr
+    assert "Traceback" not in result.stderr
