@@ -1,0 +1,1 @@
+"""How forgetting is avoided: one idea a file, behind the hooks of `method.Method`."""
