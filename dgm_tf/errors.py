@@ -1,8 +1,12 @@
-"""The one exception type that the command line reports without a stack trace, and its message."""
+"""The exceptions that the command line reports without a stack trace, and their message."""
 
 
 class UserError(ValueError):
-    """A mistake in what the user passed: names the argument, what was expected and what came."""
+    """A mistake in what the user passed: names the argument, what was expected and what was found."""
+
+
+class Damaged(UserError):
+    """A file that is not as it was written: names the file, what was found and what to do."""
 
 
 def own_message(error):

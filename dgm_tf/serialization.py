@@ -1,17 +1,20 @@
-"""Settings as JSON, networks as arrays, files that are never half-written."""
+"""Settings as JSON, networks as arrays."""
 
-import contextlib
 import dataclasses
 import importlib
-import io
-import json
-import os
-import pathlib
 import sys
 
 import numpy as np
 
 from dgm_tf.errors import UserError
+from dgm_tf.files import (  # noqa: F401 - where they were before
+    read_arrays,
+    read_json,
+    write_arrays,
+    write_atomically,
+    write_json,
+    written_together,
+)
 
 
 def to_json(value):
@@ -81,61 +84,3 @@ def assign_arrays(name, variables, arrays):
         raise UserError(f"saved arrays of {name}: {len(homeless)} fit no variable of it, such as {homeless[0]}")
     for key in targets.keys() & arrays.keys():
         targets[key].assign(arrays[key])
-
-
-@contextlib.contextmanager
-def written_together():
-    """A function of (path, bytes or text); what it was given replaces older files only when all of it is on disk.
-
-    They are renamed right after each other at the end; after an error before that none is.
-    """
-    staged = {}
-
-    def write(path, data):
-        path = pathlib.Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged[path] = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # runs share a cache
-        with open(staged[path], "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-
-    try:
-        yield write
-        for path in list(staged):
-            os.replace(staged[path], path)
-            del staged[path]
-    finally:
-        for temporary in staged.values():
-            temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path, data):
-    """Writes bytes or text to a temporary name beside `path`, then renames it."""
-    with written_together() as write:
-        write(path, data)
-
-
-def write_json(path, value, write=write_atomically):
-    """Indented JSON, atomically; NaN is refused. write: of `written_together`."""
-    write(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-
-def read_json(path):
-    """The value in a JSON file."""
-    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-
-
-def write_arrays(path, arrays, compress=False, write=write_atomically, **texts):
-    """An .npz of arrays and JSON values, atomically; write: of `written_together`."""
-    buffer = io.BytesIO()
-    encoded = {k: np.frombuffer(json.dumps(v).encode(), np.uint8) for k, v in texts.items()}
-    (np.savez_compressed if compress else np.savez)(buffer, **arrays, **encoded)
-    write(path, buffer.getvalue())
-
-
-def read_arrays(path, *texts):
-    """(arrays, *JSON values) of `write_arrays`."""
-    with np.load(path) as file:
-        arrays = {key: file[key] for key in file.files if key not in texts}
-        return (arrays, *(json.loads(file[key].tobytes()) for key in texts))
