@@ -1,0 +1,23 @@
+"""All limits on what files of others may ask for, in one place; docs/limits.md explains them.
+
+They are far above what real data need, and keep a hostile file from filling memory or disk. Where a person may need
+more, a setting of the reader overrides them.
+"""
+
+# Images
+MAX_PIXELS = 178_956_970  # of an image as it is decoded: Pillow's own limit; JPEGs are decoded at a fraction
+MAX_SHRUNK_FACTOR = 8  # times more pixels in a JPEG that is decoded at a fraction
+MAX_PROGRESSIVE_FACTOR = 2  # the same in a progressive one, whose coefficients are all held in memory
+MAX_IMAGE_FILE_BYTES = 2_000_000_000  # of an image file; some decoders hold it whole
+LARGE_PIXELS = 16_000_000  # images beyond are decoded one at a time, and shrunk band by band
+MAX_FILES = 20_000_000  # in a folder of images
+MAX_DEPTH = 64  # folders inside a class's folder
+
+# Archives
+MAX_ARRAYS_BYTES = 16_000_000_000  # of all arrays of an .npz that is read into memory
+MAX_HEADER_BYTES = 10_000  # of an array's header: NumPy's own limit
+MAX_DIRECTORY_BYTES = 16_000_000  # of the list of members at an archive's end
+MAX_RATIO = 200  # of unpacked to packed bytes of images; pictures are far below, a bomb is near 1000
+FREE_BYTES = 50_000_000  # unpacked, that may have any ratio
+MAX_NAME_CHARACTERS = 1000  # of a class's name
+MAX_CLASSES = 1_000_000
