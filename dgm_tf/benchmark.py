@@ -13,13 +13,13 @@ A run that fails does not stop the others. Exit status: 0 when all runs are fini
 
 import dataclasses
 import pathlib
-import sys
 
 from absl import flags
 
-from dgm_tf import command_line, config
+from dgm_tf import command_line, config, output
 from dgm_tf.errors import UserError
 from dgm_tf.suites import runs as states
+from dgm_tf.text import shown
 
 _FLAGS = flags.FlagValues()
 flags.DEFINE_string("suite", None, "The gin file that describes the suite.", flag_values=_FLAGS)
@@ -98,22 +98,22 @@ def _train_flags():
 def _list(runs):
     width = max(len(run.name) for run in runs)
     for run in runs:
-        print(f"{run.name:{width}}  {run.state:8}  {run.run_dir}")
+        output.say(shown(f"{run.name:{width}}  {run.state:8}  {run.run_dir}"))
 
 
 def _run(suite, runs, root):
     from dgm_tf.folder_lock import locked
+    from dgm_tf.stopping import StopSignals
     from dgm_tf.suites.launcher import run_all
     from dgm_tf.suites.live import Watcher
-    from dgm_tf.training.checkpoints import StopSignals
 
     with locked(root, "--run_root", "another bin/benchmark, or a run that it left,") as lock:
         launcher = _launcher(lock)
-        with StopSignals() as signals, Watcher(runs) as watcher:
+        with StopSignals(patient=True) as signals, Watcher(runs) as watcher:
             well = run_all(runs, launcher, watcher, signals)
         _tell_failures(runs)
         if signals.received is not None:
-            print("\nstopped; what ran has saved. The same command goes on from here.")
+            output.say("\nstopped; what ran has saved. The same command goes on from here.")
             return 128 + signals.received
         _report(suite, runs, root)
     return 0 if well else 1
@@ -132,10 +132,11 @@ def _launcher(lock):
 def _tell_failures(runs):
     for run in runs:
         if run.state == states.FAILED:
-            print(f"\n{run.name} failed: {run.reason}. The end of {run.log}:", file=sys.stderr)
-            print("\n".join(f"  | {line}" for line in run.log_tail().splitlines()), file=sys.stderr)
+            output.complain(shown(f"\n{run.name} failed: {run.reason}. The end of {run.log}:", keep="\n"))
+            output.complain("\n".join(f"  | {shown(line)}" for line in run.log_tail().splitlines()))
         elif run.state == states.CHANGED:
-            print(f"\n{run.name} was not run: {run.reason}\nRemove it, or name another --run_root.", file=sys.stderr)
+            text = f"\n{run.name} was not run: {run.reason}\nRemove it, or name another --run_root."
+            output.complain(shown(text, keep="\n"))
 
 
 def _report(suite, runs, root):
@@ -145,15 +146,16 @@ def _report(suite, runs, root):
     from dgm_tf.suites.report_files import write_report
 
     comparison = compare(suite, runs)
-    output = pathlib.Path(_FLAGS.output or root)
+    folder = pathlib.Path(_FLAGS.output or root)
     try:
-        path = write_report(comparison, output)
+        path = write_report(comparison, folder)
     except OSError as error:
-        raise UserError(f"--output: cannot write to {output}: {error.strerror or error}") from error
+        raise UserError(f"--output: cannot write to {folder}: {error.strerror or error}") from error
     print_report(formats.terminal_table(comparison))
     for number, text in enumerate(formats.remarks(comparison), 1):
-        print(f"[{number}] {text}")
-    print(f"\n{path}; beside it .tex, .csv, .json and accuracy.png; tensorboard --logdir {output / 'hparams'}")
+        output.say(f"[{number}] {shown(text)}")
+    text = f"{path}; beside it .tex, .csv, .json and accuracy.png; tensorboard --logdir {folder / 'hparams'}"
+    output.say("\n" + shown(text))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from dgm_tf import serialization
+from dgm_tf import serialization, stopping
 from dgm_tf.evaluation.evaluator import accuracy_report, fresh_classifier, seen_test_images, train_classifier
 from dgm_tf.learner import Learner
 from dgm_tf.methods.fine_tuning import FineTuning
@@ -44,6 +44,7 @@ def _fingerprint(network, learner, benchmark, training):
 def _checksum(images, batch_size=1000):
     checksum = 0
     for start in range(0, len(images), batch_size):
+        stopping.check()
         checksum = zlib.crc32(np.ascontiguousarray(images[start : start + batch_size]), checksum)
     return checksum
 

@@ -3,11 +3,15 @@
 import contextlib
 import inspect
 import os
+import signal
 import sys
+import threading
 
 from absl import flags, logging
 
-from dgm_tf.errors import UserError, own_message
+from dgm_tf import output, stopping
+from dgm_tf.errors import DetailedError, UserError, told
+from dgm_tf.text import shown
 
 # For commands: set before TensorFlow is imported, so modules with a `main` import it inside their functions.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -19,9 +23,9 @@ IMPORT_HELP = "A module of your own, such as one with a method; its code runs, a
 def run(function, usage, flag_values=flags.FLAGS):
     """Parses the command line, calls `function` and ends the process with what it returns.
 
-    Exit status: the integer that `function` returns, 0 for None; 2 after a mistake in the flags or a
-    `UserError`, told on standard error; 130 after Ctrl-C; 141 where nobody reads
-    standard output any more.
+    Exit status: the integer that `function` returns, 0 for None; 2 after a mistake in the flags, a `UserError` or a
+    file that could not be read or written, told in one line on standard error; 128 and its number after a signal; 141
+    where nobody reads standard output any more. What cannot be printed for another reason is dropped.
 
     Args:
       function: without arguments; it reads its flags.
@@ -32,33 +36,57 @@ def run(function, usage, flag_values=flags.FLAGS):
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.set_verbosity(logging.ERROR)  # TFDS warns of every data set that it is about to download
+    with output.lasting_standard_streams(_stop_unread) as standard_output, stopping.ending_at_once():
+        status = _status(function, usage, flag_values)
+        if standard_output.is_broken and not status:  # the reader, such as head, has enough
+            status = 128 + signal.SIGPIPE
+    sys.exit(status)
+
+
+def _stop_unread():
+    stopping.request(signal.SIGPIPE)
+
+
+def _status(function, usage, flag_values):
     try:
         status = _parse_and_call(function, usage, flag_values)
         sys.stdout.flush()
-    except (UserError, flags.Error) as error:
-        print(f"error: {own_message(error)}", file=sys.stderr)
-        status = 2
+        return status
+    except stopping.Ended as ended:
+        output.complain(f"\n{ended}")
+        return 128 + ended.signum
     except KeyboardInterrupt:
-        status = 130
-    except BrokenPipeError:  # the reader, such as head, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's own last flush fails again
-        status = 141
-    sys.exit(status)
+        return 128 + signal.SIGINT
+    except Exception as error:
+        text = str(error) if isinstance(error, flags.Error) else told(error)
+        if text is None:
+            raise
+        output.complain("error: " + shown(text, keep="\n" if isinstance(error, DetailedError) else ""))
+        return 2
 
 
 @contextlib.contextmanager
 def quiet_start():
     """Keeps what TensorFlow's C++ says while it is imported or finds its devices off standard error.
 
-    No log level reaches those lines; errors are exceptions, and come through.
+    No log level reaches those lines; errors are exceptions, and come through. In a thread nothing is kept off: standard
+    error is the whole process's.
     """
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with open(os.devnull, "wb") as nothing:
-        os.dup2(nothing.fileno(), 2)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    output.lasting(sys.stderr).flush()
     try:
+        terminal = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    try:
+        output.send_to_nothing(2)
+        stopping.tell_to(terminal)
         yield
     finally:
+        stopping.tell_to(2)
         os.dup2(terminal, 2)
         os.close(terminal)
 
@@ -66,7 +94,7 @@ def quiet_start():
 def _parse_and_call(function, usage, flag_values):
     command_flags = _flags_of(function, flag_values)
     if {"--help", "-help", "--h", "-h"} & set(sys.argv[1:]):
-        print(_help_text(usage, command_flags))
+        output.say(_help_text(usage, command_flags))
         return 0
     rest = flag_values(sys.argv)[1:]
     if rest:

@@ -1,18 +1,71 @@
-"""The exceptions that the command line reports without a stack trace, and their message."""
+"""The exceptions that the command line reports without a stack trace, and their messages."""
+
+import errno
+import os
+import re
+import sys
 
 
 class UserError(ValueError):
     """A mistake in what the user passed: names the argument, what was expected and what was found."""
 
 
-class Damaged(UserError):
-    """A file that is not as it was written: names the file, what was found and what to do."""
+class DetailedError(UserError):
+    """One whose message is of several lines, such as a comparison of files."""
 
 
 class Damaged(UserError):
     """A file is not as it was written: names it, what was found and what to do."""
 
 
+_AGAIN = "then give the same command again"
+_ADVICE = {
+    errno.ENOSPC: f"make room, {_AGAIN}",
+    errno.EDQUOT: f"make room in your quota, {_AGAIN}",
+    errno.EFBIG: f"allow larger files (ulimit -f), {_AGAIN}",
+    errno.EMFILE: f"allow more open files (ulimit -n), {_AGAIN}",
+    errno.ENFILE: f"close other programs, {_AGAIN}",
+    errno.EACCES: "change its permissions, or name another place",
+    errno.EPERM: "change its permissions, or name another place",
+    errno.EROFS: "name a place that can be written to",
+}
+_OTHERS = (errno.EIO, errno.ENOENT, errno.ENAMETOOLONG, errno.ESTALE)
+_ERRNO = {os.strerror(number): number for number in (*_ADVICE, *_OTHERS)}
+
+
 def own_message(error):
     """The error's message without the calls that gin appends to it on its way."""
     return str(error).split("\n  In call to configurable '")[0]
+
+
+def told(error):
+    """What a person is told of an error instead of a stack trace; None where it is a mistake of the program."""
+    if isinstance(error, UserError):
+        return own_message(error)
+    if isinstance(error, OSError):
+        return _file_error(own_message(error))
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
+        return _tensorflow_file_error(own_message(error))
+    return None
+
+
+def _file_error(message):
+    """Of an `OSError`'s text, which is all that gin leaves of it: path, reason and what to do."""
+    match = re.fullmatch(r"\[Errno (\d+)\] (.*?)(?:: (['\"].*))?", message, re.DOTALL)
+    if match is None:
+        return message
+    number, reason, path = match.groups()
+    return _sentence(path and path[1:-1].replace("' -> '", " -> "), reason, int(number))
+
+
+def _tensorflow_file_error(message):
+    """The same where TensorFlow, which writes curves and SavedModels, failed for such a reason; else None."""
+    reasons = "|".join(map(re.escape, _ERRNO))
+    match = re.search(rf"(?:^|: )([^:;\n]*); ({reasons})", message)
+    return match and _sentence(match[1].strip(), match[2], _ERRNO[match[2]])
+
+
+def _sentence(path, reason, number):
+    advice = _ADVICE.get(number)
+    return (f"{path}: " if path else "") + reason + (f"; {advice}" if advice else "")

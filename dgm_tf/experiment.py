@@ -19,7 +19,8 @@ from dgm_tf.learner import Learner
 from dgm_tf.methods.method import Method
 from dgm_tf.progress import Progress
 from dgm_tf.recorder import Recorder
-from dgm_tf.training.checkpoints import Checkpointer, StopSignals, read_checkpoint
+from dgm_tf.stopping import StopSignals
+from dgm_tf.training.checkpoints import Checkpointer, read_checkpoint
 from dgm_tf.training.compilation import jit_compilation
 from dgm_tf.training.distribution import is_chief
 from dgm_tf.training_log import TrainingLog
@@ -60,7 +61,7 @@ def run_experiment(
 
     Raises:
       UserError: if an argument is not as described.
-      Interrupted: after SIGINT or SIGTERM, when the state has been saved.
+      Interrupted: after SIGINT, SIGTERM or SIGHUP, when the state has been saved.
     """
     run_dir, evaluation = pathlib.Path(run_dir), evaluation or EvaluationSettings()
     _check_objects(benchmark, method, evaluation)
@@ -87,13 +88,14 @@ def run_experiment(
         recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
         progress = Progress(benchmark, best)
         stack.callback(progress.close)  # a bar hides the terminal's cursor
-        with StopSignals() as signals:
-            checkpoints = Checkpointer(
-                run_dir / "checkpoints", checkpoint_seconds, signals, (best, drift), recorder.notes, is_chief()
-            )
-            for task in range(learner.num_tasks, benchmark.num_tasks):
-                learner.learn(benchmark.task(task), (best, log, progress, recorder, checkpoints))
-        return recorder.finish(learner)  # all is saved by now: a signal may end it, and it is done again
+        signals = stack.enter_context(StopSignals())
+        checkpoints = Checkpointer(
+            run_dir / "checkpoints", checkpoint_seconds, signals, (best, drift), recorder.notes, is_chief()
+        )
+        stack.callback(checkpoints.close)
+        for task in range(learner.num_tasks, benchmark.num_tasks):
+            learner.learn(benchmark.task(task), (best, log, progress, recorder, checkpoints))
+        return recorder.finish(learner)  # all is saved by now: what a signal ends is done again
 
 
 @contextlib.contextmanager

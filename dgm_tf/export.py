@@ -22,8 +22,10 @@ import shutil
 
 from absl import flags
 
-from dgm_tf import command_line, config
+from dgm_tf import command_line, config, stopping
 from dgm_tf.errors import UserError
+from dgm_tf.output import say
+from dgm_tf.text import shown
 
 # Of this command alone: training imports this module and has flags of its own.
 _FLAGS = flags.FlagValues()
@@ -80,6 +82,7 @@ def _write(learner, directory):
     sizes = {}
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody trains what is exported
     for make in (GeneratorModule, ClassifierModule) if learner.method.replays else (ClassifierModule,):
+        stopping.check()
         module = make(learner)
         module.classes = tf.saved_model.Asset(str(classes))
         tf.saved_model.save(module, str(directory / module.name), signatures=module.signatures(), options=options)
@@ -122,7 +125,7 @@ def _export_run():
     except OSError as error:
         raise UserError(f"--output: cannot write to {output}: {error.strerror or error}") from error
     for name, size in sizes.items():
-        print(f"{output / name}: {size / 1e6:.1f} MB")
+        say(shown(f"{output / name}: {size / 1e6:.1f} MB"))
 
 
 if __name__ == "__main__":

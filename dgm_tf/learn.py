@@ -13,8 +13,9 @@ import pathlib
 
 from absl import flags
 
-from dgm_tf import command_line, config, sessions
+from dgm_tf import command_line, config, output, sessions
 from dgm_tf.errors import UserError, own_message
+from dgm_tf.text import shown
 
 _FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
@@ -51,7 +52,7 @@ def _learn():
             run_dir, _FLAGS.strategy, lambda: experiment.run_experiment(run_dir, extend=longer)
         )
     except continuation.NothingToLearn as nothing:
-        print(f"{run_dir} has learned {own_message(nothing)}: see {run_dir / continuation.RESULTS}")
+        output.say(shown(f"{run_dir} has learned {own_message(nothing)}: see {run_dir / continuation.RESULTS}"))
         return 0
 
 

@@ -82,6 +82,8 @@ class Learner:
                 phase = self._make_phase(phases[index])
             run_phase(self, context, phase, callbacks)
             self.position = Position(task.index, index + 1, 0, self.position.global_step)
+            if index + 1 < len(phases):
+                notify(self, callbacks, "on_next_phase", context)
         notify(self, callbacks, "on_phases_end", context)
         self._restored = None
         with self.clock.measure("end_task"):

@@ -1,12 +1,15 @@
 """What a person watches: a progress bar with the time left, and a line an epoch."""
 
-import sys
 import time
 
 from rich import progress as rich_progress
-from rich.console import Console
+from rich.text import Text
 
+from dgm_tf import output
+from dgm_tf.text import shown
 from dgm_tf.training.loop import Callback
+
+NAMED_CLASSES = 3  # of a task, up to which all are named
 
 
 class Progress(Callback):
@@ -22,7 +25,7 @@ class Progress(Callback):
 
     def __init__(self, benchmark, best, console=None):
         self._benchmark, self._best = benchmark, best
-        self._console = console or Console(file=sys.stdout)
+        self._console = console or output.console()
         self._bar = None
 
     def on_task_begin(self, learner, context):
@@ -34,15 +37,15 @@ class Progress(Callback):
         left = self._benchmark.num_tasks - learner.num_tasks
         if left:
             minutes = (time.monotonic() - self._since) * left / 60
-            self._console.print(f"{left} tasks to go: about {minutes:.0f} minutes", highlight=False)
+            self._print(f"{left} tasks to go: about {minutes:.0f} minutes")
 
     def on_phase_begin(self, learner, context, phase):
         """Starts a bar."""
         self.close()  # a phase that is resumed at its end has no epoch that would
-        names = ", ".join(context.task.class_names)
+        names = shown(_names(context.task.class_names))
         self._title = f"task {context.index + 1}/{self._benchmark.num_tasks} ({names}) {phase.name}"
         self._bar = rich_progress.Progress(
-            rich_progress.TextColumn("{task.description}"),
+            rich_progress.TextColumn("{task.description}", markup=False),
             rich_progress.BarColumn(),
             rich_progress.MofNCompleteColumn(),
             rich_progress.TimeElapsedColumn(),
@@ -70,7 +73,7 @@ class Progress(Callback):
             text += "  COLLAPSED" if min(shares) == 0 or max(shares) == 1 else ""
         if phase.trains_classifier and self._best.history:
             text += f"  validation {self._best.history[-1]:.2%}"
-        self._bar.console.print(text, highlight=False, soft_wrap=True)
+        self._print(text)
         if epoch + 1 == phase.epochs:
             self.close()
 
@@ -83,3 +86,10 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def _print(self, text):
+        self._console.print(Text(text), soft_wrap=True)
+
+
+def _names(names):
+    return ", ".join(names) if len(names) <= NAMED_CLASSES else f"{names[0]} ... {names[-1]}"

@@ -5,7 +5,7 @@ import pathlib
 import gin
 import numpy as np
 
-from dgm_tf import bounds, serialization
+from dgm_tf import bounds, serialization, stopping
 from dgm_tf.benchmarks import excerpts
 from dgm_tf.evaluation import evaluator, figures, grids, metrics, report
 from dgm_tf.evaluation.fidelity import means
@@ -257,6 +257,7 @@ class Recorder(Callback):
             images = dict(zip(learner.class_names, self._generated(learner), strict=True))
             drawn["generated"] = figures.class_grid_figure(images)
         for name, figure in drawn.items():
+            stopping.check()
             figures.save(figure, folder / f"{name}.png")
 
 

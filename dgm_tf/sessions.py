@@ -5,7 +5,7 @@ import datetime
 import platform
 import sys
 
-from dgm_tf import serialization
+from dgm_tf import output, serialization
 from dgm_tf.errors import UserError, own_message
 from dgm_tf.folder_lock import locked
 
@@ -18,16 +18,16 @@ def run_session(run_dir, strategy_name, function):
     Raises:
       UserError: if another process is at work in the run folder.
     """
-    from dgm_tf import command_line
-    from dgm_tf.training import checkpoints, distribution
+    from dgm_tf import command_line, stopping
+    from dgm_tf.training import distribution
 
     with command_line.quiet_start():
         strategy = distribution.make_strategy(strategy_name)
     with strategy.scope(), _held(run_dir), _noted(run_dir):
         try:
             function()
-        except checkpoints.Interrupted as interrupt:
-            print(f"\n{own_message(interrupt)}; saved. The same command goes on from here.")
+        except stopping.Interrupted as interrupt:
+            output.say(f"\n{own_message(interrupt)}; saved. The same command goes on from here.")
             return 128 + interrupt.signum
     return 0
 

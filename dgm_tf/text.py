@@ -40,6 +40,19 @@ def _escape(character):
     return character.encode("unicode_escape").decode("ascii")
 
 
+def markdown(text):
+    """`text` for a paragraph of Markdown that shows it as it is; in a table "|" is to be escaped as well."""
+    text = re.sub(r"[\\`*\[\]<>~$&]|(?<!\w)_|_(?!\w)", r"\\\g<0>", shown(text))
+    return re.sub(r"^([#+-]|\d+(?=[.)]))", lambda m: f"{m[0]}\\" if m[0].isdigit() else f"\\{m[0]}", text)
+
+
+def latex(text):
+    """`text` for a paragraph of LaTeX that shows it as it is; what letters there are is the document's affair."""
+    special = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\^{}"}
+    special |= {"<": "\\textless{}", ">": "\\textgreater{}", "±": "$\\pm$"}
+    return "".join(special.get(c, c) for c in shown(text))
+
+
 def file_name(name, most=NAME_BYTES):
     """A name for a file or folder that is like `name` and that every file system takes.
 

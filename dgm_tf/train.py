@@ -11,8 +11,9 @@ import pathlib
 
 from absl import flags
 
-from dgm_tf import command_line, config, serialization, sessions
-from dgm_tf.errors import UserError
+from dgm_tf import command_line, config, output, serialization, sessions
+from dgm_tf.errors import DetailedError, UserError
+from dgm_tf.text import shown
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("gin_file", "gin/quickstart.gin", "The gin file that describes the run.")
@@ -40,7 +41,8 @@ def train():
         from dgm_tf import experiment
     _check_same_configuration(run_dir, text)
     if experiment.is_finished(run_dir):
-        print(f"{run_dir} is finished: see {run_dir / 'results.json'}; --run_dir names another folder.")
+        text = f"{run_dir} is finished: see {run_dir / 'results.json'}; --run_dir names another folder."
+        output.say(shown(text))
         return 0
     return _run(run_dir, text)
 
@@ -50,7 +52,7 @@ def _check_same_configuration(run_dir, text):
     if not path.is_file():
         return
     if diff := config.difference(path, text):
-        raise UserError(f"{run_dir} holds a run of another configuration:\n{diff}\nName another --run_dir.")
+        raise DetailedError(f"{run_dir} holds a run of another configuration:\n{diff}\nName another --run_dir.")
 
 
 def _run(run_dir, text):

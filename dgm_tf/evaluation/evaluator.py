@@ -5,7 +5,7 @@ import dataclasses
 import gin
 import numpy as np
 
-from dgm_tf import checks
+from dgm_tf import checks, stopping
 from dgm_tf.evaluation import metrics
 from dgm_tf.evaluation.fidelity import class_fidelity
 from dgm_tf.rows import concatenated
@@ -95,6 +95,7 @@ def train_classifier(network, groups, epochs, seed, augmentation=None):
     """Trains a two-headed network's class head on groups of (images, labels), for measuring only."""
     phase = ClassifierPhase(network, ImagePool(groups), epochs, measuring_batch_size(), 1e-3, seed, augmentation)
     for step in range(phase.num_steps):
+        stopping.check()
         phase.step(step)
     return network
 

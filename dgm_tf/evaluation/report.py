@@ -9,13 +9,15 @@ import sys
 
 import numpy as np
 from rich import box
-from rich.console import Console, Group
-from rich.markup import escape
+from rich.console import Group
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from dgm_tf import output
 from dgm_tf.evaluation.fidelity import means
+from dgm_tf.text import markdown, shown
 
 LOG_WIDTH = 100  # columns where the output is no terminal
 MOST_CLASSES = 20  # up to which each class gets a row of its own after a task
@@ -32,10 +34,10 @@ NOTE = (
 
 def print_report(renderable, file=None):
     """Prints a table to `file` (default stdout); where that is no terminal, as plain text of 100 columns."""
-    stream = sys.stdout if file is None else file
+    stream = output.lasting(sys.stdout if file is None else file)
     is_terminal = stream.isatty()
     width = None if is_terminal else LOG_WIDTH
-    Console(file=stream, force_terminal=is_terminal, width=width, highlight=False).print(renderable)
+    output.console(stream, force_terminal=is_terminal, width=width).print(renderable)
 
 
 def task_table(results, task=None):
@@ -44,13 +46,13 @@ def task_table(results, task=None):
     With more than 20 classes the rows are tasks instead.
     """
     task = len(results["accuracy_matrix"]) - 1 if task is None else task
-    title = f"After task {task + 1}: {escape(_task_names(results)[task])}"
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    title = f"After task {task + 1}: {_task_names(results)[task]}"
+    table = Table(title=_text(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.add_column("accuracy on", max_width=40, overflow="ellipsis", no_wrap=True)
     table.add_column("%", justify="right", no_wrap=True)
     table.add_column("")
     for name, accuracy in _accuracy_rows(results, task):
-        table.add_row(escape(name), _percent(accuracy), _bar(accuracy))
+        table.add_row(_text(name), _percent(accuracy), _bar(accuracy))
     table.add_section()
     average = _at(results.get("average_accuracy"), task)
     table.add_row("average over classes seen", _percent(average), _bar(average), style="bold")
@@ -66,23 +68,26 @@ def final_table(results):
     table.padding, table.pad_edge = (0, 1, 0, 0), False
     for header in headers:
         justify, width = ("left", 24) if header == "learned" else ("right", None)
-        table.add_column(_narrow(header), justify=justify, max_width=width, overflow="ellipsis", no_wrap=True)
+        table.add_column(Text(_narrow(header)), justify=justify, max_width=width, overflow="ellipsis", no_wrap=True)
     for row in rows:
-        table.add_row(*map(escape, row))
-    return Group(table, _facts(_run_facts(results)), f"\n[dim]{NOTE}[/dim]", *warning_panel(results.get("warnings")))
+        table.add_row(*map(_text, row))
+    note = Text(f"\n{NOTE}", style="dim")
+    return Group(table, _facts(_run_facts(results)), note, *warning_panel(results.get("warnings")))
 
 
 def markdown_table(results):
     """The rows of `final_table` as a Markdown table."""
     headers, rows = _task_rows(results)
     marks = ["---" if header == "learned" else "---:" for header in headers]
-    lines = [headers, marks, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    for row in rows:
+        row[2] = markdown(row[2]).replace("|", "\\|")
+    lines = [headers, marks, *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _narrow(header):
     """`header` with one word a line."""
-    return escape(header).replace("-", "-\n").replace(" ", "\n").replace("top-\n", "top-")
+    return header.replace("-", "-\n").replace(" ", "\n").replace("top-\n", "top-")
 
 
 def _task_rows(results):
@@ -154,7 +159,7 @@ def _facts(facts):
     grid = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         style = "bold red" if "LEAK" in value else None
-        grid.add_row(f" {name}", escape(value), style=style)
+        grid.add_row(f" {name}", _text(value), style=style)
     return grid
 
 
@@ -162,14 +167,19 @@ def warning_panel(warnings):
     """A list with one box around the warnings that cannot be missed; empty where there are none."""
     if not warnings:
         return []
-    text = "\n".join(f"! {escape(str(warning))}" for warning in warnings)
+    text = Text("\n".join(f"! {shown(warning)}" for warning in warnings))
     title = f"{len(warnings)} WARNING{'S' if len(warnings) > 1 else ''}"
     return [Panel(text, title=title, style="bold red", box=box.HEAVY, title_align="left")]
 
 
 def caution_panel(text):
     """A box around what a method's settings are known to do badly: to be expected, and so no warning."""
-    return Panel(escape(text), title="CAUTION", style="yellow", box=box.ROUNDED, title_align="left")
+    return Panel(_text(text), title="CAUTION", style="yellow", box=box.ROUNDED, title_align="left")
+
+
+def _text(text):
+    """Text that is what it is, whatever it holds."""
+    return Text(shown(text))
 
 
 def _accuracy_rows(results, task):

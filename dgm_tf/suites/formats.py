@@ -4,11 +4,14 @@ import csv
 import io
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from dgm_tf.evaluation.report import byte_text, duration
 from dgm_tf.suites.suite import ACCURACY
+from dgm_tf.text import latex as latex_text
+from dgm_tf.text import markdown as markdown_text
+from dgm_tf.text import shown
 
 METRIC_NAMES = {ACCURACY: "accuracy", "gan_test": "GAN-test"}
 LEGEND = (
@@ -21,8 +24,11 @@ LEGEND = (
 )
 
 
-def headers_and_rows(comparison, interval=True):
-    """The table as strings: (headers, rows); a "[n]" points to the n-th remark. interval: whether it is shown."""
+def headers_and_rows(comparison, interval=True, text=shown):
+    """The table as strings: (headers, rows); a "[n]" points to the n-th remark.
+
+    interval: whether it is shown; text: what makes a label fit for where it is printed.
+    """
     figures = comparison["figures"]
     published = [figure for figure in figures if any(figure in row["published"] for row in comparison["rows"])]
     headers = ["method", "seeds", *figures]
@@ -32,7 +38,8 @@ def headers_and_rows(comparison, interval=True):
     headers += ["remembered", "of which", "parameters", "time"]
     marks = _marks(comparison)
     spread = _with_interval if interval else _with_deviation
-    return headers, [_cells(row, figures, published, marks[row["name"]], spread) for row in comparison["rows"]]
+    rows = [row | {"label": text(row["label"])} for row in comparison["rows"]]
+    return headers, [_cells(row, figures, published, marks[row["name"]], spread) for row in rows]
 
 
 def remarks(comparison):
@@ -86,13 +93,14 @@ def _with_interval(found):
 
 def markdown(comparison):
     """A Markdown document: title, table, remarks, notes, legend."""
-    headers, rows = headers_and_rows(comparison)
-    lines = [f"# {comparison['title']}", ""] if comparison["title"] else []
+    headers, rows = headers_and_rows(comparison, text=markdown_text)
+    lines = [f"# {markdown_text(comparison['title'])}", ""] if comparison["title"] else []
     marks = ["---", *("---:" for _ in headers[1:])]
     cells = [headers, marks, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     lines += [f"| {' | '.join(row)} |" for row in cells]
-    numbered = [f"[{i}] {text}  " for i, text in enumerate(remarks(comparison), 1)]
-    notes = [f"{row['label']}: {row['note']}  " for row in comparison["rows"] if row["note"]]
+    numbered = [f"[{i}] {markdown_text(text)}  " for i, text in enumerate(remarks(comparison), 1)]
+    notes = [f"{row['label']}: {row['note']}" for row in comparison["rows"] if row["note"]]
+    notes = [f"{markdown_text(note)}  " for note in notes]
     for paragraph in (numbered, notes, [LEGEND]):
         lines += ["", *paragraph] if paragraph else []
     return "\n".join(lines) + "\n"
@@ -106,7 +114,7 @@ def latex(comparison):
         "% needs \\usepackage{booktabs}",
         "\\begin{table}",
         "\\centering",
-        f"\\caption{{{_tex(comparison['title'])}}}",
+        f"\\caption{{{latex_text(comparison['title'])}}}",
         f"\\begin{{tabular}}{{l{'r' * (len(kept) - 1)}}}",
         "\\toprule",
         _tex_row([headers[i] for i in kept]),
@@ -114,19 +122,15 @@ def latex(comparison):
         *(_tex_row([row[i] for i in kept]) for row in rows),
         "\\bottomrule",
         "\\end{tabular}",
-        *(f"\\par\\footnotesize {_tex(f'[{i}] {text}')}" for i, text in enumerate(remarks(comparison), 1)),
+        *(f"\\par\\footnotesize {latex_text(f'[{i}] {text}')}" for i, text in enumerate(remarks(comparison), 1)),
         "\\end{table}",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _tex_row(cells):
-    return " & ".join(f"{{{_tex(cell)}}}" for cell in cells) + " \\\\"  # braces: a "[" after \\ would be an option
-
-
-def _tex(text):
-    special = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\^{}"}
-    return "".join(special.get(c, c) for c in text).replace("±", "$\\pm$")
+    cells = [f"{{{latex_text(cell)}}}" for cell in cells]  # braces: a "[" after \\ would be an option
+    return " & ".join(cells) + " \\\\"
 
 
 def csv_table(comparison):
@@ -175,9 +179,9 @@ def terminal_table(comparison):
     """The columns that fit into a terminal, as a `rich` table."""
     headers, rows = headers_and_rows(comparison, interval=False)
     kept = [i for i, header in enumerate(headers) if header not in ("seeds", "of which", "parameters")]
-    table = Table(title=escape(comparison["title"]), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table = Table(title=Text(shown(comparison["title"])), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for i in kept:
-        table.add_column(escape(headers[i]), justify="right" if i else "left")
+        table.add_column(Text(headers[i]), justify="right" if i else "left")
     for row in rows:
-        table.add_row(*(escape(row[i]) for i in kept))
+        table.add_row(*(Text(shown(row[i])) for i in kept))
     return table

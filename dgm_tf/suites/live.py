@@ -1,17 +1,17 @@
 """What a person watches while a suite runs: one live table, or a line for each change where there is no terminal."""
 
-import sys
 import time
 
 from rich import box
-from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from dgm_tf import output
 from dgm_tf.evaluation.report import duration
 from dgm_tf.suites import runs as states
 from dgm_tf.suites.run_progress import RunProgress, read_progress
+from dgm_tf.text import shown
 
 _STYLES = {states.RUNNING: "bold", states.FINISHED: "green", states.FAILED: "bold red", states.CHANGED: "bold red"}
 # What is worth seeing stands above where the table is longer than the terminal.
@@ -29,7 +29,7 @@ class Watcher:
 
     def __init__(self, runs, console=None, every_seconds=2.0):
         self._runs, self._every_seconds = runs, every_seconds
-        self._console = console or Console(file=sys.stdout, highlight=False)
+        self._console = console or output.console()
         self._live, self._last, self._told = None, 0.0, {}
         self._progress = {run.name: read_progress(run) for run in runs}
         self._news()  # how it stood before is no news
@@ -61,7 +61,8 @@ class Watcher:
             self._live.update(progress_table(self._runs, self._progress), refresh=True)
         else:
             for line in news:
-                self._console.print(f"{time.strftime('%H:%M:%S')} {line}", soft_wrap=True, markup=False)
+                line = f"{time.strftime('%H:%M:%S')} {shown(line)}"
+                self._console.print(line, soft_wrap=True, markup=False, emoji=False)
 
     def _news(self):
         """A line for each run whose state or number of learned tasks is another than it was."""
@@ -96,7 +97,7 @@ def progress_table(runs, progress):
     order = {state: i for i, state in enumerate(_ORDER)}
     for run in sorted(runs, key=lambda run: order.get(run.state, len(order))):
         cells = _cells(run, progress.get(run.name, RunProgress()))
-        table.add_row(escape(run.row.label), str(run.seed), run.state, *cells, style=_STYLES.get(run.state, "dim"))
+        table.add_row(Text(shown(run.row.label)), str(run.seed), run.state, *cells, style=_STYLES.get(run.state, "dim"))
     return table
 
 

@@ -3,47 +3,17 @@
 import concurrent.futures
 import json
 import pathlib
-import signal
-import sys
 import time
 
 from dgm_tf import serialization
+from dgm_tf.stopping import Interrupted, StopSignals  # noqa: F401 - StopSignals was here before
 from dgm_tf.training.loop import Callback
 
 CHECKPOINT = "latest.npz"
 
 
-class Interrupted(Exception):
-    """The run was asked to stop and has saved its state. `signum`: the signal's number."""
-
-    def __init__(self, signum):
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.signum = signum
-
-
-class StopSignals:
-    """Inside this context SIGINT and SIGTERM are noted instead of acted upon; a second one acts."""
-
-    def __init__(self):
-        self.received = None
-
-    def __enter__(self):
-        self._previous = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _note(self, signum, frame):
-        if self.received is not None:
-            raise KeyboardInterrupt
-        print("\nstopping as soon as the state is saved; once more stops at once", file=sys.stderr)
-        self.received = signum
-
-    def __exit__(self, *_):
-        for signum, handler in self._previous.items():
-            signal.signal(signum, handler)
-
-
 class Checkpointer(Callback):
-    """Writes `latest.npz` every so often, at the ends of training and of tasks, and when the run is to stop.
+    """Writes `latest.npz` every so often, at the ends of phases and of tasks, and when the run is to stop.
 
     While a task is trained it writes in the background, one at a time; a failure is raised by the next save or `wait`.
     An ended task, and the state of a run that is to stop, are on disk when it returns.
@@ -53,7 +23,7 @@ class Checkpointer(Callback):
     Args:
       directory: where to write.
       every_seconds: time between two checkpoints.
-      signals: `StopSignals`.
+      signals: `StopSignals`; it is told what is not saved yet.
       watched: callbacks whose arrays are kept as well.
       notes: function returning a JSON value to be kept, such as the results so far.
       writes: whether this process writes (the chief of several workers).
@@ -72,14 +42,23 @@ class Checkpointer(Callback):
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._writing = None
 
+    def on_step(self, learner, context, phase, step, metrics):
+        """Notes that there is something to save."""
+        self._signals.unsaved = True
+
     def on_step_end(self, learner, context, phase):
         """Saves if it is time or the run is to stop; then raises `Interrupted`."""
         stop = self._signals.received
+        self._signals.answered = stop is not None
         if stop is not None or time.monotonic() - self._last >= self._every_seconds:
             self.save(learner, phase.variables())
         if stop is not None:
             self.wait()
             raise Interrupted(stop)
+
+    def on_next_phase(self, learner, context):
+        """Saves what a signal would lose while the next phase is made, with all the images that it replays."""
+        self.save(learner)
 
     def on_phases_end(self, learner, context):
         """Saves the trained networks before the task is ended and evaluated."""
@@ -90,18 +69,27 @@ class Checkpointer(Callback):
         self.save(learner)
         self.wait()
         if self._signals.received is not None:
+            self._signals.answered = True
             raise Interrupted(self._signals.received)
 
     def wait(self):
         """Returns when all is on disk."""
-        if self._writing is not None:
-            self._writing.result()
-            self._writing = None
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def close(self):
+        """Waits, and ends the thread that writes."""
+        try:
+            self.wait()
+        finally:
+            self._writer.shutdown()
 
     def save(self, learner, phase_variables=()):
         """Takes the state as it is now and begins to write it."""
         self._last = time.monotonic()
         if not self._writes:
+            self._signals.unsaved = False
             return
         self.wait()
         arrays = learner.arrays() | serialization.to_arrays("phase", phase_variables)
@@ -110,6 +98,7 @@ class Checkpointer(Callback):
         # The arrays share the variables' memory until TensorFlow gives those a new one, at their next update.
         texts = {"learner": learner.description(), "notes": json.loads(json.dumps(self._notes()))}
         self._writing = self._writer.submit(serialization.write_arrays, self._path, arrays, **texts)
+        self._signals.writing, self._signals.unsaved = self._writing, False
 
 
 def read_checkpoint(directory):

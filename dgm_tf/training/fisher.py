@@ -6,6 +6,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf import stopping
 from dgm_tf.training.classifier import class_variables
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.randomness import replica_count, replica_slice
@@ -30,6 +31,7 @@ def diagonal_fisher(network, images, labels=None, batch_size=32):
     squares = _distributed(lambda *batch: _weighted_squares(network, variables, batch))
     sums = [np.zeros(v.shape) for v in variables]
     for start in range(0, len(rows), step):
+        stopping.check()
         part = np.arange(start, start + step)
         kept = part < len(rows)  # the last batch is filled up by examples of weight 0, so that nothing is traced anew
         part = np.minimum(part, len(rows) - 1)

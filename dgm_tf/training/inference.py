@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf import stopping
 from dgm_tf.training.pool import to_float
 
 _PIXELS = 2**20  # at once: 1,024 images of 32x32, so that the calls cost little beside the work
@@ -24,9 +25,12 @@ def in_batches(function, inputs, image_shape):
         one = np.zeros((1, *inputs.shape[1:]), np.asarray(inputs).dtype)
         return in_batches(function, one, image_shape)[:0]
     size = max(1, _PIXELS // int(np.prod(image_shape[:2])))
-    parts = [inputs[i : i + size] for i in range(0, len(inputs), size)]
+    outputs = []
     with _full_float32():
-        return np.concatenate([np.asarray(function(part)) for part in parts])
+        for start in range(0, len(inputs), size):
+            stopping.check()
+            outputs.append(np.asarray(function(inputs[start : start + size])))
+    return np.concatenate(outputs)
 
 
 @contextlib.contextmanager

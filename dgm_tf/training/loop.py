@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from dgm_tf import stopping
+
 
 @dataclasses.dataclass(frozen=True)
 class Position:
@@ -36,6 +38,9 @@ class Callback:
 
     def on_step_end(self, learner, context, phase):
         """After all other hooks of a step: the state is consistent and may be saved."""
+
+    def on_next_phase(self, learner, context):
+        """Between two phases: the learner's position is at the next one, which is not made yet."""
 
     def on_phases_end(self, learner, context):
         """After the last phase, before the method ends the task."""
@@ -72,3 +77,4 @@ def run_phase(learner, context, phase, callbacks):
         if (index + 1) % phase.batches == 0:
             notify(learner, callbacks, "on_epoch_end", context, phase, index // phase.batches)
         notify(learner, callbacks, "on_step_end", context, phase)
+        stopping.check()  # of a learner that nobody saves, such as one that only measures
