@@ -2,6 +2,8 @@
 
 import numbers
 
+import numpy as np
+
 from dgm_tf.errors import UserError
 
 
@@ -12,8 +14,18 @@ def integer(owner, field, interval):
 
 
 def number(owner, field, interval):
-    """The owner's field must be a number in the interval, such as "(0, 1]"; NaN is in none."""
-    _check(owner, field, inside(getattr(owner, field), interval), f"a number in {interval}")
+    """The owner's field must be a number in the interval, such as "(0, 1]", in float32 too; NaN is in none.
+
+    Training computes in float32: a rate of 1e39 would be infinite there, one of 1e-60 nothing, a beta of 0.99999999 1.
+    """
+    value = getattr(owner, field)
+    _check(owner, field, inside(value, interval), f"a number in {interval}")
+    _check(owner, field, inside(_rounded(value), interval), f"a number that float32 holds in {interval}")
+
+
+def _rounded(value):
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
 
 
 def flag(owner, field):
@@ -30,6 +42,7 @@ def pair(owner, field, interval):
     """The owner's field must be (low, high), numbers in the interval with low <= high."""
     value = getattr(owner, field)
     fits = isinstance(value, (tuple, list)) and len(value) == 2 and all(inside(v, interval) for v in value)
+    fits = fits and all(inside(_rounded(v), interval) for v in value)
     _check(owner, field, fits and value[0] <= value[1], f"(low, high), two numbers in {interval} with low <= high")
 
 

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from dgm_tf.layers.mask_algebra import gated
 from dgm_tf.layers.normalization import EPSILON, BatchNormalization, by_batch
 
 
@@ -49,7 +50,7 @@ class ClassBatchNormalization(BatchNormalization):
             present = tf.minimum(1.0, tf.distribute.get_replica_context().all_reduce("sum", present))
         rate = (1.0 - self.momentum) * present
         for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            average.assign(average + rate * (tf.stop_gradient(value) - average))
+            average.assign(average + gated(tf.stop_gradient(value) - average, rate))
 
     def get_config(self):
         """Keras config."""

@@ -49,6 +49,11 @@ def compensate(gradient, embedding, scale, epoch_scale):
     return gradient * (epoch_scale / scale) * (tf.cosh(exponent) + 1.0) / (tf.cosh(embedding) + 1.0)
 
 
+def gated(gradient, gate):
+    """gradient * gate for a gate in [0, 1]; 0 where the gate is 0, also where the gradient is NaN or infinite."""
+    return tf.math.multiply_no_nan(gradient, gate)
+
+
 def binarize(embedding):
     """Binary mask [sigmoid(s_max e) >= 0.5] as numpy bool; the scale cancels: it is [e >= 0]."""
     return np.asarray(embedding) >= 0

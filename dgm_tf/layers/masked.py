@@ -144,7 +144,7 @@ class MaskedLayer(keras.layers.Layer):
         """Kernel of a learned task as numpy: its slice of the layer, masked if weights are plastic."""
         corner = tuple(slice(0, n) for n in self.kernel_shape(*self.shapes[task]))
         kernel = np.asarray(self.kernel)[corner]
-        return kernel * self.task_mask(task) if self.plasticity == "weights" else kernel
+        return masked(kernel, self.task_mask(task)) if self.plasticity == "weights" else kernel
 
     def task_kernel_between(self, task, units):
         """As `task_kernel`; where units are masked, weights of units that the task does not use, which later tasks may
@@ -154,8 +154,8 @@ class MaskedLayer(keras.layers.Layer):
         """
         kernel = self.task_kernel(task)
         if self.plasticity == "units":
-            used = np.outer(units, self.task_mask(task)).astype(kernel.dtype)
-            kernel = kernel * np.asarray(self._spread_channels(used))
+            used = np.outer(units, self.task_mask(task)) != 0
+            kernel = masked(kernel, np.asarray(self._spread_channels(used)))
         return kernel
 
     def grow(self, width, inputs_width=None):
@@ -201,6 +201,11 @@ class MaskedLayer(keras.layers.Layer):
             "task_shapes": [list(shape) for shape in self.task_shapes],
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
+
+
+def masked(values, mask):
+    """numpy: the values where the mask is True, else 0, whatever they are: a product would let NaN through."""
+    return np.where(mask, values, np.float32(0))
 
 
 def paste(target, source):

@@ -69,20 +69,24 @@ class DCGANGenerator(PlasticGenerator):
 
     def fold(self, task):
         """`FoldedGenerator` of a learned task: the slice of the network that the task was learned on."""
+        used = self.task_junction_masks(task)
         maps = [
-            (*self._folded(layer, norm, task), (layer.strides, layer.padding))
-            for layer, norm in zip(self.masked_layers, self.norms, strict=True)
+            (*self._folded(layer, norm, task, inputs), (layer.strides, layer.padding))
+            for layer, norm, inputs in zip(self.masked_layers, self.norms, used, strict=False)
         ]
         image = self.output_layer
         maps.append((image.task_kernel(task), None, (image.strides, image.padding)))
         return FoldedGenerator(maps, f"task_{task}", self._heads(task))
 
-    def _folded(self, layer, norm, task):
-        """(kernel, bias) of a learned task's masked layer with mask and batch norm folded in."""
+    def _folded(self, layer, norm, task, inputs):
+        """(kernel, bias) of a learned task's masked layer with masks and batch norm folded in.
+
+        inputs: numpy [inputs], 1 for the layer's inputs that the task uses.
+        """
         scale, offset = norm.affine(task)
         if self.plasticity == "units":
             scale, offset = scale * layer.task_mask(task), offset * layer.task_mask(task)
-        return layer.task_kernel(task) * scale[:, None], offset
+        return layer.task_kernel_between(task, inputs) * scale[:, None], offset
 
 
 @gin.register

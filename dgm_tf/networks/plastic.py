@@ -71,7 +71,7 @@ class PlasticGenerator(TaskGenerator):
         """Blocks what earlier tasks reserved (eq. 5) and compensates the embeddings' gradients (HAT's eq. 5)."""
         transforms = {}
         for layer in self.masked_layers:
-            transforms[layer.kernel.path] = lambda g, layer=layer: g * layer.kernel_gate()
+            transforms[layer.kernel.path] = lambda g, layer=layer: mask_algebra.gated(g, layer.kernel_gate())
             transforms[layer.embedding.path] = lambda g, layer=layer: mask_algebra.compensate(
                 g, tf.convert_to_tensor(layer.embedding), mask_scale, epoch_scale
             )

@@ -50,10 +50,20 @@ def apply_mean_gradients(optimizer, gradients, variables, clip_norm=None):
     """One optimizer step with the gradients' mean over replicas, clipped by global norm after the reduction."""
     gradients, replicas = mean_gradients(gradients), replica_count()
     if clip_norm is not None:
-        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+        gradients = clipped(gradients, clip_norm)
     if replicas > 1:
         gradients = [gradient / replicas for gradient in gradients]  # Keras sums them over replicas
     optimizer.apply(gradients, variables)
+
+
+def clipped(gradients, clip_norm):
+    """The gradients, scaled down to a global norm where theirs is larger; NaN where theirs is not finite.
+
+    As `tf.clip_by_global_norm`, but a gradient of 0, which may protect a weight, stays 0 whatever the others are.
+    """
+    norm = tf.linalg.global_norm(gradients)
+    scale = clip_norm * tf.minimum(1.0 / norm, tf.constant(1.0) / clip_norm) + (norm - norm)
+    return [tf.math.multiply_no_nan(scale, gradient) for gradient in gradients]
 
 
 def mean_over_replicas(strategy, metrics):

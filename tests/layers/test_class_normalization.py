@@ -50,6 +50,14 @@ def test_averages_of_the_classes_in_the_batch_follow_it_and_no_others(layer):
         np.testing.assert_array_equal(average.numpy()[1], old[1])
 
 
+def test_a_batch_that_is_not_finite_spoils_no_average_of_an_absent_class(layer):
+    before = layer.moving_mean.numpy(), layer.moving_variance.numpy()
+    layer(IMAGES * np.inf, CODES, training=True)
+    for average, old in zip((layer.moving_mean, layer.moving_variance), before, strict=True):
+        assert not np.isfinite(average.numpy()[[0, 2]]).any()
+        np.testing.assert_array_equal(average.numpy()[1], old[1])
+
+
 def test_inference_moves_nothing(layer):
     before = layer.get_weights()
     layer(IMAGES, CODES)

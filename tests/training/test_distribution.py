@@ -6,11 +6,12 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from dgm_tf.errors import UserError
-from dgm_tf.training.distribution import apply_mean_gradients, is_chief, make_strategy
+from dgm_tf.training.distribution import apply_mean_gradients, clipped, is_chief, make_strategy
 
 TOLERANCE = 5e-5  # sums in another order, by the compensation's factors
 
@@ -67,3 +68,17 @@ def test_gradients_are_clipped_by_their_global_norm():
     recorder = Recorder()
     apply_mean_gradients(recorder, [tf.constant([3.0]), tf.constant([4.0])], [None, None], clip_norm=1.0)
     assert recorder.gradients == [pytest.approx([0.6]), pytest.approx([0.8])]
+
+
+@pytest.mark.parametrize("clip_norm", [1e4, 0.7, 3.0])
+def test_finite_gradients_are_clipped_as_tensorflow_clips_them(clip_norm):
+    gradients = [tf.random.stateless_normal([5, 3], [1, i]) for i in range(3)] + [tf.zeros([2])]
+    expected, _ = tf.clip_by_global_norm(gradients, clip_norm)
+    for ours, theirs in zip(clipped(gradients, clip_norm), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf, 3e38])
+def test_a_gradient_of_zero_stays_zero_beside_one_that_explodes(wild):
+    zeros, exploded = clipped([tf.constant([0.0, 1.0]), tf.constant([wild, 0.0])], 1.0)
+    assert zeros[0] == 0 and exploded[1] == 0 and np.isnan(exploded[0]) and np.isnan(zeros[1])
