@@ -1,4 +1,7 @@
-"""Packaging: one distribution whose wheel also carries the gin files and the packaged images."""
+"""Packaging: one distribution whose wheel also carries the gin files and the packaged images.
+
+All metadata stand here, but for the version, which stands in dgm_tf/__init__.py alone.
+"""
 
 import pathlib
 import re
@@ -24,8 +27,10 @@ def _gin_packages():
 
 
 def _long_description():
-    readme = ROOT / "README.md"
-    return readme.read_text(encoding="utf-8") if readme.exists() else ""
+    """The README for a package index, which has no files beside it: without pictures, links to files as plain text."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^!\[[^]]*\]\((?!https?:)[^)]*\)\n+", "", text, flags=re.MULTILINE)
+    return re.sub(r"\[([^]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
 
 
 GIN_PACKAGES = _gin_packages()
@@ -36,12 +41,15 @@ setup(
     description="Dynamic Generative Memory for class-incremental learning, in TensorFlow and Keras 3",
     long_description=_long_description(),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    author="The dgm_tf maintainers",
+    keywords="continual learning, class-incremental learning, generative replay, GAN, catastrophic forgetting",
+    project_urls={"Paper": "https://arxiv.org/abs/1904.03137"},
+    license_expression="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["dgm_tf", "dgm_tf.*"]) + list(GIN_PACKAGES),
     package_dir=GIN_PACKAGES,
-    package_data={"dgm_tf": ["data/*.npz"], **{name: ["*.gin"] for name in GIN_PACKAGES}},
+    package_data={"dgm_tf": ["data/*.npz", "py.typed"], **{name: ["*.gin"] for name in GIN_PACKAGES}},
     include_package_data=False,
     # TensorFlow is an extra: `tensorflow` and `tensorflow-cpu` write the same files and must never meet.
     install_requires=[
@@ -58,12 +66,14 @@ setup(
     ],
     extras_require={
         "cpu": [
-            "tensorflow-cpu>=2.21,<2.22; platform_machine != 'aarch64'",
-            "tensorflow>=2.21,<2.22; platform_machine == 'aarch64'",  # has no -cpu build
+            # `tensorflow-cpu` has wheels for neither aarch64 nor macOS; `tensorflow` is without CUDA's libraries there.
+            "tensorflow-cpu>=2.21,<2.22; sys_platform != 'darwin' and platform_machine != 'aarch64'",
+            "tensorflow>=2.21,<2.22; sys_platform == 'darwin' or platform_machine == 'aarch64'",
         ],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "ray": ["ray>=2.9"],  # bin/benchmark --launcher=ray; in no lock file
-        "test": ["pytest", "pytest-xdist", "ruff", "setuptools"],
+        "ray": ["ray>=2.9"],  # bin/benchmark --launcher=ray
+        "test": ["pytest", "pytest-xdist", "ruff", "ray>=2.9", "pip", "setuptools>=77"],
+        "release": ["build", "twine"],
     },
     entry_points={
         "console_scripts": [
@@ -75,9 +85,19 @@ setup(
         ]
     },
     classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Environment :: GPU :: NVIDIA CUDA :: 12",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
         "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
     ],
 )

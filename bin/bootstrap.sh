@@ -4,7 +4,10 @@
 #   2. Otherwise .venv-gpu (where `nvidia-smi -L` works) or .venv-cpu in the checkout, made from the hashed
 #      lock file in requirements/ and kept until that file changes.
 #
+# A script that needs more than a run does sets `also_needed` to the names of the modules: an activated environment must
+# have them, too, and the checkout's own one is completed from the development lock (requirements/cpu-dev.txt).
 # The code that runs is always this checkout's: the environment only provides what it depends on.
+# Bash 3.2, which macOS has, must understand all of this.
 
 project_root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 
@@ -52,50 +55,90 @@ find_python() {
 check_platform() {
     case "$(uname -s) $(uname -m)" in
         "Linux x86_64" | "Linux aarch64") ;;
-        *) fail "needs Linux on x86_64 or aarch64; this is $(uname -s) on $(uname -m)." ;;
+        "Darwin arm64") say "macOS on Apple silicon is untested: the locked packages exist for it, but no test has run there." ;;
+        *) fail "needs Linux on x86_64 or aarch64, or macOS on Apple silicon; this is $(uname -s) on $(uname -m)." ;;
     esac
 }
 
-# make_venv FOLDER LOCK_FILE: with uv where there is one, else with the standard library's venv and pip.
+# make_venv FOLDER: with uv where there is one, else with the standard library's venv.
 make_venv() {
-    local folder=$1 lock=$2 python
+    local folder=$1 python
     if command -v uv >/dev/null; then
         # uv can fetch a Python itself, so finding none is not the end.
         python=$(find_python 2>/dev/null) || python=">=3.11,<3.14"
         say "setting up $folder with uv, once; this takes half a minute to a few minutes ..."
-        uv venv --quiet --no-project --python "$python" "$folder" &&
-            uv pip install --quiet --require-hashes --compile-bytecode --python "$folder/bin/python" -r "$lock"
+        uv venv --quiet --no-project --python "$python" "$folder"
     else
         python=$(find_python) || exit 1
         "$python" -c "import ensurepip, venv" 2>/dev/null || fail "$python cannot make environments:" \
             "install its venv module (Debian, Ubuntu: apt install python3-venv) or uv."
         say "setting up $folder with $python, once; this takes two minutes to ten ..."
-        "$python" -m venv "$folder" && "$folder/bin/python" -m pip install -qq --no-input \
-            --disable-pip-version-check --require-hashes -r "$lock"
+        "$python" -m venv "$folder"
     fi
 }
 
-# Prints the Python of the checkout's own environment for this machine. The copy of the lock file in it is
+# install_locked FOLDER LOCK_FILE: what is there already in the locked version is left alone.
+install_locked() {
+    if command -v uv >/dev/null; then
+        uv pip install --quiet --require-hashes --compile-bytecode --python "$1/bin/python" -r "$2"
+    else
+        "$1/bin/python" -m pip install -qq --no-input --disable-pip-version-check --require-hashes -r "$2"
+    fi
+}
+
+# Holds file descriptor 9 for this shell alone, as long as it is open. macOS has no flock command.
+wait_for_turn() {
+    local python code='import fcntl, sys; fcntl.flock(9, fcntl.LOCK_EX | (fcntl.LOCK_NB if sys.argv[1:] else 0))'
+    if command -v flock >/dev/null; then
+        take() { flock "$@" 9; }
+    elif python=$(find_python 2>/dev/null); then
+        take() { "$python" -I -c "$code" "$@" 2>/dev/null; }
+    else
+        return 0 # uv will fetch a Python; nothing here could lock
+    fi
+    take --nonblock || { say "waiting for another command that is setting up $1 ..."; take; }
+}
+
+# is_set_up FOLDER LOCK_FILES...: whether it was made from one of them. The copy of the lock file in an environment is
 # written last, so a set-up that was killed is done again, and so is one whose lock file has changed.
+is_set_up() {
+    local folder=$1 lock
+    shift
+    [ -x "$folder/bin/python" ] || return 1
+    for lock; do ! cmp -s "$lock" "$folder/installed.txt" || return 0; done
+    return 1
+}
+
+# set_up FOLDER LOCK_FILE SMALLER_LOCK_FILE: anew, or completed where it was made from the smaller one, whose
+# versions the other one has, too: what runs in it meanwhile is not disturbed.
+set_up() {
+    local folder=$1 lock=$2
+    if is_set_up "$folder" "$3"; then
+        say "adding to $folder what tests and releases need, once ..."
+        rm "$folder/installed.txt" || return 1
+    else
+        rm -rf "$folder" && make_venv "$folder" || return 1
+    fi
+    install_locked "$folder" "$lock" && cp "$lock" "$folder/installed.new" &&
+        mv "$folder/installed.new" "$folder/installed.txt"
+}
+
+# Prints the Python of the checkout's own environment for this machine.
 own_python() {
-    local device=cpu folder lock stamp guard
+    local device=cpu folder locks lock
     if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then device=gpu; fi
     folder=$project_root/.venv-$device
-    lock=$project_root/requirements/$device.txt
-    stamp=$folder/installed.txt
-    if ! cmp -s "$lock" "$stamp" || ! [ -x "$folder/bin/python" ]; then
+    lock=$project_root/requirements/$device
+    if [ -n "${also_needed:-}" ]; then locks=("$lock-dev.txt"); else locks=("$lock.txt" "$lock-dev.txt"); fi
+    if ! is_set_up "$folder" "${locks[@]}"; then
         check_platform
-        exec {guard}>"$folder.lock"
-        if command -v flock >/dev/null && ! flock --nonblock "$guard"; then
-            say "waiting for another command that is setting up $folder ..."
-            flock "$guard"
+        exec 9>"$folder.lock"
+        wait_for_turn "$folder"
+        if ! is_set_up "$folder" "${locks[@]}"; then
+            set_up "$folder" "${locks[0]}" "$lock.txt" >&2 ||
+                fail "$folder could not be set up; the next start tries again."
         fi
-        if ! cmp -s "$lock" "$stamp" || ! [ -x "$folder/bin/python" ]; then
-            rm -rf "$folder"
-            make_venv "$folder" "$lock" >&2 || fail "$folder could not be set up; the next start tries again."
-            cp "$lock" "$stamp.new" && mv "$stamp.new" "$stamp"
-        fi
-        exec {guard}>&-
+        exec 9>&-
     fi
     echo "$folder/bin/python"
 }

@@ -1,112 +1,23 @@
-"""Packaging and set-up: what the wheel carries, what the locks hold, which environment is chosen."""
+"""Set-up: which environment a script of bin/ makes or chooses, and that it is whole."""
 
+import fcntl
 import os
-import re
 import shutil
 import subprocess
 import sys
-import zipfile
 
 import pytest
 
-DEVICES = ("cpu", "gpu")
-COMMANDS = ("train", "learn", "test", "export", "sample", "benchmark")
+COMMANDS = ("train", "learn", "test", "export", "sample", "benchmark", "release")
 SCRIPTS = (*(f"bin/{command}" for command in COMMANDS), "bin/bootstrap.sh", ".ci/run", "requirements/lock")
 FAKE_PYTHON = '#!/bin/sh\n[ "$1" = -I ] || echo "{name}" "$@"\n'
 FAKE_UV = """#!/bin/sh
 echo "$@" >> {log}
 for last; do :; done
-case "$1" in venv) mkdir -p "$last/bin" && cp {python} "$last/bin/python" ;; *) exit {status} ;; esac
+case "$1" in venv) mkdir -p "$last/bin" && cp {python} "$last/bin/python" ;; *) {install} ;; esac
 """
-TOOLS = "bash sh readlink dirname basename cmp cp mv rm mkdir uname flock cat"
-
-
-def _locked(project_root, device):
-    """Name of each requirement in a lock file -> the lines that belong to it."""
-    text = (project_root / "requirements" / f"{device}.txt").read_text()
-    blocks = re.split(r"^(?=[\w.-]+==)", re.sub("^#.*\n", "", text, flags=re.MULTILINE), flags=re.MULTILINE)
-    return {re.split("[=<>; ]", block)[0]: block for block in blocks if block.strip()}
-
-
-def _normalised(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-@pytest.fixture(scope="module")
-def wheel(project_root, tmp_path_factory):
-    """The wheel built from a copy of the project that has one more gin folder."""
-    pytest.importorskip("setuptools", minversion="70.1", reason="building a wheel needs setuptools >= 70.1")
-    source = tmp_path_factory.mktemp("source")
-    for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md", "MANIFEST.in"):
-        if (project_root / name).exists():
-            shutil.copy(project_root / name, source)
-    for name in ("dgm_tf", "gin"):
-        if (project_root / name).exists():
-            shutil.copytree(project_root / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (source / "gin" / "added" / "deeper").mkdir(parents=True)
-    (source / "gin" / "added" / "deeper" / "new.gin").write_text("")
-    build = "from setuptools import build_meta; print(build_meta.build_wheel('dist'))"
-    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
-    return next((source / "dist").glob("*.whl")), source
-
-
-def test_the_wheel_carries_every_gin_file_and_the_images(wheel):
-    path, source = wheel
-    names = zipfile.ZipFile(path).namelist()
-    gin_files = [file.relative_to(source).as_posix() for file in (source / "gin").rglob("*.gin")]
-    assert "gin/added/deeper/new.gin" in gin_files
-    assert {f"dgm_tf/{name}" for name in gin_files} | {"dgm_tf/data/mnist_mini.npz"} <= set(names)
-    # A top-level folder `gin` would overwrite gin-config.
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"dgm_tf"}
-
-
-def test_the_wheel_installs_the_commands(wheel):
-    archive = zipfile.ZipFile(wheel[0])
-    entry_points = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
-    text = archive.read(entry_points).decode()
-    for command in ("train", "learn", "export", "sample", "benchmark"):
-        assert f"dgm-{command} = dgm_tf.{command}:main" in text
-
-
-def test_an_installed_package_finds_its_gin_files(wheel, tmp_path):
-    zipfile.ZipFile(wheel[0]).extractall(tmp_path / "site")
-    (tmp_path / "site" / "gin").mkdir()  # where the gin-config library lies
-    code = "from dgm_tf import config; print(config.resolve('gin/added/deeper/new.gin'))"
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    run = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, env=environment, text=True,
-                         capture_output=True, check=True)  # fmt: skip
-    assert run.stdout.strip() == str(tmp_path / "site" / "dgm_tf" / "gin" / "added" / "deeper" / "new.gin")
-
-
-def test_the_gin_folder_does_not_shadow_gin_config(project_root):
-    assert not list((project_root / "gin").rglob("*.py"))
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_every_locked_requirement_has_hashes_and_no_address(project_root, device):
-    text = (project_root / "requirements" / f"{device}.txt").read_text()
-    assert "://" not in text and "--index" not in text and "--find-links" not in text
-    for name, block in _locked(project_root, device).items():
-        assert "--hash=sha256:" in block, name
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_the_locks_hold_what_the_package_asks_for(project_root, wheel, device):
-    archive = zipfile.ZipFile(wheel[0])
-    metadata = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
-    extras = [*(extra for extra in DEVICES if extra != device), "ray"]
-    asked = [line for line in re.findall("^Requires-Dist: (.+)", metadata, re.MULTILINE)
-             if not any(f'extra == "{extra}"' in line for extra in extras)]  # fmt: skip
-    locked = _locked(project_root, device)
-    assert len(asked) > 10
-    assert {_normalised(re.split(r"[\[<>=; ]", line)[0]) for line in asked} <= set(map(_normalised, locked))
-
-
-def test_no_lock_mixes_the_two_tensorflows(project_root):
-    cpu, gpu = (_locked(project_root, device) for device in DEVICES)
-    assert "tensorflow" in gpu and "tensorflow-cpu" not in gpu
-    assert "platform_machine == 'aarch64'" in cpu["tensorflow"]
-    assert "platform_machine != 'aarch64'" in cpu["tensorflow-cpu"]
+TOOLS = "bash sh readlink dirname basename cmp cp mv rm mkdir mktemp uname flock cat"
+KILL_THE_SCRIPT = "kill -9 $PPID"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -134,17 +45,29 @@ class Machine:
         path.chmod(0o755)
         return path
 
-    def add_uv(self, status=0):
+    def add_uv(self, install="exit 0"):
+        """install: what it does when it is asked to install, in the shell's words."""
         python = self.add("own-python", FAKE_PYTHON.format(name="own"))
-        self.add("uv", FAKE_UV.format(log=self.log, python=python, status=status))
+        self.add("uv", FAKE_UV.format(log=self.log, python=python, install=install))
 
     def run(self, *command, **environment):
+        process = self.start(*command, **environment)
+        printed, complaints = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, printed, complaints)
+
+    def start(self, *command, **environment):
         environment = {"PATH": str(self.commands), **environment}
         command = command or (self.project / "bin" / "train", "--run_dir=here")
-        return subprocess.run(command, env=environment, cwd=self.commands, text=True, capture_output=True)
+        return subprocess.Popen(command, env=environment, cwd=self.commands, text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)  # fmt: skip
+
+    def run_test(self):
+        return self.run(self.project / "bin" / "test", "-x")
 
     def setups(self):
-        return self.log.read_text().count("venv ") if self.log.exists() else 0
+        """What was done to environments: "new", and the names of the lock files installed."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return ["new" if line.startswith("venv ") else os.path.basename(line.split()[-1]) for line in lines]
 
 
 @pytest.fixture
@@ -157,7 +80,7 @@ def test_the_first_start_sets_up_and_later_ones_are_silent(machine):
     first, second = machine.run(), machine.run()
     assert first.stdout == second.stdout == "own -P -m dgm_tf.train --run_dir=here\n"
     assert first.stderr.count("\n") == 1 and "setting up" in first.stderr and ".venv-cpu" in first.stderr
-    assert second.stderr == "" and machine.setups() == 1
+    assert second.stderr == "" and machine.setups() == ["new", "cpu.txt"]
 
 
 def test_a_changed_lock_sets_up_again(machine):
@@ -166,15 +89,60 @@ def test_a_changed_lock_sets_up_again(machine):
     with open(machine.project / "requirements" / "cpu.txt", "a") as lock:
         lock.write("# newer\n")
     machine.run()
-    assert machine.setups() == 2
+    assert machine.setups() == ["new", "cpu.txt"] * 2
 
 
-def test_a_set_up_that_failed_is_done_again(machine):
-    machine.add_uv(status=7)
+@pytest.mark.parametrize("install", ["exit 7", KILL_THE_SCRIPT])
+def test_a_set_up_that_failed_or_was_killed_is_done_again(machine, install):
+    machine.add_uv(install)
     assert machine.run().returncode != 0
     machine.add_uv()
     assert machine.run().returncode == 0
-    assert machine.setups() == 2
+    assert machine.setups() == ["new", "cpu.txt"] * 2
+
+
+def test_tests_get_the_development_lock_and_runs_take_what_is_there(machine):
+    machine.add_uv()
+    run = machine.run_test()
+    assert run.stdout.splitlines() == ["own -P -m ruff check --quiet .", "own -P -m pytest -q -x"]
+    assert machine.run().stderr == "" and machine.run_test().stderr == ""
+    assert machine.setups() == ["new", "cpu-dev.txt"]
+
+
+def test_tests_complete_the_environment_of_a_run_and_leave_it_in_its_place(machine):
+    machine.add_uv()
+    machine.run()
+    (machine.project / ".venv-cpu" / "kept").touch()
+    assert "adding to" in machine.run_test().stderr
+    assert machine.run().stderr == ""
+    assert machine.setups() == ["new", "cpu.txt", "cpu-dev.txt"] and (machine.project / ".venv-cpu" / "kept").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "test"])
+@pytest.mark.parametrize("install", ["exit 7", KILL_THE_SCRIPT])
+def test_an_environment_that_was_half_completed_is_made_anew(machine, install, command):
+    machine.add_uv()
+    machine.run()
+    machine.add_uv(install)
+    assert machine.run_test().returncode != 0
+    machine.add_uv()
+    run = machine.run(machine.project / "bin" / command)
+    assert run.returncode == 0 and "setting up" in run.stderr
+    assert machine.setups()[3:] == ["new", "cpu.txt" if command == "train" else "cpu-dev.txt"]
+
+
+@pytest.mark.parametrize("lock_command", ["flock", "python3"])  # macOS has no flock
+def test_a_second_start_waits_for_the_first_ones_set_up(machine, lock_command):
+    machine.add_uv()
+    (machine.commands / "flock").unlink(missing_ok=True)
+    (machine.commands / lock_command).symlink_to(shutil.which("flock") if lock_command == "flock" else sys.executable)
+    with open(machine.project / ".venv-cpu.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        process = machine.start()
+        assert "waiting for another command that is setting up" in process.stderr.readline()
+        assert machine.setups() == [] and process.poll() is None
+    assert process.wait(30) == 0 and machine.setups() == ["new", "cpu.txt"]
+    process.communicate()
 
 
 @pytest.mark.parametrize(("status", "folder"), [(0, ".venv-gpu"), (9, ".venv-cpu")])
@@ -213,15 +181,42 @@ def test_without_a_supported_python_the_message_says_what_was_found(machine):
     assert "python3 (3.10.2) python3.12 (does not start)" in run.stderr
 
 
-def test_another_platform_is_named(machine):
+def _be(machine, system, processor):
     (machine.commands / "uname").unlink()
-    machine.add("uname", "#!/bin/sh\n[ $1 = -s ] && echo Darwin || echo arm64\n")
+    machine.add("uname", f"#!/bin/sh\n[ $1 = -s ] && echo {system} || echo {processor}\n")
+
+
+def test_another_platform_is_named(machine):
+    _be(machine, "Darwin", "x86_64")
     run = machine.run()
-    assert run.returncode == 1 and "needs Linux on x86_64 or aarch64; this is Darwin on arm64" in run.stderr
+    assert run.returncode == 1
+    assert "needs Linux on x86_64 or aarch64, or macOS on Apple silicon; this is Darwin on x86_64" in run.stderr
 
 
-def test_continuous_integration_runs_the_tests(machine, project_root):
+def test_a_mac_is_told_as_untested_and_goes_on(machine):
+    machine.add_uv()
+    _be(machine, "Darwin", "arm64")
+    first, second = machine.run(), machine.run()
+    assert first.stdout == second.stdout == "own -P -m dgm_tf.train --run_dir=here\n"
+    assert "macOS on Apple silicon is untested" in first.stderr and second.stderr == ""
+
+
+def test_a_release_holds_only_what_was_checked(machine):
+    machine.add_uv()
+    check = 'case "$*" in *twine*) exit 3;; *--outdir*) touch "$6/dgm_tf-1.whl";; esac'
+    python = machine.add("own-python", f"#!/bin/sh\necho $@\n{check}\n")
+    (machine.commands / "touch").symlink_to(shutil.which("touch"))
+    refused = machine.run(machine.project / "bin" / "release")
+    assert refused.returncode == 3 and list((machine.project / "dist").iterdir()) == []
+    (machine.project / ".venv-cpu" / "bin" / "python").write_text(python.read_text().replace("exit 3", "exit 0"))
+    assert machine.run(machine.project / "bin" / "release").returncode == 0
+    assert [path.name for path in (machine.project / "dist").iterdir()] == ["dgm_tf-1.whl"]
+
+
+def test_continuous_integration_runs_the_tests_and_the_installed_commands(machine, project_root):
     machine.add_uv()
     shutil.copytree(project_root / ".ci", machine.project / ".ci")
     run = machine.run("bash", machine.project / ".ci" / "run")
-    assert run.stdout.splitlines() == ["own -P -m ruff check --quiet .", "own -P -m pytest -q -n auto --dist loadfile"]
+    style, everything = "own -P -m ruff check --quiet .", "own -P -m pytest -q -n auto --dist loadfile"
+    assert run.stdout.splitlines() == [style, everything, style, f"{everything} -m ci"]
+    assert machine.setups() == ["new", "cpu-dev.txt"]

@@ -39,7 +39,6 @@ class RayLauncher:
 
     Args:
       jobs: int >= 1.
-      ray: stands for the module, for tests.
 
     Raises:
       UserError: if Ray is not installed.
@@ -47,8 +46,8 @@ class RayLauncher:
 
     free = True  # Ray itself lets tasks wait
 
-    def __init__(self, jobs, ray=None):
-        self._ray = ray or _import_ray()
+    def __init__(self, jobs):
+        self._ray = _import_ray()
         self._ray.init(ignore_reinit_error=True, log_to_driver=False)
         threads = threads_per_job(jobs)
         self._environment = environment(threads)

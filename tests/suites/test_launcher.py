@@ -113,7 +113,7 @@ def test_a_signal_lets_runs_save_starts_no_other_and_the_next_command_goes_on(tm
     assert run_here(all_runs)[0] and [starts(run) for run in all_runs] == [2, 2, 1]
 
 
-def _processes_of(folder):
+def processes_of(folder):
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # it has ended since
@@ -131,7 +131,7 @@ def test_an_error_leaves_no_process_behind(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         run_all([run], LocalLauncher(1), Broken(), Signals(), interval=0.02)
-    assert not _processes_of(run.run_dir)
+    assert not processes_of(run.run_dir)
 
 
 def test_a_launcher_that_is_killed_leaves_no_orphan_and_its_runs_save(tmp_path, project_root):
@@ -147,14 +147,14 @@ def test_a_launcher_that_is_killed_leaves_no_orphan_and_its_runs_save(tmp_path, 
     environment = os.environ | {"PYTHONPATH": str(project_root)}
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)
     run_dir = fake.run(tmp_path).run_dir
-    _wait_until(lambda: (run_dir / "hangs").exists())
+    wait_until(lambda: (run_dir / "hangs").exists())
     process.kill()
     process.wait()
-    _wait_until(lambda: not _processes_of(run_dir))
+    wait_until(lambda: not processes_of(run_dir))
     assert (run_dir / "saved").exists()
 
 
-def _wait_until(condition, seconds=20.0):
+def wait_until(condition, seconds=20.0):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"

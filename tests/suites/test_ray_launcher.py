@@ -1,122 +1,107 @@
-"""Runs through Ray, with a stand-in for it: each is one task that starts the same process."""
+"""Runs through Ray: each is one task, in a cluster of two cores on this machine."""
 
+import os
+import signal
 import sys
-import threading
-import types
+import time
 
 import pytest
 
 from dgm_tf.errors import UserError
-from dgm_tf.suites import launcher, ray_launcher, runs
+from dgm_tf.suites import launcher, runs
 from dgm_tf.suites.launcher import run_all
 from dgm_tf.suites.ray_launcher import RayLauncher
 from tests.suites import fake
-from tests.suites.test_launcher import Signals, Watcher, starts
+from tests.suites.test_launcher import Signals, Watcher, processes_of, starts, wait_until
 
 
-class RayError(Exception):
-    """As Ray's."""
+@pytest.fixture(scope="module")
+def cluster():
+    """Ray with two cores, whatever the machine has."""
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.delenv("RAY_ADDRESS", raising=False)
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield ray
+        ray.shutdown()
 
 
-class TaskCancelledError(RayError):
-    """As Ray's."""
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch):
+    monkeypatch.setattr(launcher.os, "sched_getaffinity", lambda _: {0, 1})
 
 
-class FakeRay:
-    """As much of Ray as is used; a task is a thread, and a second one waits for the first."""
-
-    exceptions = types.SimpleNamespace(RayError=RayError, TaskCancelledError=TaskCancelledError)
-
-    def __init__(self):
-        self.options, self._one, self._outcomes, self._cancelled = None, threading.Lock(), {}, set()
-
-    def init(self, **_):
-        self.is_initialized = True
-
-    def remote(self, **options):
-        self.options = options
-        return lambda function: types.SimpleNamespace(remote=lambda *args: self._submit(function, args))
-
-    def _submit(self, function, args):
-        thread = threading.Thread(target=self._work, args=(function, args))
-        thread.start()
-        return thread
-
-    def _work(self, function, args):
-        me = threading.current_thread()
-        with self._one:
-            try:
-                if me in self._cancelled:
-                    raise TaskCancelledError
-                self._outcomes[me] = function(*args)
-            except Exception as error:
-                self._outcomes[me] = error
-
-    def wait(self, references, num_returns, timeout):
-        done = [r for r in references if not r.is_alive()]
-        return done, [r for r in references if r not in done]
-
-    def get(self, reference):
-        if isinstance(self._outcomes[reference], Exception):
-            raise self._outcomes[reference]
-        return self._outcomes[reference]
-
-    def cancel(self, reference, force=False):
-        self._cancelled.add(reference)
+def run_in(cluster, all_runs, jobs=2, signals=None):
+    return run_all(all_runs, RayLauncher(jobs), Watcher(all_runs), signals or Signals(), interval=0.02)
 
 
-@pytest.fixture
-def ray():
-    return FakeRay()
-
-
-def test_each_run_is_a_task_with_its_share_of_the_cores(ray, tmp_path, monkeypatch):
-    monkeypatch.setattr(launcher.os, "sched_getaffinity", lambda _: set(range(8)))
-    all_runs = [fake.run(tmp_path, what, seed=seed) for seed, what in enumerate(("ok", "fail", "ok"))]
-    assert not run_all(all_runs, RayLauncher(2, ray), Watcher(all_runs), Signals(), interval=0.02)
-    assert [run.state for run in all_runs] == [runs.FINISHED, runs.FAILED, runs.FINISHED]
-    assert [starts(run) for run in all_runs] == [1, 1, 1]
-    assert ray.options == {"num_cpus": 4, "max_retries": 0} and ray.is_initialized
+def test_each_run_is_a_task_with_its_share_of_the_cores(cluster, tmp_path):
+    all_runs = [fake.run(tmp_path, what, seed=seed) for seed, what in enumerate(("ok", "fail", "die", "ok"))]
+    assert not run_in(cluster, all_runs)
+    assert [run.state for run in all_runs] == [runs.FINISHED, runs.FAILED, runs.FAILED, runs.FINISHED]
+    assert [run.reason for run in all_runs[1:3]] == ["exit status 1", "killed by SIGKILL (out of memory?)"]
+    assert [starts(run) for run in all_runs] == [1, 1, 1, 1]
     assert "it did not work" in all_runs[1].log_tail()
 
 
-def test_tasks_that_have_not_begun_are_taken_back(ray, tmp_path):
-    all_runs = [fake.run(tmp_path, "ok", seed=seed) for seed in range(2)]
-    with ray._one:  # nothing begins
-        rays = RayLauncher(1, ray)
-        for run in all_runs:
-            run.log.parent.mkdir(parents=True, exist_ok=True)
-            rays.start(run)
-        rays.stop()
-    while rays.running:
-        for run, status in rays.ended():
-            launcher._end(run, status)
-    assert [run.state for run in all_runs] == [runs.STOPPED] * 2 and not starts(all_runs[0])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_lets_runs_save_takes_back_the_rest_and_the_next_command_goes_on(cluster, tmp_path, jobs):
+    all_runs = [fake.run(tmp_path, "hang", seed=seed) for seed in range(jobs + 1)]
+    signals = Signals(_Later(0.5, lambda: sum((run.run_dir / "hangs").exists() for run in all_runs) >= jobs))
+    assert not run_in(cluster, all_runs, jobs, signals)
+    assert [run.state for run in all_runs] == [runs.STOPPED] * (jobs + 1)
+    # The cores were taken: one was waiting.
+    assert sorted(starts(run) for run in all_runs) == [0, *[1] * jobs]
+    assert all((run.run_dir / "saved").exists() == bool(starts(run)) for run in all_runs)
+    for run in all_runs:
+        run.command[-1] = "ok"
+        run.look()
+    assert run_in(cluster, all_runs, jobs)
+    assert sorted(starts(run) for run in all_runs) == [1, *[2] * jobs]
 
 
-def test_a_machine_that_is_gone_is_a_failure(ray, tmp_path):
-    run = fake.run(tmp_path)
+class _Later:
+    """Whether a condition has held for some seconds."""
 
-    def lose(*_):
-        raise RayError("the node died")
+    def __init__(self, seconds, condition):
+        self._seconds, self._condition, self._since = seconds, condition, None
 
-    rays = RayLauncher(1, ray)
-    rays._task = ray.remote()(lose)
-    assert not run_all([run], rays, Watcher([run]), Signals(), interval=0.02)
-    assert run.state == runs.FAILED and "killed" in run.reason
+    def __call__(self):
+        if self._since is None and self._condition():
+            self._since = time.monotonic()
+        return self._since is not None and time.monotonic() > self._since + self._seconds
 
 
-def test_a_cancelled_task_lets_its_run_save(tmp_path, monkeypatch):
+def test_a_worker_that_is_gone_is_a_failure_and_its_run_saves(cluster, tmp_path):
     run = fake.run(tmp_path, "hang")
-    run.log.parent.mkdir(parents=True)
+    tell_parent = f"import os; print('worker', os.getppid(), flush=True)\n{fake.SCRIPT}"
+    run.command = [*run.command[:-3], tell_parent, *run.command[-2:]]
 
-    def sleep(seconds):
-        if (run.run_dir / "hangs").exists():
-            raise KeyboardInterrupt  # as Ray's cancel does
+    def kill_the_worker():
+        if (run.run_dir / "hangs").exists() and not killed:
+            killed.append(int(run.log.read_text().split()[1]))
+            os.kill(killed[0], signal.SIGKILL)
+        return False
 
-    monkeypatch.setattr(ray_launcher, "time", types.SimpleNamespace(sleep=sleep))
-    assert ray_launcher.execute(run.command, tmp_path, run.log, {}) == 143
-    assert (run.run_dir / "saved").exists()
+    killed = []
+    assert not run_in(cluster, [run], signals=Signals(kill_the_worker)) and killed
+    assert run.state == runs.FAILED and "killed" in run.reason
+    wait_until((run.run_dir / "saved").exists)
+
+
+def test_an_error_leaves_no_process_behind(cluster, tmp_path):
+    run = fake.run(tmp_path, "hang")
+
+    class Broken:
+        def update(self):
+            if (run.run_dir / "hangs").exists():
+                raise KeyboardInterrupt  # a second Ctrl-C comes as this
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all([run], RayLauncher(1), Broken(), Signals(), interval=0.02)
+    wait_until(lambda: not processes_of(run.run_dir))
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
