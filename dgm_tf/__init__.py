@@ -9,6 +9,9 @@ __version__ = "0.1.0"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
+from dgm_tf.registry import register  # noqa: E402, F401 - for classes of one's own
+
+
 def __getattr__(name):
     """`Learner` and `load`, imported when first asked for: TensorFlow takes seconds."""
     if name in ("Learner", "load"):

@@ -117,6 +117,7 @@ def _check_objects(benchmark, method, evaluation):
     }
     for name, (value, kind, text) in expected.items():
         checks.argument(f"run_experiment.{name}", value, isinstance(value, kind), text)
+    serialization.to_json(method)  # a class that no saved learner could name is refused before any work
 
 
 def _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile):

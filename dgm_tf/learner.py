@@ -1,21 +1,18 @@
 """A learner that takes one task after the other: the Python API, and what experiments are built on."""
 
-import dataclasses
 import pathlib
 
 import numpy as np
 
-from dgm_tf import serialization
+from dgm_tf import saved_learner, serialization
 from dgm_tf.errors import UserError
+from dgm_tf.learner_state import LearnerState
 from dgm_tf.methods.context import TaskContext
 from dgm_tf.rows import Rows
+from dgm_tf.saved_learner import METHOD_ARRAYS
 from dgm_tf.training.clock import Clock
 from dgm_tf.training.loop import Position, notify, run_phase
 from dgm_tf.training.pool import to_uint8
-
-FORMAT = 1  # of saved learners
-METHOD_ARRAYS = "method"  # prefix of what a method keeps beside its networks
-FILES = ("weights", "masks", "stored")
 
 
 class Learner:
@@ -140,23 +137,23 @@ class Learner:
         return to_uint8(self.method.replay(labels, seed))
 
     def description(self):
-        """What beside the arrays it takes to make this learner again, for JSON."""
-        return {
-            "format": FORMAT,
-            "method": serialization.to_json(self.method),
-            "networks": {k: serialization.network_to_json(n) for k, n in self.method.networks().items()},
-            "seed": self.seed,
-            "class_names": self.class_names,
-            "task_classes": self.task_classes,
-            "image_shape": self.image_shape,
-            "position": dataclasses.asdict(self.position),
-        }
+        """What beside the arrays it takes to make this learner again, for JSON.
+
+        Raises:
+          UserError: if the method or a network is of a class that no other process could find, see `registry`.
+        """
+        networks = {name: serialization.network_to_json(network) for name, network in self.method.networks().items()}
+        state = LearnerState(
+            self.method, networks, self.seed, self.class_names, self.task_classes, self.image_shape, self.position
+        )
+        return state.to_json()
 
     def arrays(self):
         """All weights of all networks, and what the method keeps beside them."""
         arrays = {f"{METHOD_ARRAYS}/{name}": array for name, array in self.method.arrays().items()}
         for name, network in self.method.networks().items():
-            arrays |= serialization.to_arrays(name, network.weights)
+            keys = serialization.network_keys(name, network)
+            arrays |= {key: np.asarray(w) for key, w in zip(keys, network.weights, strict=True)}
         return arrays
 
     @classmethod
@@ -164,17 +161,22 @@ class Learner:
         """A learner from `description` and `arrays`; in the middle of a task, `learn` goes on from there.
 
         method: settings to go on with; default: those that it was saved with.
+
+        Raises:
+          UserError: if the description is not as it should be, or arrays do not fit its networks.
         """
-        if description["format"] != FORMAT:
-            raise UserError(f"saved learner: expected format {FORMAT}, got {description['format']}")
-        learner = cls(method or serialization.from_json(description["method"]), description["seed"])
-        learner.class_names = list(description["class_names"])
-        learner.task_classes = [tuple(classes) for classes in description["task_classes"]]
-        learner.image_shape = tuple(description["image_shape"])
-        learner.position = Position(**description["position"])
-        networks = {k: serialization.network_from_json(d) for k, d in description["networks"].items()}
-        for name, network in networks.items():
-            serialization.assign_arrays(name, network.weights, arrays)
+        return cls._restored_from(LearnerState.from_json(description, method), arrays)
+
+    @classmethod
+    def _restored_from(cls, state, arrays):
+        learner = cls(state.method, state.seed)
+        learner.class_names, learner.task_classes = list(state.class_names), list(state.task_classes)
+        learner.image_shape, learner.position = state.image_shape, state.position
+        networks = {}
+        for name, description in state.networks.items():
+            networks[name] = network = serialization.network_from_json(description, f"networks.{name}")
+            names = None if state.format == 1 else serialization.network_keys(name, network)
+            serialization.assign_arrays(name, network.weights, arrays, names)
         learner.method.restore_networks(networks, learner.task_classes)
         own = f"{METHOD_ARRAYS}/"
         learner.method.restore_arrays({k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)})
@@ -195,41 +197,19 @@ class Learner:
         """
         if not self.num_tasks or len(self.task_classes) > self.num_tasks:
             raise UserError(f"save: expected a learner at the end of a task, got one with {self.num_tasks} learned")
-        directory = pathlib.Path(directory)
-        arrays = self.arrays()
-        for name, network in self.method.networks().items():
-            for key, variable in zip(serialization.keys(name, network.weights), network.weights, strict=True):
-                if variable.name in self.method.derived:
-                    del arrays[key]
-        files = {name: {} for name in FILES}
-        for key, array in arrays.items():
-            own = key.startswith(f"{METHOD_ARRAYS}/")
-            files["stored" if own else "masks" if array.dtype == np.uint8 else "weights"][key] = array
-        with serialization.written_together() as write:
-            for name, content in files.items():
-                path = directory / f"{name}.npz"
-                serialization.write_arrays(path, content, name != "weights", write, tasks=self.num_tasks)
-            serialization.write_json(directory / "learner.json", self.description(), write)
-        return {f"{name}_bytes": (directory / f"{name}.npz").stat().st_size for name in FILES}
+        sizes = saved_learner.save(self, directory)
+        return {f"{name.removesuffix('.npz')}_bytes": size for name, size in sizes.items()}
 
 
 def load(directory):
-    """The learner saved in a directory, or in a run folder's `memory/`.
+    """The learner saved in a directory, or in a run folder's `memory/`: see docs/security.md on those of strangers.
 
     Raises:
-      UserError: if there is none, a file of it is missing, or its files are of different tasks (saving was killed;
-        resume the run).
+      Damaged: if a file of it is not as it was saved.
+      UserError: if there is none, or it holds what no learner of the registered classes has.
     """
     directory = pathlib.Path(directory)
     for place in (directory, directory / "memory"):
-        if (place / "learner.json").is_file():
-            description = serialization.read_json(place / "learner.json")
-            paths = [place / f"{name}.npz" for name in FILES]
-            missing = [path.name for path in paths if not path.is_file()]
-            if missing:
-                raise UserError(f"{place}: expected {', '.join(path.name for path in paths)}, found no {missing[0]}")
-            parts = [serialization.read_arrays(path, "tasks") for path in paths]
-            if any(tasks != description["position"]["task"] for _, tasks in parts):
-                raise UserError(f"{place}: its files are of different tasks, as saving was killed; resume the run")
-            return Learner.from_state(description, {k: v for arrays, _ in parts for k, v in arrays.items()})
+        if (place / saved_learner.DESCRIPTION).is_file():
+            return Learner._restored_from(*saved_learner.read(place))
     raise UserError(f"{directory}: expected a saved learner (learner.json) or a run folder with one, found none")

@@ -10,6 +10,7 @@ from dgm_tf.benchmarks import excerpts
 from dgm_tf.evaluation import evaluator, figures, grids, metrics, report
 from dgm_tf.evaluation.fidelity import means
 from dgm_tf.export import export
+from dgm_tf.layers.storage import Storage, storage_of
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_uint8
@@ -264,7 +265,7 @@ class Recorder(Callback):
 def _parameters(method):
     """Number of trainable weights of each network, without those that follow from others."""
     return {
-        name: sum(int(np.prod(v.shape)) for v in network.trainable_weights if v.name not in method.derived)
+        name: sum(int(np.prod(v.shape)) for v in network.trainable_weights if storage_of(v) is Storage.KEEP)
         for name, network in method.networks().items()
     }
 

@@ -20,6 +20,7 @@ from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.networks.task_generator import conditional_latents
+from dgm_tf.registry import register
 
 CLASS_NAMES = ["seven", "T-shirt/top", "drei"]
 TASKS = [(0,), (1, 2)]
@@ -48,6 +49,7 @@ print(json.dumps([pathlib.Path(m.classes.asset_path.numpy().decode()).read_text(
 """
 
 
+@register
 class SmallUnitsGenerator(DCGANGenerator):
     """DGMa's, small."""
 

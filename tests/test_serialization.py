@@ -14,6 +14,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.registry import register
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.gan import GANSettings
@@ -39,7 +40,7 @@ def test_network_classes_are_settings_too():
 
 
 def test_a_class_of_somebody_elses_module_must_be_imported_first():
-    with pytest.raises(UserError, match="their.module:Net is needed to load this: import their.module first"):
+    with pytest.raises(UserError, match="import their.module first \\(--import=their.module\\) if you trust it"):
         serialization.from_json({"type": "their.module:Net"})
 
 
@@ -124,6 +125,7 @@ def test_settings_need_no_tensorflow_to_be_read(tmp_path, project_root):
     subprocess.run([sys.executable, "-c", script], cwd=project_root, check=True)
 
 
+@register
 @dataclasses.dataclass
 class Settings:
     """Of a user's own module, this one."""

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf.layers import mask_algebra
+from dgm_tf.layers.storage import Storage, stored_as
 
 PLASTICITIES = ("weights", "units", None)
 
@@ -78,24 +79,29 @@ class MaskedLayer(keras.layers.Layer):
 
     def _build_masks(self):
         shape = self.mask_shape(self.inputs_width, self.width)
-        self.embedding = self.add_weight(name="embedding", shape=shape, initializer="zeros", autocast=False)
-        self.reserved = self.add_weight(name="reserved", shape=shape, initializer="zeros", trainable=False)
+        self.embedding = self._rebuilt_weight(name="embedding", shape=shape, initializer="zeros", autocast=False)
+        self.reserved = self._rebuilt_weight(name="reserved", shape=shape, initializer="zeros", trainable=False)
         if self.plasticity == "units":
             # Ones: the network's input z counts as reserved, so that a kernel fed by it is blocked by its
             # output unit alone. `PlasticGenerator` overwrites it for the layers behind.
-            self.reserved_inputs = self.add_weight(
+            self.reserved_inputs = self._rebuilt_weight(
                 name="reserved_inputs", shape=(self.inputs_width,), initializer="ones", trainable=False
             )
-        self.task_bits = [
-            self.add_weight(
-                name=f"task_{k}_bits",
-                shape=(mask_algebra.packed_size(self.mask_shape(*task_shape)),),
-                initializer="zeros",
-                dtype="uint8",
-                trainable=False,
-            )
-            for k, task_shape in enumerate(self.shapes)
-        ]
+        self.task_bits = [self._bits(k, self.mask_shape(*shapes)) for k, shapes in enumerate(self.shapes)]
+
+    def _rebuilt_weight(self, **kwargs):
+        """A weight that is empty between tasks or follows from the tasks' bits."""
+        return stored_as(self.add_weight(**kwargs), Storage.REBUILD)
+
+    def _bits(self, task, mask_shape):
+        bits = self.add_weight(
+            name=f"task_{task}_bits",
+            shape=(mask_algebra.packed_size(mask_shape),),
+            initializer="zeros",
+            dtype="uint8",
+            trainable=False,
+        )
+        return stored_as(bits, Storage.BITS)
 
     def call(self, inputs, mask_scale=None):
         """Masked linear map of the task being learned."""

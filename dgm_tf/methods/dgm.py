@@ -8,10 +8,12 @@ import numpy as np
 from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.layers import mask_algebra
+from dgm_tf.layers.storage import Storage, storage_of
 from dgm_tf.methods.generative import GenerativeMethod
 from dgm_tf.methods.method import network_bytes
 from dgm_tf.methods.real_replay import RealMemory, RealReplay
 from dgm_tf.networks.dcgan import DCGANGenerator
+from dgm_tf.registry import register
 from dgm_tf.training.classifier import check_batch_size
 from dgm_tf.training.distillation import Distillation, DistillationRules
 from dgm_tf.training.gan import GeneratorRules
@@ -58,6 +60,7 @@ class MaskRules(GeneratorRules):
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class DGM(GenerativeMethod):
     """A generator that reserves, grows and replays; a discriminator that classifies.
@@ -79,7 +82,6 @@ class DGM(GenerativeMethod):
     real: RealReplay | None = None
     distillation: Distillation | None = None
 
-    derived = ("embedding", "reserved", "reserved_inputs")
     replay_is_frozen = True
 
     def __post_init__(self):
@@ -108,6 +110,10 @@ class DGM(GenerativeMethod):
     def arrays(self):
         """The stored real images."""
         return self._stored.arrays()
+
+    def array_specs(self, networks, num_classes, image_shape):
+        """Of the stored real images."""
+        return self._stored.array_specs(num_classes, image_shape)
 
     def restore_arrays(self, arrays):
         """Takes them back."""
@@ -179,7 +185,7 @@ class DGM(GenerativeMethod):
         real images, and the classifier's copy that teaches while the next task is learned.
         """
         masks = sum(int(np.prod(bits.shape)) for layer in self.memory.masked_layers for bits in layer.task_bits[:-1])
-        kept = [w for w in self.memory.weights if w.name not in self.derived and w.dtype != "uint8"]
+        kept = [w for w in self.memory.weights if storage_of(w) is Storage.KEEP]
         generator = 4 * sum(int(np.prod(w.shape)) for w in kept)
         copy = {} if self.distillation is None else {"classifier copy": network_bytes(self.critic)}
         return {"generator": generator, "masks": masks} | self._stored.memory_bytes() | copy

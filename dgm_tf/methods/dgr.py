@@ -11,6 +11,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.methods.method import network_bytes
 from dgm_tf.methods.selection import CANDIDATES, select
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
+from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.randomness import fold_in, normal, seeded_initializers, stateless_seed
@@ -32,6 +33,7 @@ class UnconditionalRules(SharedGeneratorRules):
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class DGR(SharedGeneratorMethod):
     """Deep generative replay.
@@ -71,6 +73,10 @@ class DGR(SharedGeneratorMethod):
         """Memory, critic and solver ("discriminator"); in the middle of a task also student and last solver."""
         networks = super().networks() | {"critic": self.critic, "discriminator": self.solver, "labeller": self.labeller}
         return {name: network for name, network in networks.items() if network is not None}
+
+    def network_classes(self):
+        """Generator, critic and solver."""
+        return super().network_classes() | {"critic": self.discriminator}
 
     def restore_networks(self, networks, task_classes):
         """Takes networks that were saved."""

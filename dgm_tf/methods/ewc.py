@@ -7,6 +7,7 @@ import numpy as np
 
 from dgm_tf import checks
 from dgm_tf.methods.regularized import RegularizedClassifier
+from dgm_tf.registry import register
 from dgm_tf.training.fisher import diagonal_fisher
 from dgm_tf.training.pool import to_float
 from dgm_tf.training.randomness import numpy_generator
@@ -15,6 +16,7 @@ EXPECTATIONS = ("model", "labels")
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class EWC(RegularizedClassifier):
     """Penalty sum over tasks k of strength / 2 * F_k (theta - theta_k)^2, F_k the diagonal Fisher information (eq. 3).

@@ -7,7 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks, losses
+from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
+from dgm_tf.registry import register
+from dgm_tf.serialization import keys
 from dgm_tf.training.randomness import normal, stateless_seed
 
 
@@ -33,6 +36,7 @@ class ConsolidationRules(SharedGeneratorRules):
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class EWCM(SharedGeneratorMethod):
     """EWC on the generator; the classifier learns from what the generator still remembers, and the current images.
@@ -93,6 +97,11 @@ class EWCM(SharedGeneratorMethod):
             for name, arrays in (("importance", self._importances), ("importance of task", self._of_task))
             for i, array in enumerate(arrays)
         }
+
+    def array_specs(self, networks, num_classes, image_shape):
+        """An importance for each of the generator's trainable variables."""
+        specs = [ArraySpec(tuple(v.shape)) for v in networks["generator"].trainable_variables]
+        return dict(zip(keys("importance", specs), specs, strict=True))
 
     def restore_arrays(self, arrays):
         """Takes them back."""

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.training.inference import in_batches
 from dgm_tf.training.pool import to_float
 
@@ -49,6 +50,12 @@ class ExemplarMemory:
     def arrays(self):
         """For `Method.arrays`."""
         return {f"exemplars/{label:04d}": images for label, images in self._images.items()}
+
+    @staticmethod
+    def array_specs(num_classes, image_shape):
+        """For `Method.array_specs`: images of every class."""
+        spec = ArraySpec((None, *image_shape), np.dtype(np.uint8))
+        return {f"exemplars/{label:04d}": spec for label in range(num_classes)}
 
     def restore(self, arrays):
         """The inverse of `arrays`; other keys are ignored."""

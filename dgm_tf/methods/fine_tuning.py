@@ -5,9 +5,11 @@ import dataclasses
 import gin
 
 from dgm_tf.methods.single_classifier import SingleClassifier, keeps_no_images
+from dgm_tf.registry import register
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class FineTuning(SingleClassifier):
     """The classifier alone, its class head widened at each task; settings as in `SingleClassifier`.

@@ -62,6 +62,10 @@ class GenerativeMethod(Method):
         """Generator and discriminator."""
         return {"generator": self.memory, "discriminator": self.critic}
 
+    def network_classes(self):
+        """Generator and discriminator."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
     def restore_networks(self, networks, task_classes):
         """Takes networks that were saved."""
         self.memory, self.critic = networks["generator"], networks["discriminator"]

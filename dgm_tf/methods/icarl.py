@@ -8,10 +8,12 @@ import tensorflow as tf
 
 from dgm_tf import checks, losses
 from dgm_tf.errors import UserError
+from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.exemplars import herded, normalized_features
 from dgm_tf.methods.method import network_bytes
 from dgm_tf.methods.single_classifier import RehearsingClassifier
 from dgm_tf.networks.nearest_means import NearestMeans
+from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierRules
 from dgm_tf.training.inference import network_logits
 
@@ -30,6 +32,7 @@ class ICaRLRules(ClassifierRules):
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class ICaRL(RehearsingClassifier):
     """The class head trains the features; the nearest mean of exemplars classifies. "head": what the head would say.
@@ -65,6 +68,11 @@ class ICaRL(RehearsingClassifier):
         """The exemplars and the class means."""
         means = {} if self._reader is None else {"means": np.asarray(self._reader.means)}
         return super().arrays() | means
+
+    def array_specs(self, networks, num_classes, image_shape):
+        """Exemplars and means."""
+        features = networks["discriminator"].logits.kernel.shape[0]
+        return super().array_specs(networks, num_classes, image_shape) | {"means": ArraySpec((num_classes, features))}
 
     def restore_arrays(self, arrays):
         """Takes them back."""

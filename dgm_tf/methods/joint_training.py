@@ -5,9 +5,11 @@ import dataclasses
 import gin
 
 from dgm_tf.methods.single_classifier import RehearsingClassifier
+from dgm_tf.registry import register
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class JointTraining(RehearsingClassifier):
     """The classifier alone, trained afresh at each task on all that has come; settings as in `SingleClassifier`.

@@ -8,6 +8,7 @@ import tensorflow as tf
 from dgm_tf import checks, losses
 from dgm_tf.errors import UserError
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
+from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.gan import GANSettings
 from dgm_tf.training.randomness import normal, replica_slice, split_seed, uniform
@@ -44,6 +45,7 @@ class ReplayAlignmentRules(SharedGeneratorRules):
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class MeRGAN(SharedGeneratorMethod):
     """Memory replay GAN.

@@ -19,9 +19,6 @@ class Method:
     # Whether images replayed of an ended task stay the same for ever; `replay_drift` then measures a broken promise.
     replay_is_frozen = False
 
-    # Names of weights that follow from others between tasks, and are not saved then.
-    derived = ()
-
     def check_classes(self, num_classes):
         """Raises UserError where the settings cannot serve so many classes; asked before anything is learned."""
 
@@ -40,12 +37,26 @@ class Method:
         """Dict name -> network: everything that saving keeps."""
         raise NotImplementedError
 
+    def network_classes(self):
+        """Dict name -> class of each network that `networks` holds between two tasks."""
+        raise NotImplementedError
+
     def restore_networks(self, networks, task_classes):
         """Takes networks that were saved, by the names that `networks` gives them."""
         raise NotImplementedError
 
     def arrays(self):
         """Dict name -> numpy array: what saving keeps beside the networks, such as stored real images."""
+        return {}
+
+    def array_specs(self, networks, num_classes, image_shape):
+        """Dict name -> `ArraySpec` of what `arrays` holds between two tasks; a saved learner with others is refused.
+
+        Args:
+          networks: dict as of `networks`, whose weights have shapes and types only.
+          num_classes: learned.
+          image_shape: (H, W, channels).
+        """
         return {}
 
     def restore_arrays(self, arrays):

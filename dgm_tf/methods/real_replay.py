@@ -8,6 +8,7 @@ import numpy as np
 from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.methods.exemplars import ExemplarMemory, herded, random_order
+from dgm_tf.registry import register
 from dgm_tf.training.pool import merged
 from dgm_tf.training.randomness import numpy_generator
 
@@ -15,6 +16,7 @@ SELECTIONS = ("random", "herding")
 
 
 @gin.register
+@register
 @dataclasses.dataclass(frozen=True)
 class RealReplay:
     """How many real images are stored, and which; `ratio` or `budget`, one of the two.
@@ -122,6 +124,10 @@ class RealMemory:
     def arrays(self):
         """As `Method.arrays`."""
         return self._images.arrays()
+
+    def array_specs(self, num_classes, image_shape):
+        """As `Method.array_specs`."""
+        return {} if self._settings is None else self._images.array_specs(num_classes, image_shape)
 
     def restore(self, arrays):
         """The inverse of `arrays`."""

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 
 from dgm_tf import checks
+from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.exemplars import random_order
 from dgm_tf.methods.single_classifier import RehearsingClassifier, keeps_no_images
-from dgm_tf.serialization import to_arrays
+from dgm_tf.serialization import keys, to_arrays
 from dgm_tf.training.classifier import class_variables
 from dgm_tf.training.pool import RehearsalPool
 from dgm_tf.training.quadratic_penalty import PenaltyRules, QuadraticPenalty, trace
@@ -101,6 +102,12 @@ class RegularizedClassifier(RehearsingClassifier):
             arrays |= to_arrays(f"traces/{name}", values)
         return arrays
 
+    def array_specs(self, networks, num_classes, image_shape):
+        """Stored images, if any are, and for each variable an array of each list that is carried."""
+        images = super().array_specs(networks, num_classes, image_shape) if self.samples_per_class else {}
+        specs = [ArraySpec(tuple(v.shape)) for v in class_variables(networks["discriminator"])]
+        return images | {key: spec for name in self.carried_names for key, spec in _named(name, specs)}
+
     def restore_arrays(self, arrays):
         """The inverse of `arrays`."""
         super().restore_arrays(arrays)
@@ -128,6 +135,10 @@ class RegularizedClassifier(RehearsingClassifier):
     def caution(self):
         """That a penalty alone does not prevent forgetting, if no images are stored."""
         return None if self.samples_per_class else keeps_no_images(self)
+
+
+def _named(name, specs):
+    return zip(keys(name, specs), specs, strict=True)
 
 
 def _padded(arrays, variables):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dgm_tf import checks
 from dgm_tf.methods.regularized import RegularizedClassifier
+from dgm_tf.registry import register
 from dgm_tf.training.quadratic_penalty import PathRules
 
 # Within a task, per parameter: online Fisher, score, and of the interval in hand the decrease of the loss, the sum of
@@ -50,6 +51,7 @@ class WalkRules(PathRules):
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class RWalk(RegularizedClassifier):
     """Penalty strength * (F + s) (theta - theta*)^2, F the online Fisher and s the scores, each in [0, 1] (eq. 8).

@@ -44,6 +44,10 @@ class SingleClassifier(Method):
         """The classifier."""
         return {"discriminator": self.network}
 
+    def network_classes(self):
+        """The classifier."""
+        return {"discriminator": self.discriminator}
+
     def restore_networks(self, networks, task_classes):
         """Takes a network that was saved."""
         self.network = networks["discriminator"]
@@ -105,6 +109,10 @@ class RehearsingClassifier(SingleClassifier):
     def arrays(self):
         """The stored images."""
         return self.exemplars.arrays()
+
+    def array_specs(self, networks, num_classes, image_shape):
+        """Stored images of every class."""
+        return ExemplarMemory.array_specs(num_classes, image_shape)
 
     def restore_arrays(self, arrays):
         """Takes them back."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from dgm_tf import checks
 from dgm_tf.methods.regularized import RegularizedClassifier
+from dgm_tf.registry import register
 from dgm_tf.training.quadratic_penalty import PathRules
 
 
@@ -29,6 +30,7 @@ class PathIntegralRules(PathRules):
 
 
 @gin.register
+@register
 @dataclasses.dataclass
 class SynapticIntelligence(RegularizedClassifier):
     """Penalty strength * Omega (theta - theta*)^2, Omega = sum over tasks of w / (Delta^2 + damping) (eq. 4 and 5).

@@ -9,9 +9,11 @@ from dgm_tf.errors import UserError
 from dgm_tf.layers import ClassBatchNormalization
 from dgm_tf.layers.masked import paste
 from dgm_tf.networks.dcgan import upsampling_layer
+from dgm_tf.registry import register
 
 
 @gin.register
+@register
 @keras.saving.register_keras_serializable("dgm_tf")
 class ConditionalGenerator(keras.Model):
     """Three transposed convolutions with class-conditional batch norm and ReLU, one to the image (Wu et al., 2018).

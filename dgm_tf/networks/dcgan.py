@@ -12,6 +12,7 @@ from dgm_tf.networks.folded import FoldedGenerator
 from dgm_tf.networks.image_shape import checked_size, doublings
 from dgm_tf.networks.plastic import PlasticGenerator
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
+from dgm_tf.registry import register
 
 KERNEL_STDDEV = 0.02  # Radford et al., 2016
 
@@ -30,6 +31,7 @@ def upsampling_layer(index, filters, kernel_size=4, **kwargs):
 
 
 @gin.register
+@register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DCGANGenerator(PlasticGenerator):
     """Masked 4x4 transposed convolutions with batch norm and ReLU, then an unmasked one to the image.
@@ -90,6 +92,7 @@ class DCGANGenerator(PlasticGenerator):
 
 
 @gin.register
+@register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DCGANDiscriminator(TwoHeadedNetwork):
     """5x5 stride-2 convolutions (three for 32x32 images), leaky ReLU, batch norm on all but the first, two heads.

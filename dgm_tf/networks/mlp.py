@@ -7,9 +7,11 @@ import tensorflow as tf
 
 from dgm_tf import checks
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
+from dgm_tf.registry import register
 
 
 @gin.register
+@register
 @keras.saving.register_keras_serializable("dgm_tf")
 class MLPDiscriminator(TwoHeadedNetwork):
     """Dense layers with ReLU on the flattened image, two heads.

@@ -8,6 +8,7 @@ from dgm_tf.layers import MaskedConv2D, MaskedConv2DTranspose, TaskConv2D
 from dgm_tf.networks.folded_resnet import FoldedBlock, FoldedResNet, upsampled
 from dgm_tf.networks.image_shape import doublings
 from dgm_tf.networks.plastic import PlasticGenerator
+from dgm_tf.registry import register
 
 
 def convolution_initializer():
@@ -16,6 +17,7 @@ def convolution_initializer():
 
 
 @gin.register
+@register
 @keras.saving.register_keras_serializable("dgm_tf")
 class ResNetGenerator(PlasticGenerator):
     """A masked dense layer to 4x4 maps, pre-activation blocks that double the size, and an unmasked 3x3 convolution.

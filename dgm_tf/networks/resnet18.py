@@ -9,6 +9,7 @@ from dgm_tf.layers import BatchNormalization, LayerNormalization
 from dgm_tf.networks.image_shape import checked_size
 from dgm_tf.networks.resnet import convolution_initializer
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
+from dgm_tf.registry import register
 
 NORMALIZATIONS = {"batch": BatchNormalization, "layer": LayerNormalization}
 STAGES = 4  # of 1, 2, 4 and 8 times `filters`; all but the first halve height and width
@@ -67,6 +68,7 @@ class _Block(keras.layers.Layer):
 
 
 @gin.register
+@register
 @keras.saving.register_keras_serializable("dgm_tf")
 class ResNetDiscriminator(TwoHeadedNetwork):
     """ResNet-18 with a small stem, global average pooling, a dense layer with a normalization and ReLU, two heads.

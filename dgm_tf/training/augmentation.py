@@ -8,10 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks
+from dgm_tf.registry import register
 from dgm_tf.training.randomness import normal, split_seed, uniform
 
 
 @gin.register
+@register
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
     """Levels, affine changes and noise, each image its own; 0 or a pair of equal ends turns one off.

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dgm_tf import checks, losses
 from dgm_tf.errors import UserError
+from dgm_tf.registry import register
 from dgm_tf.training import schedules
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.compilation import jit
@@ -18,6 +19,7 @@ from dgm_tf.training.randomness import fold_in, numpy_generator, replica_count, 
 
 
 @gin.register
+@register
 @dataclasses.dataclass(frozen=True)
 class ClassifierSettings:
     """When, from what and how the classifier learns.

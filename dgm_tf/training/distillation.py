@@ -6,10 +6,12 @@ import gin
 import tensorflow as tf
 
 from dgm_tf import checks, losses
+from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierRules
 
 
 @gin.register
+@register
 @dataclasses.dataclass(frozen=True)
 class Distillation:
     """How much the last task's classifier says beside the labels (Hinton et al., 2015; Li and Hoiem, 2016).

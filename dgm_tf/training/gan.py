@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks, losses
+from dgm_tf.registry import register
 from dgm_tf.training import schedules
 from dgm_tf.training.classifier import class_variables, classifier_update, replica_batch
 from dgm_tf.training.compilation import jit
@@ -27,6 +28,7 @@ from dgm_tf.training.randomness import (
 
 
 @gin.register
+@register
 @dataclasses.dataclass(frozen=True)
 class GANSettings:
     """Schedule and constants of the WGAN-GP AC-GAN (defaults: the paper's for MNIST).

@@ -5,6 +5,7 @@ import numpy as np
 from dgm_tf import serialization
 from dgm_tf.learner import Learner
 from dgm_tf.networks.mlp import MLPDiscriminator
+from dgm_tf.registry import register
 from dgm_tf.training.loop import Callback
 from tests.methods import tiny
 
@@ -12,6 +13,7 @@ SHAPE = (4, 4, 1)
 TASKS = tuple(tiny.task(i, (2 * i, 2 * i + 1), shape=SHAPE) for i in range(3))
 
 
+@register
 class TinyMLP(MLPDiscriminator):
     """Two small hidden layers."""
 

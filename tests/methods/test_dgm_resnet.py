@@ -15,6 +15,7 @@ from dgm_tf.learner import Learner, load
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from dgm_tf.networks.resnet import ResNetGenerator
+from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.loop import Callback
 from tests.methods import resuming, tiny
@@ -23,6 +24,7 @@ SHAPE = (16, 16, 3)
 TASKS = ((0, 1), (2, 3, 4), (5,))
 
 
+@register
 class ResNetWeights(ResNetGenerator):
     """DGMw's."""
 
@@ -30,6 +32,7 @@ class ResNetWeights(ResNetGenerator):
         super().__init__(image_shape, plasticity, filters, latent_size, **kwargs)
 
 
+@register
 class ResNetUnitsPerClass(ResNetGenerator):
     """DGMa's, with all that can be per class."""
 
@@ -42,6 +45,7 @@ class ResNetUnitsPerClass(ResNetGenerator):
         )
 
 
+@register
 class DCGANPerClass(DCGANGenerator):
     """DGMw's, with all that can be per class."""
 
@@ -54,6 +58,7 @@ class DCGANPerClass(DCGANGenerator):
         )
 
 
+@register
 class DCGANOneHot(DCGANPerClass):
     """With the paper's code."""
 
@@ -61,6 +66,7 @@ class DCGANOneHot(DCGANPerClass):
         super().__init__(conditioning=conditioning, **kwargs)
 
 
+@register
 class Critic(DCGANDiscriminator):
     """As small as it gets."""
 

@@ -12,10 +12,12 @@ from dgm_tf.methods.ewc_m import EWCM
 from dgm_tf.methods.mergan import MeRGAN
 from dgm_tf.networks.conditional import ConditionalGenerator
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.gan import GANSettings
 
 
+@register
 class WeightsGenerator(DCGANGenerator):
     """DGMw's."""
 
@@ -23,6 +25,7 @@ class WeightsGenerator(DCGANGenerator):
         super().__init__(image_shape, plasticity, filters, latent_size, **kwargs)
 
 
+@register
 class UnitsGenerator(DCGANGenerator):
     """DGMa's."""
 
@@ -30,6 +33,7 @@ class UnitsGenerator(DCGANGenerator):
         super().__init__(image_shape, plasticity, filters, latent_size, **kwargs)
 
 
+@register
 class Discriminator(DCGANDiscriminator):
     """The DCGAN one, with few filters."""
 
@@ -37,6 +41,7 @@ class Discriminator(DCGANDiscriminator):
         super().__init__(image_shape, num_classes, filters)
 
 
+@register
 class SharedGenerator(ConditionalGenerator):
     """The class-conditional one, with few filters."""
 
