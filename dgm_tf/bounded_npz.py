@@ -10,7 +10,6 @@ import io
 import math
 import os
 import struct
-import warnings
 import zipfile
 
 import numpy as np
@@ -120,9 +119,7 @@ class Archive:
     def told(self, what=""):
         """Turns what readers of damaged files raise into `Damaged`; what: the array, for the message."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of headers that older versions of Python have written
-                yield
+            yield
         except UserError:
             raise
         except OSError as error:

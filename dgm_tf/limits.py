@@ -6,11 +6,11 @@ more, a setting of the reader overrides them.
 
 # Images
 MAX_PIXELS = 178_956_970  # of an image as it is decoded: Pillow's own limit; JPEGs are decoded at a fraction
+COSTLY_FORMATS = ("WEBP", "JPEG2000", "AVIF")  # whose decoders hold several copies: half as many pixels
 MAX_SHRUNK_FACTOR = 8  # times more pixels in a JPEG that is decoded at a fraction
 MAX_PROGRESSIVE_FACTOR = 2  # the same in a progressive one, whose coefficients are all held in memory
 MAX_IMAGE_FILE_BYTES = 2_000_000_000  # of an image file; some decoders hold it whole
 LARGE_PIXELS = 16_000_000  # images beyond are decoded one at a time, and shrunk band by band
-MAX_FILES = 20_000_000  # in a folder of images
 MAX_DEPTH = 64  # folders inside a class's folder
 
 # Archives
