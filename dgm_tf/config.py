@@ -1,9 +1,9 @@
 """Reading gin files: found from anywhere, checked before anything runs, flattened into one text.
 
-A gin file is code: its imports run. So a file and all that it includes is first read without running it,
-imports from outside `dgm_tf` are refused unless the caller names their modules (`--import` of the commands), and
-what gin then parses is the very text that was checked. That text, which needs no other file, goes into the run
-folder as `config.gin`.
+A gin file is code: its imports run. So a file and all that it includes is first read without running it and made one
+text. Of that very text, which is what gin then parses, gin's own parser lists the imports: those from outside `dgm_tf`
+are refused unless the caller names their modules (`--import` of the commands). The text needs no other file and goes
+into the run folder as `config.gin`.
 
 Includes are written from the folder above `gin/`, as on the command line: `include "gin/methods/dgmw.gin"`.
 """
@@ -22,8 +22,11 @@ import gin
 from gin import config_parser
 
 from dgm_tf.errors import UserError
+from dgm_tf.text import shown
 
 PACKAGE = "dgm_tf"
+MOST_BYTES = 10_000_000  # of a gin file
+MOST_INCLUDES = 50
 _INCLUDE = re.compile(r"""\s*include\s+(["'])[^"']*\1\s*(#.*)?""")
 
 
@@ -144,14 +147,32 @@ def _flatten(gin_file, params, modules):
         if line.module:
             _check_import(line, (PACKAGE, *modules))
     # The first of these holds two lines, and gin counts lines: one entry each.
-    return [line._replace(text=text) for line in lines for text in line.text.split("\n")]
+    lines = [line._replace(text=text) for line in lines for text in line.text.split("\n")]
+    _check_imports_of_all(lines, (PACKAGE, *modules))
+    return lines
+
+
+def _check_imports_of_all(lines, allowed):
+    """Raises UserError if gin would import something else in the whole text, however it got there."""
+    for statement in _statements(_text(lines), "the configuration"):
+        line = lines[statement.location.line_num - 1]
+        if isinstance(statement, config_parser.ImportStatement):
+            _check_import(line._replace(module=statement.module), allowed)
+        elif isinstance(statement, config_parser.IncludeStatement):
+            raise UserError(f"{line.where}: '{shown(line.text)}' is refused: expected all includes to be resolved")
 
 
 def _flatten_file(path, including):
+    if shown(path) != str(path):
+        raise UserError(f"gin file '{shown(path)}': expected a path without control characters; rename the file")
     file = resolve(path)
     if file.resolve() in including:
         raise UserError(f"gin file {path} includes itself")
+    if len(including) >= MOST_INCLUDES:
+        raise UserError(f"gin file {path}: expected includes within includes at most {MOST_INCLUDES} deep")
     try:
+        if file.stat().st_size > MOST_BYTES:
+            raise UserError(f"gin file {path}: expected at most {MOST_BYTES} bytes, got {file.stat().st_size}")
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"gin file {path} cannot be read: {error}") from error
@@ -184,16 +205,16 @@ def _statements(text, name):
     except tokenize.TokenError as error:
         message, (line, _) = error.args
         raise UserError(f"{name}, line {line}: {message}") from error
-    except ValueError as error:
-        raise UserError(f"{name}: {error}") from error
+    except (ValueError, RecursionError, MemoryError) as error:  # the latter of what is nested too deeply
+        raise UserError(f"{name}: {error or type(error).__name__}") from error
 
 
 def _check_import(line, allowed):
     """Raises UserError unless the line imports one of the allowed modules or something inside one."""
     if not any(f"{line.module}.".startswith(f"{name}.") for name in allowed):
         raise UserError(
-            f"{line.where}: {line.text.strip()!r} is refused: a gin file may only import modules of {PACKAGE} and "
-            f"those that the command names (--import={line.module}), since their code runs"
+            f"{line.where}: '{shown(line.text.strip())}' is refused: a gin file may only import modules of {PACKAGE} "
+            f"and those that the command names (--import={shown(line.module)}), since their code runs"
         )
 
 

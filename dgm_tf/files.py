@@ -17,7 +17,8 @@ import zipfile
 
 import numpy as np
 
-from dgm_tf.errors import Damaged
+from dgm_tf.errors import Damaged, UserError
+from dgm_tf.regular_files import NotRegular, open_regular
 
 RESTORE = "restore it from a copy"
 FORMAT = "format"  # a JSON file with this entry is signed
@@ -103,7 +104,8 @@ def read_json(path, advice=RESTORE):
     Raises:
       Damaged: if it is no JSON, or not what was written.
     """
-    data = pathlib.Path(path).read_bytes()
+    with _opened(path) as file:
+        data = file.read()
     try:
         value = json.loads(data.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -116,6 +118,18 @@ def read_json(path, advice=RESTORE):
             raise damaged(path, "its content does not match its SHA-256", advice)
         del value[_DIGEST]
     return value
+
+
+def _opened(path):
+    """The file, open for reading, and no FIFO or device, which would never end.
+
+    Raises:
+      UserError: if it is none.
+    """
+    try:
+        return open_regular(path)
+    except NotRegular as error:
+        raise UserError(f"{path}: expected a file, got {error}") from error
 
 
 def _unsigned(value):
@@ -138,7 +152,7 @@ def _one_line(error):
 
 def sha256(path):
     """Hexadecimal SHA-256 of a file."""
-    with open(path, "rb") as file:
+    with _opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -180,7 +194,7 @@ def read_arrays(path, *texts, advice=RESTORE):
 
 def check_signature(path, advice=RESTORE):
     """Raises `Damaged` for an .npz whose bytes do not match its signature; one without a signature passes."""
-    with open(path, "rb") as file:
+    with _opened(path) as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - 22 - _COMMENT_BYTES))
         end = file.read()

@@ -1,5 +1,6 @@
 """Reading gin files: what is found, what is refused, what ends up in the run folder."""
 
+import contextlib
 import re
 import sys
 
@@ -71,6 +72,43 @@ def test_imports_from_outside_are_refused_before_anything_runs(write, module_tha
 def test_an_import_hidden_in_a_parameter_is_refused(write, module_that_must_not_run):
     with pytest.raises(UserError, match="refused"):
         config.parse(write("run.gin", ""), ["Digits.order = 'x'\nimport arbitrary_code"])
+
+
+HIDDEN = "x\nimport arbitrary_code\n#.gin"
+
+
+def test_the_name_of_an_included_file_is_no_way_to_an_import(write, module_that_must_not_run, tmp_path):
+    write(HIDDEN, "")
+    include = 'include "x\\nimport arbitrary_code\\n#.gin"'
+    for gin_file, params in ((write("run.gin", include), ()), (write("empty.gin", ""), [include])):
+        with pytest.raises(UserError, match="without control characters") as caught:
+            config.parse(gin_file, params)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="without control characters"):
+        config.parse(tmp_path / HIDDEN)
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\x0b", "\x0c", "\x1b", "\x85", "\u2028", "\u202e"])
+def test_what_is_checked_is_what_gin_gets(write, module_that_must_not_run, monkeypatch, character):
+    """Were a name with a line of its own let through, the text that gin is given would be refused all the same."""
+    monkeypatch.setattr(config, "shown", str)
+    name = f"x{character}import arbitrary_code{character}.gin"
+    write(name, "")
+    with contextlib.suppress(UserError):
+        config.parse(write("run.gin", f"include {ascii(name)}\n"))
+    assert "arbitrary_code" not in sys.modules
+
+
+def test_dynamic_registration_is_no_way_around_the_table(write):
+    """With it, any attribute of an imported module could be called: dgm_tf.export.shutil.rmtree, say."""
+    text = "from __gin__ import dynamic_registration\nimport dgm_tf.export\nx = @dgm_tf.export.shutil.rmtree()\n"
+    with pytest.raises(UserError, match="is refused"):
+        config.parse(write("run.gin", text))
+
+
+def test_a_configuration_that_is_nested_too_deeply_is_told(write):
+    with pytest.raises(UserError):
+        config.parse(write("run.gin", f"Digits.order = {'[' * 5000}{']' * 5000}\n"))
 
 
 def test_a_module_that_the_command_names_may_be_imported(write, monkeypatch, tmp_path):

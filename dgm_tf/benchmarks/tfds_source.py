@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import tempfile
 
 import gin
@@ -14,7 +15,10 @@ import numpy as np
 from dgm_tf.benchmarks.arrays import Arrays
 from dgm_tf.benchmarks.reachability import answering, hosts_of
 from dgm_tf.errors import UserError
+from dgm_tf.text import shown
 
+# A name, perhaps a configuration and a version; with a namespace before it, TFDS would fetch and run somebody's code.
+_NAME = re.compile(r"\w+(/[\w.+=,-]+)*(:(\d+|\*)(\.(\d+|\*)){2})?", re.ASCII)
 # Where TFDS keeps ready-made copies of many data sets, asked besides the data set's own servers.
 _TFDS_BUCKET = "https://storage.googleapis.com/tfds-data"
 
@@ -34,8 +38,12 @@ class TFDS:
     """
 
     def __init__(self, name, train_split="train", test_split="test", data_dir=None, download=True):
-        if not isinstance(name, str) or not name:
-            raise UserError(f"TFDS.name: expected the name of a data set, such as 'mnist', came {name!r}")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise UserError(
+                f"TFDS.name: expected the name of a data set that TFDS itself defines, such as 'mnist', "
+                f"'imagenet_resized/32x32' or 'mnist:3.0.1', got {shown(repr(name), most=80)}; those of a community's "
+                "namespace would run its code"
+            )
         self.name = name
         self._splits = {"train_split": train_split, "test_split": test_split}
         # An empty flag is no folder. TFDS itself reads the variable only once, when it is imported.

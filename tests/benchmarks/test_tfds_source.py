@@ -146,7 +146,7 @@ def test_an_unknown_data_set_is_told_with_the_closest_names():
         TFDS("mnsit").load()
 
 
-@pytest.mark.parametrize("name", ["imagenet_resized/33x33", "mnist:9.9.9", "not a name"])
+@pytest.mark.parametrize("name", ["imagenet_resized/33x33", "mnist:9.9.9"])
 def test_unknown_configurations_versions_and_forms_are_told(name):
     with pytest.raises(UserError, match="TFDS.name: cannot use"):
         TFDS(name).load()
@@ -174,3 +174,14 @@ def test_what_is_not_labelled_images_is_refused(tmp_path, name):
 def test_a_name_is_needed(name):
     with pytest.raises(UserError, match="TFDS.name: expected"):
         TFDS(name)
+
+
+@pytest.mark.parametrize("name", ["huggingface:mnist", "kaggle:x/y", "mnist:latest", "../x", "a\nb", "not a name"])
+def test_data_sets_that_would_bring_code_of_their_own_are_refused(name):
+    with pytest.raises(UserError, match="TFDS.name: expected the name of a data set that TFDS itself defines"):
+        TFDS(name)
+
+
+@pytest.mark.parametrize("name", ["mnist", "imagenet_resized/32x32", "mnist:3.0.1", "cifar10_corrupted/blur_1:1.*.*"])
+def test_names_with_configuration_and_version_are_taken(name):
+    assert TFDS(name).name == name
