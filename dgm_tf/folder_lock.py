@@ -6,6 +6,11 @@ import time
 
 from dgm_tf.errors import UserError
 
+# Of a run folder: all else is written under another name and then put in its place, which replaces a link.
+_WRITTEN_IN_PLACE = (
+    ".lock", "metrics.jsonl", "train", "eval", "images", "figures", "checkpoints", "memory", "export", "samples",
+)  # fmt: skip
+
 
 @contextlib.contextmanager
 def locked(folder, argument, holder, patience=60.0):
@@ -23,6 +28,7 @@ def locked(folder, argument, holder, patience=60.0):
     Raises:
       UserError: if the folder cannot be made, or others still hold it after `patience` seconds.
     """
+    _refuse_links(folder, argument)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / ".lock", "a")  # noqa: SIM115 - closed by the with below
@@ -32,6 +38,16 @@ def locked(folder, argument, holder, patience=60.0):
     with file:
         _wait_for(file, f"{argument}: {folder}: {holder} is at work there", time.monotonic() + patience)
         yield file.fileno()
+
+
+def _refuse_links(folder, argument):
+    """A run folder may come from a stranger: what is written in place must not lead to files elsewhere."""
+    for name in _WRITTEN_IN_PLACE:
+        if (folder / name).is_symlink():
+            raise UserError(
+                f"{argument}: {folder / name} is a link, and would be written through: expected a file or folder of "
+                "the run's own; remove the link"
+            )
 
 
 def _wait_for(file, refusal, until):
