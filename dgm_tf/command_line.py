@@ -99,6 +99,9 @@ def _parse_and_call(function, usage, flag_values):
     rest = flag_values(sys.argv)[1:]
     if rest:
         raise UserError(f"expected flags only, got {rest[0]!r}; --help lists the flags")
+    from dgm_tf import keras_setup
+
+    keras_setup.check()
     return function()
 
 

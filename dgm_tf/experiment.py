@@ -6,10 +6,9 @@ import pathlib
 import tempfile
 
 import gin
-import keras
 import tensorflow as tf
 
-from dgm_tf import checks, serialization
+from dgm_tf import checks, keras_setup, leftovers, serialization, watched_folder
 from dgm_tf.benchmarks import ClassIncrementalBenchmark, excerpts
 from dgm_tf.errors import UserError
 from dgm_tf.evaluation.best_epoch import BestEpoch
@@ -64,6 +63,7 @@ def run_experiment(
       Interrupted: after SIGINT, SIGTERM or SIGHUP, when the state has been saved.
     """
     run_dir, evaluation = pathlib.Path(run_dir), evaluation or EvaluationSettings()
+    keras_setup.check()
     _check_objects(benchmark, method, evaluation)
     _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile)
     cache_dir = cache_dir or run_dir.parent / ".cache"
@@ -83,6 +83,10 @@ def run_experiment(
             learner = Learner.from_state(description, arrays, method)
             drift.restore(learner, arrays)
         output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        output_dir.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(watched_folder.watched(output_dir))
+        leftovers.sweep(output_dir, held=False)
+        leftovers.sweep_shared(pathlib.Path(cache_dir))
         ends_anew = learner.num_tasks == benchmark.num_tasks
         log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position, ends_anew))
         recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
@@ -100,6 +104,8 @@ def run_experiment(
 
 @contextlib.contextmanager
 def _computing(precision, jit_compile):
+    import keras
+
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:

@@ -5,18 +5,21 @@ of its zip archive. Files from before they were signed are read as they are.
 """
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
 import os
 import pathlib
 import re
+import socket
 import struct
 import uuid
 import zipfile
 
 import numpy as np
 
+from dgm_tf import watched_folder
 from dgm_tf.errors import Damaged, UserError
 from dgm_tf.regular_files import NotRegular, open_regular
 
@@ -27,14 +30,14 @@ _JSON_END = re.compile(rb'\n "sha256": "([0-9a-f]{64})"\n\}\n\Z')
 _COMMENT = b"sha256:"
 _COMMENT_BYTES = len(_COMMENT) + 64
 _END_RECORD = b"PK\x05\x06"  # of a zip archive: 22 bytes, then the comment
-_TEMPORARY = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.tmp")
+_TEMPORARY = re.compile(r"\..+\.(\d+)-([0-9a-f]{4})[0-9a-f]{8}\.tmp")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's earliest time: equal content makes equal files
 
 
 def temporary_name(path):
     """A hidden name beside `path` for what is not whole yet; `process_of` tells whose it is."""
     path = pathlib.Path(path)
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(f".{path.name}.{os.getpid()}-{_machine()}{uuid.uuid4().hex[:8]}.tmp")
 
 
 def process_of(name):
@@ -43,27 +46,57 @@ def process_of(name):
     return int(match[1]) if match else None
 
 
+def is_of_this_machine(name):
+    """Whether ids of processes mean here what they mean in a temporary name: on this machine, in this container."""
+    match = _TEMPORARY.fullmatch(name)
+    return match is not None and match[2] == _machine()
+
+
+@functools.cache
+def _machine():
+    try:
+        processes = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:  # not Linux
+        processes = 0
+    return hashlib.sha256(f"{socket.gethostname()} {processes}".encode()).hexdigest()[:4]
+
+
 @contextlib.contextmanager
-def written_together():
+def named(path):
+    """An `OSError` from inside names the path: a full disk's names none, and a temporary's name says nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextlib.contextmanager
+def written_together(synced=True):
     """A function of (path, bytes or text); what it was given replaces older files only when all of it is on disk.
 
     They are renamed right after each other at the end; after an error before that none is.
+
+    synced: whether that holds for a power cut, too, which takes its time for each file.
     """
     staged = {}
 
     def write(path, data):
         path = pathlib.Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        watched_folder.make(path.parent)
         staged[path] = temporary_name(path)
-        with open(staged[path], "wb") as file:
+        with named(path), open(staged[path], "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
 
     try:
         yield write
         for path in list(staged):
-            os.replace(staged[path], path)
+            with named(path):
+                os.replace(staged[path], path)
             del staged[path]
     finally:
         for temporary in staged.values():
@@ -71,9 +104,9 @@ def written_together():
                 temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path, data):
-    """Writes bytes or text to a temporary name beside `path`, then renames it."""
-    with written_together() as write:
+def write_atomically(path, data, synced=True):
+    """Writes bytes or text to a temporary name beside `path`, then renames it; synced: as of `written_together`."""
+    with written_together(synced) as write:
         write(path, data)
 
 

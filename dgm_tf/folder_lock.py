@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import time
 
+from dgm_tf import leftovers, watched_folder
 from dgm_tf.errors import UserError
 
 # Of a run folder: all else is written under another name and then put in its place, which replaces a link.
@@ -14,7 +15,7 @@ _WRITTEN_IN_PLACE = (
 
 @contextlib.contextmanager
 def locked(folder, argument, holder, patience=60.0):
-    """Holds a folder, which is made where needed; gives the lock's file descriptor.
+    """Holds a folder, which is made where needed, and tidies it up; gives the lock's file descriptor.
 
     A process that inherits the descriptor holds the folder too, until it ends: a suite that was killed and is started
     again so waits for its runs that are still saving. Where the file system has no locks, nothing is held.
@@ -36,8 +37,10 @@ def locked(folder, argument, holder, patience=60.0):
         text = f"expected a folder or a place for one, got {folder} ({error.strerror})"
         raise UserError(f"{argument}: {text}") from error
     with file:
-        _wait_for(file, f"{argument}: {folder}: {holder} is at work there", time.monotonic() + patience)
-        yield file.fileno()
+        refusal, until = f"{argument}: {folder}: {holder} is at work there", time.monotonic() + patience
+        leftovers.sweep(folder, held=_wait_for(file, refusal, until))
+        with watched_folder.watched(folder):
+            yield file.fileno()
 
 
 def _refuse_links(folder, argument):
@@ -51,12 +54,14 @@ def _refuse_links(folder, argument):
 
 
 def _wait_for(file, refusal, until):
+    """Whether the file is locked: False where there are no locks."""
     while True:
         try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
         except BlockingIOError:
             if time.monotonic() > until:
                 raise UserError(refusal) from None
             time.sleep(0.5)
         except OSError:  # no locks there
-            return None
+            return False

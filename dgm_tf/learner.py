@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from dgm_tf import saved_learner, serialization
+from dgm_tf import keras_setup, saved_learner, serialization
 from dgm_tf.errors import UserError
 from dgm_tf.learner_state import LearnerState
 from dgm_tf.methods.context import TaskContext
@@ -34,6 +34,7 @@ class Learner:
     """
 
     def __init__(self, method, seed=0):
+        keras_setup.check()
         if any(network is not None for network in method.networks().values()):
             raise UserError("method: expected one that has learned nothing, got one in use; make each learner its own")
         self.method, self.seed = method, int(seed)

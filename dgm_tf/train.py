@@ -103,7 +103,7 @@ def _run_experiment(run_dir):
 def _release(run_dir):
     """A configuration that fails before its first checkpoint must not claim the folder: the corrected one may."""
     if not (run_dir / "checkpoints" / "latest.npz").exists():
-        (run_dir / "config.gin").unlink()
+        (run_dir / "config.gin").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,22 @@
 """Images on disk as one array: decoded or unpacked once, found again by the next run."""
 
-import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import shutil
-import sys
 import tempfile
-import time
-import uuid
 
 import numpy as np
 
+from dgm_tf import leftovers, output, stopping
 from dgm_tf.benchmarks.decoding import Unreadable, decode, is_grey
 from dgm_tf.errors import UserError
+from dgm_tf.files import temporary_name
 
 FORMAT = 1  # of what is stored; another number, and files are decoded anew
 IMAGES = "images.npy"
 _BATCH = 64  # images handed over at once
-_ABANDONED_SECONDS = 24 * 3600.0
 
 
 def fingerprint(root, files, size, channels):
@@ -85,8 +82,8 @@ def _stored(name, write, read, cache_dir):
 
 def _build(folder, write):
     """Fills the folder under another name first: it is there as a whole or not at all."""
-    _remove_abandoned(folder.parent)
-    building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    leftovers.sweep_shared(folder.parent)
+    building = temporary_name(folder)
     building.mkdir(parents=True)
     try:
         write(building)
@@ -99,21 +96,11 @@ def _build(folder, write):
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _remove_abandoned(cache_dir):
-    """Removes what runs that were killed while they decoded have left: folders untouched for a day."""
-    for folder in cache_dir.glob(".images-*"):
-        with contextlib.suppress(OSError):  # another run has finished it meanwhile, say
-            touched = [path.stat().st_mtime for path in (folder, *folder.iterdir())]
-            if time.time() - max(touched) > _ABANDONED_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
 def _write(path, files, size, channels):
     """Decodes the files into a .npy; returns {row: why} of those that are unreadable."""
-    from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(file=sys.stdout)
+    console = output.console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         unreadable = {}
         if channels is None:
@@ -122,6 +109,7 @@ def _write(path, files, size, channels):
         array = _new_file(path, (len(files), size, size, channels))
         for start, images, reasons in _decoded(files, size, channels):
             array[start : start + len(images)] = images
+            stopping.check()
             unreadable |= {start + i: why.decode() for i, why in enumerate(reasons) if why}
             bar.advance(row, len(images))
         array.flush()

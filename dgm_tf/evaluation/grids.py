@@ -1,10 +1,11 @@
 """Grids of images, as arrays and as PNG files."""
 
-import os
-import pathlib
+import io
 
 import numpy as np
 from PIL import Image
+
+from dgm_tf import files
 
 GRID_IMAGES = 10  # generated images of each class that a run keeps for people to look at
 PADDING = 2  # pixels between the images of a grid
@@ -32,11 +33,9 @@ def save_image(array, path):
     array = array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
     if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (3, 4))):
         raise ValueError(f"array must be uint8 [H, W] or [H, W, 1, 3 or 4], got {array.dtype} {array.shape}")
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    Image.fromarray(array).save(temporary, format="PNG")
-    os.replace(temporary, path)
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, format="PNG")
+    files.write_atomically(path, buffer.getvalue(), synced=False)
 
 
 def as_uint8(images):

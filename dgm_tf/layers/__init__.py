@@ -1,5 +1,6 @@
 """Pure Keras layers: mask algebra, masked layers that grow, normalization and outputs kept per task."""
 
+from dgm_tf import keras_setup  # noqa: F401 - checks Keras before it is imported
 from dgm_tf.layers.class_codes import ClassCodes
 from dgm_tf.layers.class_normalization import ClassBatchNormalization
 from dgm_tf.layers.convolution import MaskedConv2D, MaskedConv2DTranspose

@@ -36,9 +36,6 @@ class Checkpointer(Callback):
         self._every_seconds, self._signals = every_seconds, signals
         self._watched, self._notes, self._writes = watched, notes, writes
         self._last = time.monotonic()
-        if writes:
-            for leftover in self._path.parent.glob(f"{CHECKPOINT}.*.tmp"):  # of a process killed while it wrote
-                leftover.unlink()
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._writing = None
 

@@ -4,11 +4,13 @@ import json
 import math
 import os
 import pathlib
-import re
 import time
 
 import numpy as np
 import tensorflow as tf
+
+from dgm_tf import files, watched_folder
+from dgm_tf.text import file_name
 
 SPLITS = ("train", "eval")
 
@@ -68,14 +70,14 @@ class Summaries:
         """Writes `images`: tag -> uint8 [N, H, W, C] or [H, W, C], C in 1, 3, 4.
 
         also_png_dir: a folder that gets the same as `<tag>-<step>.png` (`<tag>-<step>-<n>.png` if N > 1),
-        with characters that are awkward in file names replaced by `_`.
+        with the tag as a name that files can have.
         """
         with self._writer(split).as_default(step=_as_step(step)):
             for tag, value in images.items():
                 batch = _image_batch(tag, value)
                 tf.summary.image(tag, batch, max_outputs=len(batch))
                 if also_png_dir is not None:
-                    _write_pngs(also_png_dir, f"{_file_name(tag)}-{int(step):07d}", batch)
+                    _write_pngs(also_png_dir, f"{file_name(tag)}-{int(step):07d}", batch)
 
     def text(self, split, values, step):
         """Writes `values`: tag -> Markdown text."""
@@ -85,6 +87,7 @@ class Summaries:
 
     def flush(self):
         """Makes all that was written visible to TensorBoard."""
+        watched_folder.check(self._run_dir)
         for writer in self._writers.values():
             writer.flush()
 
@@ -94,6 +97,7 @@ class Summaries:
             writer.close()
 
     def _writer(self, split):
+        watched_folder.check(self._run_dir)  # TensorFlow would make it anew
         if split not in SPLITS:
             raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
         if split not in self._writers:
@@ -109,15 +113,17 @@ class MetricsLog:
 
     def __init__(self, path):
         self._path = pathlib.Path(path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        watched_folder.make(self._path.parent)
         if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
             self._rewrite(read_metrics(self._path))
         self._file = self._path.open("a", encoding="utf-8")
 
     def write(self, row):
         """Appends `row`: a dict of numbers, strings, tensors, arrays, lists, dicts. NaN becomes null."""
-        self._file.write(_to_line(row))
-        self._file.flush()
+        watched_folder.check(self._path)
+        with files.named(self._path):
+            self._file.write(_to_line(row))
+            self._file.flush()
 
     def truncate_after(self, global_step):
         """Drops the first row whose `global_step` is above the given one, and all rows after it.
@@ -133,12 +139,11 @@ class MetricsLog:
 
     def close(self):
         """Closes the file."""
-        self._file.close()
+        with files.named(self._path):
+            self._file.close()
 
     def _rewrite(self, rows):
-        temporary = self._path.with_name(self._path.name + ".tmp")
-        temporary.write_text("".join(map(_to_line, rows)), encoding="utf-8")
-        os.replace(temporary, self._path)
+        files.write_atomically(self._path, "".join(map(_to_line, rows)))
 
 
 def read_metrics(path):
@@ -215,13 +220,7 @@ def _image_batch(tag, value):
     return batch
 
 
-def _file_name(tag):
-    return re.sub(r"[^\w.-]+", "_", tag).strip("_")
-
-
 def _write_pngs(folder, stem, batch):
-    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     for index, image in enumerate(batch):
-        path = os.path.join(folder, f"{stem}-{index}.png" if len(batch) > 1 else f"{stem}.png")
-        tf.io.write_file(f"{path}.tmp", tf.io.encode_png(image))
-        os.replace(f"{path}.tmp", path)
+        name = f"{stem}-{index}.png" if len(batch) > 1 else f"{stem}.png"
+        files.write_atomically(pathlib.Path(folder) / name, tf.io.encode_png(image).numpy(), synced=False)

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf import serialization
-from dgm_tf.training.checkpoints import CHECKPOINT, Checkpointer, Interrupted, StopSignals, read_checkpoint
+from dgm_tf.training.checkpoints import Checkpointer, Interrupted, StopSignals, read_checkpoint
 from dgm_tf.training.optimizer import make_adam
 
 
@@ -164,12 +164,3 @@ def test_the_handlers_of_before_come_back():
     with StopSignals():
         assert signal.getsignal(signal.SIGINT) != before[0]
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-def test_what_a_killed_process_left_of_a_checkpoint_is_removed(tmp_path):
-    (tmp_path / f"{CHECKPOINT}.123.tmp").write_bytes(b"half")
-    (tmp_path / CHECKPOINT).write_bytes(b"whole")
-    Checkpointer(tmp_path, 1.0, StopSignals(), writes=False)
-    assert len(list(tmp_path.iterdir())) == 2  # another worker's affair
-    Checkpointer(tmp_path, 1.0, StopSignals())
-    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
