@@ -1,9 +1,12 @@
 """A learned task's generator with nothing left in it but what makes its images: what all kinds share."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf.layers import few_channels
 from dgm_tf.layers.convolution import transposed_convolution
 
 
@@ -27,10 +30,17 @@ class FoldedNetwork(keras.Model):
         weight.assign(value)
         return weight
 
-    def _split(self, latents):
-        """(pixels [N, 1, 1, latent_size] that the first layer reads, [N, heads] or None)."""
+    def _images(self, maps, structure, latents, constants):
+        """Images, by one graph for all networks of a structure.
+
+        maps: function of (structure, pixels [N, 1, 1, latent_size], *constants) giving [N, H, W, channels (* heads)].
+        structure: hashable, all that the graph is built by beside the sizes of kernels.
+        """
         z, which = latents[:, : self._latent_size], latents[:, self._latent_size :]
-        return z[:, None, None, :], None if self._heads is None else which
+        inputs = [z[:, None, None, :], *([] if self._heads is None else [which])]
+        constants = [tf.convert_to_tensor(constant) for constant in constants]
+        specs = tuple(tf.TensorSpec(_known_shape(constant)) for constant in constants)
+        return _graph(maps, structure, self._heads is not None, specs)(*inputs, *constants)
 
 
 class FoldedGenerator(FoldedNetwork):
@@ -61,21 +71,47 @@ class FoldedGenerator(FoldedNetwork):
             self._kernels.append(self._constant(f"kernel_{i}", kernel))
             self._offsets.append(None if offset is None else self._constant(f"offset_{i}", offset))
         self.widths = [int(kernel.shape[-2]) for kernel in self._kernels[:-1]]
+        outputs = maps[-1][0].shape[2]
+        self._structure = self._geometry, outputs if outputs <= few_channels.FEW else None
         self.built = True
 
     def call(self, latents, training=False):
         """Images."""
-        kernels = [tf.convert_to_tensor(kernel) for kernel in self._kernels]
-        offsets = [tf.convert_to_tensor(offset) for offset in self._offsets if offset is not None]
-        return _images(*self._split(latents), kernels, offsets, self._geometry)
+        offsets = [offset for offset in self._offsets if offset is not None]
+        return self._images(_maps, self._structure, latents, [*self._kernels, *offsets])
 
 
-@tf.function(reduce_retracing=True)  # one graph for all tasks, whatever their widths
-def _images(x, which, kernels, offsets, geometry):
-    for kernel, offset, (strides, padding) in zip(kernels, offsets, geometry, strict=False):
+def _maps(structure, x, *constants):
+    geometry, few_outputs = structure
+    *kernels, last = constants[: len(geometry)]
+    for kernel, offset, (strides, padding) in zip(kernels, constants[len(geometry) :], geometry, strict=False):
         x = tf.nn.relu(tf.nn.bias_add(transposed_convolution(x, kernel, strides, padding), offset))
-    maps = transposed_convolution(x, kernels[-1], *geometry[-1])
-    return tf.tanh(maps if which is None else of_class(maps, which))
+    if few_outputs is not None:  # the one width that a graph knows: it decides how the convolution is computed
+        last = tf.ensure_shape(last, [*last.shape[:2], few_outputs, None])
+    return transposed_convolution(x, last, *geometry[-1])
+
+
+@functools.cache
+def _graph(maps, structure, per_class, specs):
+    """The compiled function of (pixels, [N, heads] where outputs are per class, *constants) that gives images.
+
+    Its shapes follow from the arguments here, never from those of the first call in a process: a graph for other
+    shapes may sum in another order, and images would depend on what was asked before.
+    """
+    inputs = [tf.TensorSpec([None, 1, 1, None]), *([tf.TensorSpec([None, None])] if per_class else [])]
+
+    @tf.function(input_signature=(*inputs, *specs))
+    def images(x, *rest):
+        which, constants = (rest[0], rest[1:]) if per_class else (None, rest)
+        drawn = maps(structure, x, *constants)
+        return tf.tanh(of_class(drawn, which) if per_class else drawn)
+
+    return images
+
+
+def _known_shape(constant):
+    """What the graph knows of a constant: of a kernel its size, and no widths."""
+    return [*constant.shape[:-2], None, None] if constant.shape.rank > 1 else [None]
 
 
 def of_class(maps, which):

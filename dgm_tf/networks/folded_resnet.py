@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf.layers.convolution import transposed_convolution
-from dgm_tf.networks.folded import FoldedNetwork, at_least_one, of_class
+from dgm_tf.networks.folded import FoldedNetwork, at_least_one
 
 
 class FoldedBlock(NamedTuple):
@@ -57,29 +57,26 @@ class FoldedResNet(FoldedNetwork):
             self._constant(f"output_{part}", array)
             for part, array in zip(("scale", "offset", "kernel", "bias"), output, strict=True)
         ]
+        self._structure = tuple(block.shortcut is not None for block in blocks)
         self.built = True
 
     def call(self, latents, training=False):
         """Images."""
-        blocks = [FoldedBlock(*map(_tensor, block)) for block in self._blocks]
-        return _images(*self._split(latents), _tensor(self._dense), blocks, [_tensor(array) for array in self._output])
+        parts = [part for block in self._blocks for part in block if part is not None]
+        return self._images(_maps, self._structure, latents, [self._dense, *parts, *self._output])
 
 
-def _tensor(variable):
-    return None if variable is None else tf.convert_to_tensor(variable)
-
-
-@tf.function(reduce_retracing=True)  # one graph for all tasks of a structure, whatever their widths
-def _images(x, which, dense, blocks, output):
+def _maps(has_shortcut, x, dense, *parts):
+    parts = iter(parts)
     x = transposed_convolution(x, dense, 1, "valid")
-    for block in blocks:
+    for shortcut in has_shortcut:
+        block = FoldedBlock(*itertools.islice(parts, 5), next(parts) if shortcut else None)
         hidden = upsampled(tf.nn.relu(x * block.scale + block.offset))
         hidden = tf.nn.relu(tf.nn.bias_add(_convolution(hidden, block.first), block.bias))
         x = x if block.shortcut is None else _convolution(x, block.shortcut)
         x = _convolution(hidden, block.second) + upsampled(x)
-    scale, offset, kernel, bias = output
-    maps = tf.nn.bias_add(_convolution(tf.nn.relu(x * scale + offset), kernel), bias)
-    return tf.tanh(maps if which is None else of_class(maps, which))
+    scale, offset, kernel, bias = parts
+    return tf.nn.bias_add(_convolution(tf.nn.relu(x * scale + offset), kernel), bias)
 
 
 def _convolution(x, kernel):

@@ -146,7 +146,7 @@ class GANPhase(Phase):
         self._adversarial_update = jit(self._critic_and_generator_update, self.num_steps)
         update = functools.partial(classifier_update, discriminator, self._c_optimizer, class_variables(discriminator))
         self._classifier_update = jit(update, self.num_steps)
-        self._train_step = tf.function(self._distributed_step, reduce_retracing=True)
+        self._train_step = tf.function(self._distributed_step)
         self.trains_classifier = classifier.replay_schedule != "none"
 
     def _make_optimizers(self):
