@@ -11,6 +11,7 @@ from dgm_tf.evaluation import evaluator, figures, grids, metrics, report
 from dgm_tf.evaluation.fidelity import means
 from dgm_tf.export import export
 from dgm_tf.layers.storage import Storage, storage_of
+from dgm_tf.text import NAME_BYTES, shown, shown_names
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_uint8
@@ -174,7 +175,7 @@ class Recorder(Callback):
         grids.save_image(grid, self._run_dir / "images" / f"generated_after_task_{learner.num_tasks:02d}.png")
         tags = {
             f"generated/{name}": grids.image_grid(row, columns=grids.GRID_IMAGES)
-            for name, row in zip(learner.class_names, images, strict=True)
+            for name, row in zip(shown_names(learner.class_names), images, strict=True)
         }
         self._log.summaries.images("eval", tags, learner.position.global_step)
 
@@ -185,11 +186,11 @@ class Recorder(Callback):
         if results["gan_test"] and results["gan_test"][-1] is not None:
             values |= {f"fidelity/{name}": v for name, v in means(results["fidelity"][-1]).items()}
         digits = len(str(self._benchmark.num_tasks))  # TensorBoard sorts by letters
+        names_of_tasks = [shown(names, most=NAME_BYTES) for names in _task_names(learner)]
         for task, accuracy in enumerate(results["accuracy_matrix"][-1][: learner.num_tasks]):
             if accuracy is None:
                 continue
-            members = _task_names(learner)[task]
-            values[f"accuracy_per_task/task {task + 1:0{digits}d} ({members})"] = accuracy
+            values[f"accuracy_per_task/task {task + 1:0{digits}d} ({names_of_tasks[task]})"] = accuracy
         if results["capacity"]:
             values["growth/generator_parameters"] = results["capacity"][-1]["size"]
             for name, layer in results["capacity"][-1]["layers"].items():

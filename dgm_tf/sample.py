@@ -10,14 +10,14 @@ names are replaced.
 """
 
 import pathlib
-import re
-import sys
 
 import numpy as np
 from absl import flags
 
-from dgm_tf import command_line, config
+from dgm_tf import command_line, config, leftovers
 from dgm_tf.errors import UserError
+from dgm_tf.output import console, say
+from dgm_tf.text import file_names, shown
 
 _FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
@@ -28,7 +28,8 @@ flags.DEFINE_string("output", None, "Where to write; default: <run_dir>/samples.
 flags.DEFINE_integer("seed", 0, "Another seed, other images.", lower_bound=0, flag_values=_FLAGS)
 
 BATCH = 100  # images generated at once, where fewer are wanted, too: each is then the same for any count
-GRID_COLUMNS = 10
+GRID, GRID_COLUMNS = "grid.png", 10
+NAMED = 30  # classes that a message lists
 
 
 def find_classes(names, class_names):
@@ -58,7 +59,8 @@ def find_classes(names, class_names):
 
 
 def _known(class_names):
-    return f"Learned: {', '.join(class_names)}"
+    more = f" and {len(class_names) - NAMED} more" if len(class_names) > NAMED else ""
+    return f"Learned: {', '.join(class_names[:NAMED])}{more}"
 
 
 def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: None):
@@ -77,16 +79,18 @@ def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: No
     """
     from dgm_tf.evaluation import figures, grids
 
-    folders = _folders(pathlib.Path(directory), learner.class_names)
-    shown = {}
+    directory = pathlib.Path(directory)
+    folders = [directory / name for name in file_names(learner.class_names, taken=[GRID])]
+    few = {}
     for label in labels:
         name = learner.class_names[label]
+        leftovers.sweep_shared(folders[label])
         for index, image in enumerate(_images(learner, label, count, seed)):
             grids.save_image(image, folders[label] / f"{index:05d}.png")
             if index < GRID_COLUMNS:
-                shown.setdefault(name, []).append(image)
+                few.setdefault(name, []).append(image)
             on_image()
-    figures.save(figures.class_grid_figure(shown), pathlib.Path(directory) / "grid.png")
+    figures.save(figures.class_grid_figure(few), directory / GRID)
     return {learner.class_names[label]: folders[label] for label in labels}
 
 
@@ -97,16 +101,6 @@ def _images(learner, label, count, seed):
     for start in range(0, count, BATCH):
         batch_seed = int(numpy_generator(seed, "sample", label, start).integers(2**31))
         yield from learner.replay(np.full(BATCH, label, np.int32), batch_seed)[: count - start]
-
-
-def _folders(directory, class_names):
-    """For each class a folder of its own whose name is like the class's and works everywhere."""
-    names = [re.sub(r"[^\w .+-]|^\.+|\.+$", "_", name) for name in class_names]
-    taken = [name.casefold() for name in names]
-    return [
-        directory / (name if name and taken.count(name.casefold()) == 1 else f"{name}_{label}")
-        for label, name in enumerate(names)
-    ]
 
 
 def main():
@@ -128,12 +122,14 @@ def _sample_run():
         learner = load(_FLAGS.run_dir)
     labels = find_classes(_FLAGS.classes, learner.class_names)
     try:
-        with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
+        screen = console()
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
             row = bar.add_task("Generating", total=len(labels) * _FLAGS.count)
             write_samples(learner, labels, _FLAGS.count, output, _FLAGS.seed, lambda: bar.advance(row))
     except OSError as error:
         raise UserError(f"--output: cannot write to {output}: {error.strerror or error}") from error
-    print(f"{_FLAGS.count} images of each class in {output}, a few of all in {output / 'grid.png'}")
+    text = f"{_FLAGS.count} images of each class in {output}, a few of all in {output / GRID}"
+    say(shown(text))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,13 @@ def _escape(character):
     return character.encode("unicode_escape").decode("ascii")
 
 
+def shown_names(names, most=NAME_BYTES):
+    """Each name as `shown`, and none like another: what comes out alike gets its position."""
+    plain = [shown(name, most=most) for name in names]
+    counts = collections.Counter(plain)
+    return [name if counts[name] == 1 else f"{name} ({position})" for position, name in enumerate(plain)]
+
+
 def markdown(text):
     """`text` for a paragraph of Markdown that shows it as it is; in a table "|" is to be escaped as well."""
     text = re.sub(r"[\\`*\[\]<>~$&]|(?<!\w)_|_(?!\w)", r"\\\g<0>", shown(text))

@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from dgm_tf.evaluation.grids import GRID_IMAGES, image_grid
+from dgm_tf.text import shown_names
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.summaries import MetricsLog, Summaries
 
@@ -76,7 +77,7 @@ class TrainingLog(Callback):
             rows = np.split(np.asarray(images), len(context.task.classes))
             grids = {
                 f"generated_in_training/{name}": image_grid(row, columns=GRID_IMAGES)
-                for name, row in zip(context.task.class_names, rows, strict=True)
+                for name, row in zip(shown_names(context.task.class_names), rows, strict=True)
             }
             self.summaries.images("train", grids, learner.position.global_step)
 

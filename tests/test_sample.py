@@ -15,6 +15,7 @@ from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.sample import BATCH, find_classes, write_samples
+from tests import hostile
 
 
 class FakeLearner:
@@ -94,6 +95,15 @@ def test_image_depends_on_seed_and_number_alone(tmp_path):
     assert (few / name).read_bytes() == (many / name).read_bytes() != (other / name).read_bytes()
     images = {(many / f"T-shirt_top/{i:05d}.png").read_bytes() for i in range(BATCH + 2)}
     assert len(images) == BATCH + 2
+
+
+def test_any_name_gives_a_folder_of_its_own(tmp_path):
+    learner = FakeLearner()
+    learner.class_names = [*hostile.NAMES, "Dog" * 100, "dog" * 101]
+    folders = write_samples(learner, range(len(learner.class_names)), 1, tmp_path / "out")
+    assert len({str(folder).casefold() for folder in folders.values()}) == len(learner.class_names)
+    assert all(folder.parent == tmp_path / "out" and files_in(folder) == ["00000.png"] for folder in folders.values())
+    assert (tmp_path / "out" / "grid.png").is_file() and files_in(tmp_path)[0].startswith("out/")
 
 
 def run_command(monkeypatch, *arguments):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dgm_tf.text import NAME_BYTES, file_name, file_names, shown
+from dgm_tf.text import NAME_BYTES, file_name, file_names, shown, shown_names
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J"
 
@@ -79,6 +79,12 @@ def test_names_that_come_out_alike_get_files_of_their_own(tmp_path):
     for name in chosen:
         assert len(name.encode()) <= NAME_BYTES
         (tmp_path / name).mkdir()
+
+
+def test_names_that_are_shown_alike_are_told_apart():
+    assert shown_names(["a\x1b", "a\\x1b", "b"]) == ["a\\x1b (0)", "a\\x1b (1)", "b"]
+    first, second = shown_names(["x" * 500 + "1" + "y" * 500, "x" * 500 + "2" + "y" * 500])
+    assert first != second and len(first) < 120
 
 
 def test_names_of_files_follow_from_the_names_alone():

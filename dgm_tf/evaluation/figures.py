@@ -8,14 +8,17 @@ of what a mask covers: `parameters` (when task t was learned), `newly_reserved` 
 
 import io
 import itertools
+import warnings
 
 import numpy as np
 from matplotlib import ticker
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from dgm_tf import serialization
 from dgm_tf.evaluation.grids import PADDING, as_uint8, image_grid
+from dgm_tf.text import shown
 
 BLUE, ORANGE, GREY, LIGHT = "#2f6db3", "#e08a2c", "#6b7280", "#e5e7eb"
 # Told apart by most people with a colour vision deficiency too (Okabe and Ito, 2008), then by their markers.
@@ -23,12 +26,18 @@ MANY_COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9",
 MARKERS = ("o", "s", "^")
 BOUND_STYLES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MOST_ANNOTATED = 12  # rows of a heat map up to which numbers fit into its cells
+MOST_NAMED = 100  # names along an axis; of more only some are written
+MOST_LETTERS = 40  # of a name
 
 
 def save(figure, path):
     """Writes `figure` as PNG to `path`, atomically, making its folder where needed."""
+    for text in figure.findobj(Text):
+        text.set_usetex(False)  # whatever matplotlibrc says: a name is no program for LaTeX
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
+    with warnings.catch_warnings():  # one for each letter that no font has, which is drawn as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure.savefig(buffer, format="png", dpi=130)
     serialization.write_atomically(path, buffer.getvalue())
 
 
@@ -52,7 +61,7 @@ def accuracy_figure(average_accuracy, classes_per_task=None, bounds=None, title=
         if np.isnan(y):  # there were no test images
             continue
         axes.annotate(f"{y:.1f}", (x, y), (0, 7), textcoords="offset points", ha="center", color=BLUE)
-    axes.set(title=title, xlabel="classes learned so far", ylabel="mean test accuracy (%)", ylim=(0, 106))
+    axes.set(title=_plain(title), xlabel="classes learned so far", ylabel="mean test accuracy (%)", ylim=(0, 106))
     axes.set_xticks(seen if num_tasks <= 20 else seen[:: num_tasks // 10])
     if bounds:
         figure.legend(loc="outside lower center", ncols=min(3, 1 + len(bounds)), frameon=False)
@@ -73,7 +82,7 @@ def comparison_figure(curves, title="Accuracy after each task", bounds=None, low
         style = {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
         axes.plot(classes, mean, label=_plain_text(name), linewidth=1.6, markersize=4, **style)
         axes.fill_between(classes, mean - sd, np.minimum(mean + sd, 100), color=style["color"], alpha=0.15, linewidth=0)
-    axes.set(title=title, xlabel="classes learned so far", ylabel="mean test accuracy (%)")
+    axes.set(title=_plain(title), xlabel="classes learned so far", ylabel="mean test accuracy (%)")
     axes.set_ylim(lowest, 100 + 0.04 * (100 - lowest))
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     figure.legend(loc="outside right center", frameon=False, fontsize=9)
@@ -92,7 +101,7 @@ def bytes_figure(curves, title="Accuracy against what is kept"):
         if len(sizes) == 1:  # a ring that a curve's point beneath it does not hide
             style |= {"markersize": 11, "markeredgewidth": 2, "fillstyle": "none", "linestyle": "none", "zorder": 3}
         axes.plot(sizes, 100 * accuracies, label=_plain_text(name), linewidth=1.6, **style)
-    axes.set(title=title, xlabel="bytes kept", ylabel="mean test accuracy (%)", xscale="log")
+    axes.set(title=_plain(title), xlabel="bytes kept", ylabel="mean test accuracy (%)", xscale="log")
     axes.xaxis.set_major_formatter(ticker.EngFormatter("B"))
     figure.legend(loc="outside right center", frameon=False, fontsize=9)
     return figure
@@ -188,7 +197,7 @@ def fidelity_figure(fidelity, class_names):
 
     fidelity: {"precision": fractions [n], "recall": fractions [n]}, None where not measured; class_names: [n].
     """
-    figure, axes = _figure(max(6.4, 1.2 + 0.3 * len(class_names)), 4.2)
+    figure, axes = _figure(min(40.0, max(6.4, 1.2 + 0.3 * len(class_names))), 4.2)
     places = np.arange(len(class_names))
     for side, (name, color) in enumerate((("precision", BLUE), ("recall", ORANGE))):
         percent = 100 * np.array(fidelity[name], float)
@@ -196,28 +205,31 @@ def fidelity_figure(fidelity, class_names):
         axes.bar(places + 0.4 * side - 0.2, percent, 0.36, color=color, label=label)
     axes.set(title="Replay beside real images", ylabel="share (%)", ylim=(0, 100))
     long = max(len(str(name)) for name in class_names) > 3
-    axes.set_xticks(places, [_plain_text(name) for name in class_names], rotation=90 if long else 0, fontsize=9)
+    axes.set_xticks(*_some(places, class_names), rotation=90 if long else 0, fontsize=9)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
 def class_grid_figure(images_per_class, title="Generated images"):
-    """One row of images per class, its name on the left (paper, Fig. 5).
+    """One row of images per class, its name on the left (paper, Fig. 5); of many classes some.
 
     images_per_class: name -> images as `image_grid` takes them, all of one size.
     """
+    kept = list(images_per_class)[:: -(-len(images_per_class) // MOST_NAMED)]
+    images_per_class = {name: images_per_class[name] for name in kept}
     columns = max(len(images) for images in images_per_class.values())
     rows = [_white_up_to(columns, as_uint8(images)) for images in images_per_class.values()]
     height, width = rows[0].shape[1:3]
     grid = image_grid(np.concatenate(rows), columns)
     side = 0.55 if len(rows) <= 20 else 0.35
-    name_width = 0.5 + 0.1 * max(len(str(name)) for name in images_per_class)
+    names = [_plain_text(name) for name in images_per_class]
+    name_width = 0.5 + 0.1 * max(map(len, names))
     figure = _empty_figure(name_width + side * columns * width / height, 0.6 + side * len(rows))
-    axes = figure.add_subplot(title=title)
+    axes = figure.add_subplot(title=_plain(title))
     axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     centres = (np.arange(len(rows)) + 0.5) * (height + PADDING) + PADDING / 2 - 0.5
     size = 10 if len(rows) <= 20 else 8
-    axes.set_yticks(centres, [_plain_text(name) for name in images_per_class], fontsize=size)
+    axes.set_yticks(centres, names, fontsize=size)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -252,8 +264,8 @@ def _heat_map(values, largest, row_names, column_names, unit):
     image = axes.imshow(values, cmap="Blues", vmin=0, vmax=largest)
     figure.colorbar(image, ax=axes, label=unit, shrink=0.8)
     size = 9 if len(values) <= 2 * MOST_ANNOTATED else 6
-    axes.set_xticks(range(len(column_names)), [_plain_text(name) for name in column_names], fontsize=size)
-    axes.set_yticks(range(len(row_names)), [_plain_text(name) for name in row_names], fontsize=size)
+    axes.set_xticks(*_some(range(len(column_names)), column_names), fontsize=size)
+    axes.set_yticks(*_some(range(len(row_names)), row_names), fontsize=size)
     if max(len(str(name)) for name in column_names) > 3:
         angle = 90 if len(values) > MOST_ANNOTATED else 45
         axes.tick_params(axis="x", rotation=angle)
@@ -296,8 +308,19 @@ def _stack(axes, tasks, shares):
 
 
 def _plain_text(name):
-    """`name` without the meaning that matplotlib gives to dollar signs."""
-    return str(name).replace("$", r"\$")
+    """`name`, shortened, without the meaning that matplotlib gives to dollar signs and a first underscore."""
+    return _plain(shown(name, most=MOST_LETTERS))
+
+
+def _plain(text):
+    text = shown(text).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
+def _some(places, names):
+    """(places, names) of all, or of as many, at equal distances, as can be read."""
+    step = -(-len(names) // MOST_NAMED)
+    return list(places)[::step], [_plain_text(name) for name in list(names)[::step]]
 
 
 def _task_ticks(axes, tasks):

@@ -3,9 +3,12 @@
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from dgm_tf.evaluation import figures
+from dgm_tf.text import shown
+from tests import hostile
 
 NAN = np.nan
 CURVE = {"classes": [1, 2], "mean": [100.0, 95.0], "sd": [0.0, 1.0]}
@@ -50,6 +53,44 @@ def test_every_figure_is_written_as_png_and_leaves_nothing_else(name, tmp_path):
     figures.save(ALL_FIGURES[name](), path)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert Image.open(path).format == "PNG" and min(Image.open(path).size) > 100
+
+
+def _names(count):
+    return [f"class {i}" for i in range(count)]
+
+
+HOSTILE_FIGURES = {
+    "matrix": lambda names: figures.accuracy_matrix_figure(np.eye(len(names)), names),
+    "fidelity": lambda names: figures.fidelity_figure(
+        {"precision": np.ones(len(names)), "recall": np.ones(len(names))}, names
+    ),
+    "classes": lambda names: figures.class_grid_figure(dict.fromkeys(names, np.zeros([1, 8, 8, 1]))),
+    "comparison": lambda names: figures.comparison_figure(dict.fromkeys(names, CURVE), title="".join(names)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_FIGURES)
+def test_names_are_drawn_as_they_are_and_nothing_is_said_of_their_letters(name, tmp_path, recwarn):
+    with matplotlib.rc_context({"text.usetex": True}):  # of a person whose own figures are LaTeX's
+        figure = HOSTILE_FIGURES[name](hostile.NAMES)
+        figures.save(figure, tmp_path / "a.png")
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    drawn = [shown(n, most=figures.MOST_LETTERS).replace("$", "\\$") for n in hostile.NAMES]
+    assert not [text for text in drawn if text not in texts and f" {text}" not in texts]
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+
+
+def test_a_name_that_matplotlib_would_leave_out_of_a_legend_is_in_it():
+    (legend,) = figures.comparison_figure({"_hidden": CURVE}).legends
+    assert [text.get_text() for text in legend.get_texts()] == [" _hidden"]
+
+
+def test_figures_of_thousands_of_classes_have_a_size_that_can_be_written(tmp_path):
+    names = _names(1700)
+    for name in ("fidelity", "classes"):
+        figures.save(HOSTILE_FIGURES[name](names), tmp_path / f"{name}.png")
+    (axes, _) = figures.confusion_figure(np.eye(1700), names).axes
+    assert len(axes.get_xticklabels()) == len(axes.get_yticklabels()) == 100
 
 
 def test_figures_work_without_pyplot_windows(tmp_path):

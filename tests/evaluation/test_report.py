@@ -5,6 +5,8 @@ import io
 import pytest
 
 from dgm_tf.evaluation import report
+from dgm_tf.text import shown
+from tests import hostile
 
 MINIMAL = {"accuracy_matrix": [[0.9, None], [0.5, 1.0]], "class_names": ["[red]zero", "one|two"]}
 FULL = {
@@ -162,6 +164,16 @@ def test_markdown_has_one_row_per_task_and_escapes_pipes():
     assert lines[1].startswith("| ---: | ---: | --- | ---: |")
     assert lines[3].startswith("| 2 | 2 | one\\|two | 75.00 | 76.00 | 98.70 | - | 77.00 | 98.00 | 80.0k |")
     assert len(lines) == 4
+
+
+@pytest.mark.parametrize("name", hostile.NAMES)
+def test_a_name_is_text(name):
+    results = FULL | {"class_names": [name, "bee"], "warnings": [f"class {name} is odd"]}
+    for renderable in (report.task_table(results, task=0), report.final_table(results), report.caution_panel(name)):
+        text = _printed(renderable)
+        assert hostile.sends_no_commands(text) and shown(name)[:20].strip() in text
+    (row,) = [line for line in report.markdown_table(results).splitlines() if line.startswith("| 1 |")]
+    assert row.replace("\\|", "").count("|") == report.markdown_table(FULL).splitlines()[0].count("|")
 
 
 def test_a_caution_is_boxed_and_taken_literally():

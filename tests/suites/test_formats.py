@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from rich.console import Console
 
 from dgm_tf.suites import comparison, formats, report_files
 from dgm_tf.suites.suite import Suite
+from dgm_tf.text import markdown, shown
+from tests import hostile
 from tests.suites import fake
 
 
@@ -46,6 +49,38 @@ def test_markdown(compared):
     assert "[1] DGM_w | 5%: A2 is 82.00, expected 95 to 99  " in lines
     assert "DGM_w | 5%: Masks on the weights.  " in lines
     assert len({line.replace("\\|", "").count("|") for line in lines[2:7]}) == 1
+
+
+@pytest.mark.parametrize("label", hostile.NAMES)
+def test_a_label_is_text_in_every_format(tmp_path, label):
+    row = fake.row("dgmw", label=label, expected={"A2": (95, 99)}, note=label)
+    done = [fake.finished(tmp_path, row, 0, fake.results([1.0, 0.80]))]
+    compared = comparison.compare(Suite([row], at=(2,), title=label), done)
+    texts = formats.markdown(compared), formats.latex(compared)
+    out = io.StringIO()
+    Console(file=out, width=1000).print(formats.terminal_table(compared))
+    assert all(map(hostile.sends_no_commands, (*texts, out.getvalue())))
+    assert shown(label) in out.getvalue()
+    table = [line for line in texts[0].splitlines() if line.startswith("| ")]
+    assert len({line.replace("\\|", "").count("|") for line in table}) == 1 and len(table) == 3
+    rest = re.sub(r"\\text\w+\{\}|\\\^\{\}|\$\\pm\$|\\[{}$#%&_]", "", texts[1].split("\\midrule")[1])
+    assert not re.search(r"[#%$~^<>]|\\input", rest)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("*a* _b_ a_b", r"\*a\* \_b\_ a_b"),
+        ("[a](b) <i> `c` ~d~ $e$ & f", r"\[a\](b) \<i\> \`c\` \~d\~ \$e\$ \& f"),
+        ("# a", r"\# a"),
+        ("- a", r"\- a"),
+        ("12. a", r"12\. a"),
+        ("a - b 1. # c", "a - b 1. # c"),
+        ("a\\b", r"a\\b"),
+    ],
+)
+def test_markdown_shows_text_as_it_is(text, expected):
+    assert markdown(text) == expected
 
 
 def test_without_published_figures_there_are_no_columns_for_them(tmp_path):
