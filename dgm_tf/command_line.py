@@ -19,6 +19,8 @@ _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 # Of the flag that every command has which meets a person's own methods.
 IMPORT_HELP = "A module of your own, such as one with a method; its code runs, and gin files may import it."
 
+WAIT_HELP = "Seconds that a worker of --strategy=multi_worker waits for the others to be started."
+
 
 def run(function, usage, flag_values=flags.FLAGS):
     """Parses the command line, calls `function` and ends the process with what it returns.

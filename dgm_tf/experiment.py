@@ -19,6 +19,7 @@ from dgm_tf.methods.method import Method
 from dgm_tf.progress import Progress
 from dgm_tf.recorder import Recorder
 from dgm_tf.stopping import StopSignals
+from dgm_tf.training.agreement import loss_told
 from dgm_tf.training.checkpoints import Checkpointer, read_checkpoint
 from dgm_tf.training.compilation import jit_compilation
 from dgm_tf.training.distribution import is_chief
@@ -61,6 +62,7 @@ def run_experiment(
     Raises:
       UserError: if an argument is not as described.
       Interrupted: after SIGINT, SIGTERM or SIGHUP, when the state has been saved.
+      WorkerLost: one of several workers has ended.
     """
     run_dir, evaluation = pathlib.Path(run_dir), evaluation or EvaluationSettings()
     keras_setup.check()
@@ -93,6 +95,7 @@ def run_experiment(
         progress = Progress(benchmark, best)
         stack.callback(progress.close)  # a bar hides the terminal's cursor
         signals = stack.enter_context(StopSignals())
+        stack.enter_context(loss_told(signals))
         checkpoints = Checkpointer(
             run_dir / "checkpoints", checkpoint_seconds, signals, (best, drift), recorder.notes, is_chief()
         )

@@ -16,6 +16,7 @@ from absl import flags
 from dgm_tf import command_line, config, output, sessions
 from dgm_tf.errors import UserError, own_message
 from dgm_tf.text import shown
+from dgm_tf.training.cluster import WAIT_SECONDS
 
 _FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
@@ -29,6 +30,7 @@ flags.DEFINE_string("data_dir", None, "TFDS data_dir of the run's own data, for 
 flags.DEFINE_enum(
     "strategy", "auto", ["auto", "none", "mirrored", "multi_worker"], "tf.distribute strategy.", flag_values=_FLAGS
 )
+flags.DEFINE_float("wait_for_workers", WAIT_SECONDS, command_line.WAIT_HELP, 0.0, flag_values=_FLAGS)
 
 
 def main():
@@ -49,7 +51,7 @@ def _learn():
     longer = continuation.Continuation(run_dir, _make_source, kind, path, sizes, order)
     try:
         return sessions.run_session(
-            run_dir, _FLAGS.strategy, lambda: experiment.run_experiment(run_dir, extend=longer)
+            run_dir, _FLAGS.strategy, lambda: experiment.run_experiment(run_dir, extend=longer), _FLAGS.wait_for_workers
         )
     except continuation.NothingToLearn as nothing:
         output.say(shown(f"{run_dir} has learned {own_message(nothing)}: see {run_dir / continuation.RESULTS}"))

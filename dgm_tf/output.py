@@ -99,7 +99,7 @@ def lasting(stream):
 
 def say(text=""):
     """Prints to standard output."""
-    print(text, file=lasting(sys.stdout))
+    print(text, file=lasting(sys.stdout), flush=True)
 
 
 def complain(text):

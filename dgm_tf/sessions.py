@@ -8,27 +8,61 @@ import sys
 from dgm_tf import output, serialization
 from dgm_tf.errors import UserError, own_message
 from dgm_tf.folder_lock import locked
+from dgm_tf.training import cluster
 
 _PATIENCE = 10.0  # seconds that a run which is being stopped may take to save
 
 
-def run_session(run_dir, strategy_name, function):
+def run_session(run_dir, strategy_name, function, wait_seconds=cluster.WAIT_SECONDS):
     """Calls `function` in the strategy's scope, as a session of the run; returns the command's exit status.
 
+    wait_seconds: that a worker waits for the others to be started.
+
     Raises:
-      UserError: if another process is at work in the run folder.
+      UserError: if another process is at work in the run folder, or the workers cannot come together.
     """
-    from dgm_tf import command_line, stopping
+    from dgm_tf.training import agreement
+
+    with contextlib.ExitStack() as stack:
+        _join(stack, strategy_name, wait_seconds)
+        try:
+            with agreement.loss_told():
+                return _call(run_dir, function)
+        except cluster.WorkerLost as loss:
+            output.complain(f"\nerror: {own_message(loss)}")
+            return 128 + loss.signum if loss.signum else cluster.LOST_STATUS
+
+
+def _join(stack, strategy_name, wait_seconds):
+    """Enters the strategy's scope, when all workers are there."""
+    from dgm_tf import command_line
     from dgm_tf.training import distribution
 
+    workers = cluster.cluster_of_environment()
+    if strategy_name == "multi_worker" and workers is not None:
+        cluster.wait_for_all(workers, wait_seconds)
+        stack.enter_context(cluster.Watch(workers))
     with command_line.quiet_start():
         strategy = distribution.make_strategy(strategy_name)
-    with strategy.scope(), _held(run_dir), _noted(run_dir):
+    if told := distribution.description(strategy_name, strategy, workers):
+        output.say(f"--strategy={strategy_name}: {told}")
+    stack.enter_context(strategy.scope())
+
+
+def _call(run_dir, function):
+    from dgm_tf import stopping
+    from dgm_tf.training import agreement
+
+    with _held(run_dir), _noted(run_dir):
+        agreement.wait_for_each_other()  # the chief holds the folder: all see it as it stays
         try:
             function()
         except stopping.Interrupted as interrupt:
+            if interrupt.together:
+                agreement.wait_for_each_other()  # who left before the chief has saved would end it, too
             output.say(f"\n{own_message(interrupt)}; saved. The same command goes on from here.")
             return 128 + interrupt.signum
+        agreement.wait_for_each_other()
     return 0
 
 
@@ -55,6 +89,11 @@ def _held(run_dir):
 
 @contextlib.contextmanager
 def _noted(run_dir):
+    from dgm_tf.training import distribution
+
+    if not distribution.is_chief():
+        yield
+        return
     session = {"started": _now(), "ended": None, "command": sys.argv}
     path = run_dir / "run.json"
     earlier = serialization.read_json(path)["sessions"] if path.is_file() else []
@@ -71,7 +110,6 @@ def _write(path, sessions):
     import tensorflow as tf
 
     from dgm_tf import __version__
-    from dgm_tf.training import distribution
 
     facts = {
         "versions": {
@@ -84,8 +122,7 @@ def _write(path, sessions):
         "seeds": {name: _seed(name) for name in ("run_experiment", "ClassIncrementalBenchmark")},
         "sessions": sessions,
     }  # fmt: skip
-    if distribution.is_chief():
-        serialization.write_json(path, facts)
+    serialization.write_json(path, facts)
 
 
 def _now():

@@ -26,11 +26,16 @@ _main = None  # the main thread's innermost `StopSignals`
 
 
 class Interrupted(Exception):
-    """A run was asked to stop, and all that it will go on from is on disk. `signum`: the signal's number."""
+    """A run was asked to stop, and all that it will go on from is on disk.
 
-    def __init__(self, signum):
+    Attributes:
+      signum: the signal's number.
+      together: whether all workers have agreed to stop here; else this one leaves the others.
+    """
+
+    def __init__(self, signum, together=False):
         super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.signum = signum
+        self.signum, self.together = signum, together
 
 
 class Ended(KeyboardInterrupt):
@@ -79,9 +84,9 @@ class StopSignals:
             raise Ended(signum)
         self.received, self._since = signum, time.monotonic()
         if signum == signal.SIGPIPE:
-            _tell("nobody reads standard output any more: stopping as soon as the state is saved")
+            tell("nobody reads standard output any more: stopping as soon as the state is saved")
         else:
-            _tell("\nstopping as soon as the state is saved; once more stops at once")
+            tell("\nstopping as soon as the state is saved; once more stops at once")
 
     def check(self):
         """Raises `Interrupted` after a signal, unless it comes within seconds to where more can be saved."""
@@ -201,7 +206,7 @@ def _is_late(times, now):
 
 def _end_process(signum):
     show_cursor = "\x1b[?25h" if os.isatty(2) else ""
-    _tell(f"{show_cursor}stopped by {signal.Signals(signum).name}: all that was saved is on disk")
+    tell(f"{show_cursor}stopped by {signal.Signals(signum).name}: all that was saved is on disk")
     os._exit(128 + signum)
 
 
@@ -226,7 +231,7 @@ def tell_to(descriptor):
     _descriptor = descriptor
 
 
-def _tell(text):
+def tell(text):
     """Writes a line to standard error past Python's buffers, which a handler may have interrupted in their midst."""
     with contextlib.suppress(OSError):
         os.write(_descriptor, f"{text}\n".encode())

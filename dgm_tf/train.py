@@ -14,6 +14,7 @@ from absl import flags
 from dgm_tf import command_line, config, output, serialization, sessions
 from dgm_tf.errors import DetailedError, UserError
 from dgm_tf.text import shown
+from dgm_tf.training.cluster import WAIT_SECONDS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("gin_file", "gin/quickstart.gin", "The gin file that describes the run.")
@@ -24,6 +25,7 @@ flags.DEFINE_string("cache_dir", None, "What runs on the same data share; defaul
 flags.DEFINE_string("data_dir", None, "TFDS data_dir; default: TFDS_DATA_DIR or TFDS's own.")
 flags.DEFINE_bool("download", True, "Whether data sets that are missing may be downloaded.")
 flags.DEFINE_enum("strategy", "auto", ["auto", "none", "mirrored", "multi_worker"], "tf.distribute strategy.")
+flags.DEFINE_float("wait_for_workers", WAIT_SECONDS, command_line.WAIT_HELP, 0.0)
 
 
 def main():
@@ -72,7 +74,7 @@ def _run(run_dir, text):
                 _release(run_dir)
             raise
 
-    return sessions.run_session(run_dir, FLAGS.strategy, run)
+    return sessions.run_session(run_dir, FLAGS.strategy, run, FLAGS.wait_for_workers)
 
 
 def _bind_flags():

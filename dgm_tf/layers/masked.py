@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf.layers import mask_algebra
+from dgm_tf.layers.host_variables import host_variables
 from dgm_tf.layers.storage import Storage, stored_as
 
 PLASTICITIES = ("weights", "units", None)
@@ -94,13 +95,14 @@ class MaskedLayer(keras.layers.Layer):
         return stored_as(self.add_weight(**kwargs), Storage.REBUILD)
 
     def _bits(self, task, mask_shape):
-        bits = self.add_weight(
-            name=f"task_{task}_bits",
-            shape=(mask_algebra.packed_size(mask_shape),),
-            initializer="zeros",
-            dtype="uint8",
-            trainable=False,
-        )
+        with host_variables():
+            bits = self.add_weight(
+                name=f"task_{task}_bits",
+                shape=(mask_algebra.packed_size(mask_shape),),
+                initializer="zeros",
+                dtype="uint8",
+                trainable=False,
+            )
         return stored_as(bits, Storage.BITS)
 
     def call(self, inputs, mask_scale=None):

@@ -7,6 +7,7 @@ import time
 
 from dgm_tf import serialization
 from dgm_tf.stopping import Interrupted, StopSignals  # noqa: F401 - StopSignals was here before
+from dgm_tf.training.agreement import agreed_signal
 from dgm_tf.training.loop import Callback
 
 CHECKPOINT = "latest.npz"
@@ -45,13 +46,13 @@ class Checkpointer(Callback):
 
     def on_step_end(self, learner, context, phase):
         """Saves if it is time or the run is to stop; then raises `Interrupted`."""
-        stop = self._signals.received
+        stop = agreed_signal(self._signals.received)
         self._signals.answered = stop is not None
         if stop is not None or time.monotonic() - self._last >= self._every_seconds:
             self.save(learner, phase.variables())
         if stop is not None:
             self.wait()
-            raise Interrupted(stop)
+            raise Interrupted(stop, together=True)
 
     def on_next_phase(self, learner, context):
         """Saves what a signal would lose while the next phase is made, with all the images that it replays."""
@@ -65,9 +66,10 @@ class Checkpointer(Callback):
         """Saves the ended task; then raises `Interrupted` if the run is to stop."""
         self.save(learner)
         self.wait()
-        if self._signals.received is not None:
+        stop = agreed_signal(self._signals.received)
+        if stop is not None:
             self._signals.answered = True
-            raise Interrupted(self._signals.received)
+            raise Interrupted(stop, together=True)
 
     def wait(self):
         """Returns when all is on disk."""

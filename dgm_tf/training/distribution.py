@@ -1,8 +1,13 @@
 """Choosing a tf.distribute strategy, and applying gradients under it."""
 
+import signal
+import threading
+
 import tensorflow as tf
 
 from dgm_tf.errors import UserError
+from dgm_tf.training.agreement import is_chief  # noqa: F401 - the name by which others know it
+from dgm_tf.training.cluster import EXAMPLE
 from dgm_tf.training.randomness import replica_count
 
 STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
@@ -19,24 +24,56 @@ def make_strategy(name="auto"):
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     if name == "multi_worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _multi_worker()
     devices = [device.name for device in tf.config.list_logical_devices("GPU")]
     if name == "mirrored" or (name == "auto" and len(devices) > 1):
         return tf.distribute.MirroredStrategy(devices or logical_cpus())
     return tf.distribute.get_strategy()
 
 
+def _multi_worker():
+    """TensorFlow's coordination service takes SIGTERM for itself, in C++: what became of it before is put back."""
+    handler = signal.getsignal(signal.SIGTERM)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if handler is None else handler)
+    return strategy
+
+
+def description(name, strategy, workers=None):
+    """What a person should know of the strategy made by that name; None where all is as it looks.
+
+    workers: `Cluster` of the environment, or None.
+    """
+    gpus, replicas = len(tf.config.list_logical_devices("GPU")), strategy.num_replicas_in_sync
+    several = workers is not None and len(workers.addresses) > 1
+    if name == "multi_worker" and several:
+        return f"{workers.name(workers.index)}, {replicas} replicas in all{_on(gpus)}"
+    if name == "multi_worker":
+        return f"TF_CONFIG names no other worker: {_few(replicas)}. Several processes: {EXAMPLE}"
+    if several:
+        return f"TF_CONFIG names {len(workers.addresses)} workers, this process works alone; multi_worker joins them"
+    if name == "mirrored" and replicas == 1:
+        return (
+            f"one replica, as there is {'one GPU' if gpus else 'no GPU'} here: nothing is mirrored. It takes a machine "
+            "with several GPUs, or multi_worker with several processes"
+        )
+    if replicas > 1:
+        return f"{replicas} replicas{_on(gpus)}"
+    return f"one of {gpus} GPUs is used; mirrored takes all" if gpus > 1 else None
+
+
+def _on(gpus):
+    return f", on {gpus} GPU{'s'[: gpus > 1]} here" if gpus else ", on CPU"
+
+
+def _few(replicas):
+    return "one replica" if replicas == 1 else f"{replicas} replicas"
+
+
 def logical_cpus():
     """Names of the logical CPU devices."""
     return [device.name for device in tf.config.list_logical_devices("CPU")]
-
-
-def is_chief():
-    """Whether this process is the one that writes files."""
-    resolver = tf.distribute.get_strategy().cluster_resolver
-    return resolver is None or not resolver.task_type or resolver.task_type == "chief" or (
-        resolver.task_type == "worker" and resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
-    )  # fmt: skip
 
 
 def mean_gradients(gradients):
