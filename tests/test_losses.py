@@ -57,10 +57,11 @@ def test_acgan_loss_is_mean_cross_entropy():
 
 
 def test_icarl_loss_teaches_new_classes_by_label_and_earlier_ones_by_the_earlier_network():
-    logits = tf.math.log(tf.constant([[1.0, 3.0, 1 / 3]] * 2))  # sigmoids 1/2, 3/4, 1/4
+    logits = tf.math.log(tf.constant([[3.0, 3.0, 1 / 3]] * 2))  # sigmoids 3/4, 3/4, 1/4
     earlier = tf.math.log(tf.constant([[4.0], [1.0]]))  # targets 4/5, 1/2 for class 0, whatever the labels
+    of_earlier = [-t * np.log(3 / 4) - (1 - t) * np.log(1 / 4) for t in (4 / 5, 1 / 2)]
     of_new = [-np.log(3 / 4) - np.log(3 / 4), -np.log(1 / 4) - np.log(3 / 4)]  # targets 1, 0 and 0, 0
-    expected = np.mean([np.log(2) + new for new in of_new])
+    expected = np.mean(np.add(of_earlier, of_new))
     assert float(losses.icarl_loss(logits, tf.constant([1, 0]), earlier)) == pytest.approx(expected, rel=1e-5)
 
 

@@ -122,6 +122,8 @@ def test_the_first_of_the_best_epochs_is_kept_and_the_last_put_back(make):
         learner.method.classifier.kernel.assign([[epoch] * CLASSES])
         best.on_epoch_end(learner, context, PHASE, epoch)
     assert best.history == [0.0, 1.0, 1.0, 0.0] and best.accuracy == 1.0
+    kernel, _ = best.weights
+    assert np.all(kernel == 1), "of epochs 1 and 2, which are equally good, the first"
     images = np.asarray(to_float(context.task.test.images))
     assert set(np.argmax(best.logits(learner, images), axis=1)) == {0}
     assert set(np.argmax(learner.logits(images), axis=1)) == {2}

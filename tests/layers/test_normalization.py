@@ -51,6 +51,13 @@ def test_training_moves_the_averages():
     np.testing.assert_allclose(layer.moving_variance, 0.75 + 0.25 * flat.var(0, ddof=1), rtol=1e-4)
 
 
+@pytest.mark.parametrize("layer_class", [BatchNormalization, TaskBatchNormalization])
+def test_by_default_the_averages_follow_a_tenth_of_the_way(layer_class):
+    layer = layer_class()
+    layer(batch(), training=True)
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * batch().numpy().reshape(-1, CHANNELS).mean(0), rtol=1e-4)
+
+
 def test_averages_stay_where_asked_to():
     layer = randomised(BatchNormalization())
     before = layer.get_weights()

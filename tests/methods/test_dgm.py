@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dgm_tf.errors import UserError
 from dgm_tf.learner import Learner
@@ -21,37 +22,6 @@ LABELS = np.array([0, 0, 0], np.int32)
 @pytest.fixture(params=["weights", "units"])
 def plasticity(request):
     return request.param
-
-
-class ReplayWatch(Callback):
-    """Keeps what is replayed of the first class after every step."""
-
-    def __init__(self):
-        self.images = []
-
-    def on_step_end(self, learner, context, phase):
-        if context.index:
-            self.images.append(learner.method.replay(LABELS, seed=7))
-
-
-@pytest.mark.parametrize("plasticity", ["weights", "units"])
-def test_training_a_later_task_leaves_replay_bit_for_bit(plasticity):
-    classifier = ClassifierSettings(closing_epochs=1, generated_current=0.5)
-    learner, watch = Learner(tiny.dgm(plasticity, classifier)), ReplayWatch()
-    learner.learn(tiny.task(0))
-    before = learner.method.replay(LABELS, seed=7)
-    kernels = [np.array(layer.kernel) for layer in learner.method.memory.masked_layers]
-    learner.learn(tiny.task(1), (watch,))
-    after = learner.method.replay(LABELS, seed=7)
-    assert before.std() > 0.0
-    for images in (*watch.images, after):
-        np.testing.assert_array_equal(images, before)
-    assert len(watch.images) == 4 + 4  # steps of the GAN and of the closing phase
-    moved = [
-        np.any(old != np.asarray(layer.kernel)[tuple(slice(0, n) for n in old.shape)])
-        for old, layer in zip(kernels, learner.method.memory.masked_layers, strict=True)
-    ]
-    assert any(moved)  # the second task did train what the first had left free
 
 
 def context_of(method, index=0, classes=((0,), (1,)), per_class=16, seed=0):
@@ -86,11 +56,15 @@ def test_sparsity_counts_for_more_the_larger_the_network(plasticity):
     method = tiny.dgm(plasticity)
     context_of(method, 0)
     assert method._relative_size() == 1.0
-    context_of(method, 1)
+    context = context_of(method, 1)
     layers = method.memory.masked_layers
     entries = sum(np.asarray(layer.embedding).size for layer in layers)
     free = sum(method.memory.initial_sizes)
     assert method._relative_size() == pytest.approx(entries / free) and entries > free
+    scale = tf.constant(2.0)
+    penalty = method._rules(context).penalty({"mask_scale": scale}, None)
+    used = float(method.memory.sparsity(scale))
+    assert used > 0 and float(penalty) == pytest.approx(0.05 * entries / free * used, rel=1e-5)  # lambda_RU alpha R
 
 
 @pytest.mark.parametrize(
@@ -272,6 +246,37 @@ def test_the_auxiliary_loss_needs_a_class_head_that_learns():
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"DGM.{next(iter(bad))}: expected"):
         DGM(**bad)
+
+
+class ReplayWatch(Callback):
+    """Keeps what is replayed of the first class after every step."""
+
+    def __init__(self):
+        self.images = []
+
+    def on_step_end(self, learner, context, phase):
+        if context.index:
+            self.images.append(learner.method.replay(LABELS, seed=7))
+
+
+@pytest.mark.parametrize("plasticity", ["weights", "units"])
+def test_training_a_later_task_leaves_replay_bit_for_bit(plasticity):
+    classifier = ClassifierSettings(closing_epochs=1, generated_current=0.5)
+    learner, watch = Learner(tiny.dgm(plasticity, classifier)), ReplayWatch()
+    learner.learn(tiny.task(0))
+    before = learner.method.replay(LABELS, seed=7)
+    kernels = [np.array(layer.kernel) for layer in learner.method.memory.masked_layers]
+    learner.learn(tiny.task(1), (watch,))
+    after = learner.method.replay(LABELS, seed=7)
+    assert before.std() > 0.0
+    for images in (*watch.images, after):
+        np.testing.assert_array_equal(images, before)
+    assert len(watch.images) == 4 + 4  # steps of the GAN and of the closing phase
+    moved = [
+        np.any(old != np.asarray(layer.kernel)[tuple(slice(0, n) for n in old.shape)])
+        for old, layer in zip(kernels, learner.method.memory.masked_layers, strict=True)
+    ]
+    assert any(moved)  # the second task did train what the first had left free
 
 
 class TestDistillation:

@@ -59,6 +59,19 @@ def test_alignment_is_the_squared_distance_for_the_same_z_and_earlier_classes():
     assert float(rules.penalty({}, SEED)) == pytest.approx(expected, rel=1e-4)
 
 
+def test_every_earlier_class_is_aligned_equally_often(monkeypatch):
+    method, tasks = tiny.mergan("replay_alignment"), (tiny.task(0, (0, 1, 2)), tiny.task(1, (3,)))
+    contexts = [TaskContext(task, ((0, 1, 2), (3,))[: i + 1], (32, 32, 1), 0) for i, task in enumerate(tasks)]
+    method.begin_task(contexts[0])
+    method.end_task(contexts[0])
+    method.begin_task(contexts[1])
+    rules, aligned, make = method._rules(contexts[1]), [], method.memory.latents
+    monkeypatch.setattr(method.memory, "latents", lambda z, labels: aligned.extend(labels.numpy()) or make(z, labels))
+    for step in range(40):
+        rules.penalty({}, stateless_seed(step, "step"))
+    np.testing.assert_allclose(np.bincount(aligned, minlength=4) / len(aligned), [1 / 3] * 3 + [0], atol=0.08)
+
+
 def test_alignment_moves_the_student_alone():
     method = at_second_task("replay_alignment")
     method.student.convolutions[0].kernel.assign_add(0.05 * tf.ones_like(method.student.convolutions[0].kernel))

@@ -98,6 +98,14 @@ def test_discriminator_has_two_heads(image_shape):
     np.testing.assert_allclose(logits, network.logits(features), atol=1e-6)
 
 
+def test_what_a_convolution_answers_in_the_negative_counts_a_fifth():
+    network, images = DCGANDiscriminator((16, 16, 1), filters=(3,)), tf.random.stateless_normal([2, 16, 16, 1], [0, 0])
+    (convolution,) = network.convolutions
+    answers = convolution(images).numpy().reshape(2, -1)
+    np.testing.assert_allclose(network.features(images), np.where(answers > 0, answers, 0.2 * answers), atol=1e-6)
+    assert answers.min() < 0 < answers.max()
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

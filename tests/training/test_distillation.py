@@ -32,10 +32,10 @@ def test_the_loss_is_the_cross_entropy_of_softened_answers_of_the_teachers_class
 
 
 def test_images_of_new_classes_are_not_distilled():
-    student, rules = Fixed([0.25, 0.25, 0.5]), DistillationRules(Fixed([0.9, 0.1]), Distillation(3.0, 1.0))
-    distilled = np.log(2)  # the student's first two classes are as likely; any teacher's cross-entropy with that
+    student, rules = Fixed([0.25, 0.5, 0.25]), DistillationRules(Fixed([0.9, 0.1]), Distillation(3.0, 1.0))
+    distilled = -0.9 * np.log(1 / 3) - 0.1 * np.log(2 / 3)  # of the student's first two classes, 1 to 2
     for labels, count in (([2, 2], 0), ([0, 2], 1), ([0, 1], 2)):
-        labelled = np.mean([-np.log([0.25, 0.25, 0.5][label]) for label in labels])
+        labelled = np.mean([-np.log([0.25, 0.5, 0.25][label]) for label in labels])
         loss, logits = rules.loss(student, IMAGES, tf.constant(labels))
         assert float(loss) == pytest.approx(labelled + 3.0 * count / 2 * distilled, rel=1e-5)
         assert logits.shape == (2, 3)
