@@ -2,13 +2,13 @@
 
 import pathlib
 
-from dgm_tf import serialization
+from dgm_tf import run_results
 from dgm_tf.benchmarks.continued import ContinuedBenchmark
 from dgm_tf.errors import UserError
-from dgm_tf.training.checkpoints import CHECKPOINT, read_checkpoint
+from dgm_tf.run_results import RESULTS
+from dgm_tf.training.checkpoints import read_checkpoint, write_checkpoint
 from dgm_tf.training.distribution import is_chief
 
-RESULTS = "results.json"
 _STRICT_ONLY = (
     "The tasks learned later have their best epochs by the strict protocol: real validation images of earlier classes, "
     "which the published one looks at, are not kept."
@@ -38,21 +38,27 @@ class Continuation:
     """
 
     def __init__(self, run_dir, make_source, kind, path, classes_per_task, class_order):
-        self._path = pathlib.Path(run_dir) / "checkpoints" / CHECKPOINT
+        self._checkpoints = pathlib.Path(run_dir) / "checkpoints"
         self._make_source, self._kind, self._place = make_source, kind, str(path)
         self._classes_per_task, self._class_order = classes_per_task, class_order
-        saved = read_checkpoint(self._path.parent)
-        if saved is None or not (pathlib.Path(run_dir) / RESULTS).is_file():
+        saved = read_checkpoint(self._checkpoints)
+        if saved is None:
             raise UserError(f"run_dir: expected the folder of a run, got {run_dir}, which holds none")
         self._arrays, self._learner, self._notes = saved
-        ended = serialization.read_json(pathlib.Path(run_dir) / RESULTS)
+        ended = self._ended(run_dir)
         begun = self._notes["results"].get("later", [])
         # Where nothing of it was learned yet, as its settings were refused, say, another command may take its place.
         in_progress = bool(begun) and len(self._learner["task_classes"]) > begun[-1]["first_task"]
         self._goes_on = in_progress and not (ended["finished"] and ended.get("later", []) == begun)
         if not self._goes_on and not ended["finished"]:
             raise UserError(f"run_dir: {run_dir} has not come to its end: give the command that began it again first")
-        self._results = self._notes["results"] if self._goes_on else ended
+        self._results = self._notes["results"] if self._goes_on else run_results.read(run_dir)
+
+    def _ended(self, run_dir):
+        """What results.json says; where it was deleted, the checkpoint's notes, as if the run had not ended."""
+        if (pathlib.Path(run_dir) / RESULTS).is_file():
+            return run_results.read(run_dir, large=False)
+        return self._notes["results"] | {"finished": False}
 
     def __call__(self, benchmark, cache_dir):
         """The stream that goes on; where this begins, the checkpoint is written anew.
@@ -95,8 +101,9 @@ class Continuation:
     def _begin(self, longer, later):
         """Writes the checkpoint of a run that has learned its tasks and knows of more."""
         results = extended(self._results, longer) | {"later": later}
-        texts = {"learner": self._learner, "notes": self._notes | {"results": results, "seconds": {}}}
-        serialization.write_arrays(self._path, self._arrays, **texts)
+        arrays = self._arrays | run_results.to_checkpoint(run_results.packed(results))
+        notes = self._notes | {"results": run_results.small(results), "seconds": {}}
+        write_checkpoint(self._checkpoints, arrays, self._learner, notes)
 
 
 def extended(results, longer):

@@ -8,7 +8,7 @@ import tempfile
 import gin
 import tensorflow as tf
 
-from dgm_tf import checks, keras_setup, leftovers, serialization, watched_folder
+from dgm_tf import checks, keras_setup, leftovers, run_results, serialization, watched_folder
 from dgm_tf.benchmarks import ClassIncrementalBenchmark, excerpts
 from dgm_tf.errors import UserError
 from dgm_tf.evaluation.best_epoch import BestEpoch
@@ -96,8 +96,9 @@ def run_experiment(
         stack.callback(progress.close)  # a bar hides the terminal's cursor
         signals = stack.enter_context(StopSignals())
         stack.enter_context(loss_told(signals))
+        watched = best, drift, recorder
         checkpoints = Checkpointer(
-            run_dir / "checkpoints", checkpoint_seconds, signals, (best, drift), recorder.notes, is_chief()
+            run_dir / "checkpoints", checkpoint_seconds, signals, watched, recorder.notes, is_chief()
         )
         stack.callback(checkpoints.close)
         for task in range(learner.num_tasks, benchmark.num_tasks):
@@ -160,5 +161,5 @@ def _facts(class_names, report):
 
 def is_finished(run_dir):
     """Whether the run in this folder has come to its end."""
-    path = pathlib.Path(run_dir) / "results.json"
-    return path.is_file() and bool(serialization.read_json(path).get("finished"))
+    path = pathlib.Path(run_dir) / run_results.RESULTS
+    return path.is_file() and bool(run_results.read(path, large=False).get("finished"))

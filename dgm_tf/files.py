@@ -94,14 +94,27 @@ def written_together(synced=True):
 
     try:
         yield write
+        folders = {path.parent for path in staged}
         for path in list(staged):
             with named(path):
                 os.replace(staged[path], path)
             del staged[path]
+        for folder in folders if synced else ():
+            _sync_names(folder)
     finally:
         for temporary in staged.values():
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _sync_names(folder):
+    """Puts the folder's names on disk: after a power cut nothing is older than what was written before it."""
+    with contextlib.suppress(OSError):  # not every file system can
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_atomically(path, data, synced=True):
@@ -175,8 +188,8 @@ def _refuse_constant(name):
 
 
 def damaged(path, found, advice=RESTORE):
-    """The error that says so."""
-    return Damaged(f"{path} is damaged: {found}; {advice}")
+    """The error that says so; advice None: there is more to come."""
+    return Damaged(f"{path} is damaged: {found}" + ("" if advice is None else f"; {advice}"))
 
 
 def _one_line(error):

@@ -107,6 +107,11 @@ def complain(text):
     print(text, file=lasting(sys.stderr), flush=True)
 
 
+def warn(text):
+    """One line on standard error about what a person must know although the command goes on."""
+    complain(f"warning: {shown(text)}")
+
+
 def console(stream=None, **options):
     """A `rich` console on a stream (default: standard output) that takes names for text: no markup, no emoji codes."""
     from rich.console import Console

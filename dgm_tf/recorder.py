@@ -5,7 +5,7 @@ import pathlib
 import gin
 import numpy as np
 
-from dgm_tf import bounds, serialization, stopping
+from dgm_tf import bounds, files, run_results, stopping
 from dgm_tf.benchmarks import excerpts
 from dgm_tf.evaluation import evaluator, figures, grids, metrics, report
 from dgm_tf.evaluation.fidelity import means
@@ -35,13 +35,19 @@ class Recorder(Callback):
         self._run_dir, self._cache_dir = pathlib.Path(run_dir), cache_dir
         self._benchmark, self._settings = benchmark, settings
         self._best, self._drift, self._log = best, drift, log
-        notes = notes or {"results": _empty_results(benchmark, settings), "seconds": {}}
+        notes = notes or {"results": run_results.empty(benchmark, settings), "seconds": {}}
         self._results, self._seconds = notes["results"], notes["seconds"]
         self._judge = self._clock = None
+        self._large = run_results.packed(self._results)
 
     def notes(self):
-        """JSON value for the checkpoint: results so far, seconds of the task in hand."""
-        return {"results": self._results, "seconds": self._clock.read() if self._clock else {}}
+        """JSON value for the checkpoint: results so far, but for large ones; seconds of the task in hand."""
+        seconds = self._clock.read() if self._clock else {}
+        return {"results": run_results.small(self._results), "seconds": seconds}
+
+    def arrays(self):
+        """The large results, for the checkpoint."""
+        return run_results.to_checkpoint(self._large)
 
     def on_task_begin(self, learner, context):
         """Takes up the learner's clock where a killed run left it; says what the method is known to do badly.
@@ -95,7 +101,7 @@ class Recorder(Callback):
         for key in ("average", "micro", "top5_average"):
             results[f"{key}_accuracy"].append(last[key])
         results["per_class_accuracy"].append(last["per_class"])
-        results["confusion"] = last["confusion"]
+        results["confusion"] = last["confusion"] if run_results.are_large(results) else last["confusion"].tolist()
         known = results.setdefault("test_excerpts", [])
         known += [None] * (context.task.classes[0] - len(known))  # of a run begun before they were kept
         known += [excerpts.of_class(images[labels == c], context.task.num_trained(c)) for c in context.task.classes]
@@ -200,8 +206,8 @@ class Recorder(Callback):
         self._log.write("eval", learner, task_learned=context.index, **values)
 
     def _write(self):
-        serialization.write_atomically(self._run_dir / "operative_config.gin", gin.operative_config_str())
-        serialization.write_json(self._run_dir / "results.json", self._results)
+        files.write_atomically(self._run_dir / "operative_config.gin", gin.operative_config_str())
+        self._large = run_results.write(self._run_dir, self._results)
 
     def finish(self, learner):
         """Bounds, figures and export after the last task; returns the results."""
@@ -275,20 +281,3 @@ def _task_names(learner):
     """For each task its classes' names; of many the first and the last."""
     members = [[learner.class_names[c] for c in classes] for classes in learner.task_classes]
     return [", ".join(m) if len(m) <= NAMED_CLASSES else f"{m[0]} ... {m[-1]}" for m in members]
-
-
-def _empty_results(benchmark, settings):
-    lists = (
-        "accuracy_matrix", "average_accuracy", "micro_accuracy", "top5_average_accuracy", "best_accuracy",
-        "validation_accuracy", "per_class_accuracy", "forgetting", "backward_transfer", "gan_test", "gan_train",
-        "fidelity", "capacity", "test_excerpts", "memory_bytes", "parameters", "seconds", "warnings", "cautions",
-    )  # fmt: skip
-    facts = {
-        "finished": False, "protocol": settings.protocol, "class_names": list(benchmark.class_names),
-        "tasks": [list(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)], "replay_drift": None,
-        "classes_per_task": [len(benchmark.task_classes(t)) for t in range(benchmark.num_tasks)],
-        "excerpt": benchmark.excerpt, "readings": {},
-    }  # fmt: skip
-    if benchmark.report is not None:
-        facts["data"] = benchmark.report
-    return facts | {name: [] for name in lists}

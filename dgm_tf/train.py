@@ -104,7 +104,9 @@ def _run_experiment(run_dir):
 
 def _release(run_dir):
     """A configuration that fails before its first checkpoint must not claim the folder: the corrected one may."""
-    if not (run_dir / "checkpoints" / "latest.npz").exists():
+    from dgm_tf.training.checkpoints import has_checkpoint
+
+    if not has_checkpoint(run_dir / "checkpoints"):
         (run_dir / "config.gin").unlink(missing_ok=True)
 
 

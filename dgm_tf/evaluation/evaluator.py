@@ -61,10 +61,10 @@ def seen_test_images(benchmark, task):
 
 
 def accuracy_report(logits, labels, task_classes):
-    """Accuracies of logits [N, classes] on the test images of all tasks so far, as a JSON-ready dict.
+    """Accuracies of logits [N, classes] on the test images of all tasks so far, as a dict.
 
-    `tasks`: accuracy on each task's images; `average`: A_k, the mean over classes. What would need test
-    images of a class that has none is None.
+    `tasks`: accuracy on each task's images; `average`: A_k, the mean over classes; `confusion`: an array, all else is
+    ready for JSON. What would need test images of a class that has none is None.
     """
     confusion = metrics.confusion_matrix(labels, np.argmax(logits, axis=1), logits.shape[1])
     per_class = metrics.per_class_accuracy(confusion)
@@ -76,7 +76,7 @@ def accuracy_report(logits, labels, task_classes):
         "micro": float(metrics.micro_accuracy(confusion)) if complete else None,
         "per_class": [_plain(a) for a in per_class],
         "top5_average": float(metrics.macro_top_k_accuracy(logits, labels, TOP)) if many else None,
-        "confusion": confusion.tolist(),
+        "confusion": confusion,
     }
 
 

@@ -28,6 +28,7 @@ BOUND_STYLES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MOST_ANNOTATED = 12  # rows of a heat map up to which numbers fit into its cells
 MOST_NAMED = 100  # names along an axis; of more only some are written
 MOST_LETTERS = 40  # of a name
+MOST_DRAWN = 2000  # classes of a heat map up to which each has a row of its own
 
 
 def save(figure, path):
@@ -121,13 +122,22 @@ def accuracy_matrix_figure(accuracies, task_names):
 def confusion_figure(confusion, class_names):
     """What each class is taken for: rows true, columns predicted, in learning order, rows summing to 100 %.
 
-    confusion: counts [n, n]; class_names: [n].
+    confusion: counts [n, n]; class_names: [n]. Of more than 2000 classes, neighbours share a row and are named by
+    the first of them.
     """
-    confusion = np.array(confusion, float)
+    confusion, class_names = _blocks(np.asarray(confusion), class_names)
     percent = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     figure, axes = _heat_map(percent, 100, class_names, class_names, "share of the true class (%)")
     axes.set(title="Which class is taken for which", xlabel="predicted (in the order learned)", ylabel="true")
     return figure
+
+
+def _blocks(counts, names):
+    """Sums over blocks of neighbours, as few as make at most so many rows as can be drawn."""
+    every = -(-len(names) // MOST_DRAWN)
+    starts = np.arange(0, len(names), every)
+    counts = np.add.reduceat(np.add.reduceat(counts, starts, axis=0, dtype=np.int64), starts, axis=1)
+    return counts.astype(float), [names[start] for start in starts]
 
 
 def capacity_figure(capacity):

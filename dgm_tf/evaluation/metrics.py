@@ -26,7 +26,7 @@ def confusion_matrix(labels, predictions, num_classes):
     if labels.shape != predictions.shape:
         raise ValueError(f"labels and predictions differ in length: {labels.size} and {predictions.size}")
     counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes).astype(np.int64)
+    return counts.reshape(num_classes, num_classes).astype(np.int64, copy=False)
 
 
 def per_class_accuracy(confusion):

@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 
-from dgm_tf import config, serialization
+from dgm_tf import config, run_results
 from dgm_tf.errors import UserError
 
 NEW, BEGUN, FINISHED, CHANGED = "new", "begun", "finished", "changed"  # on disk
@@ -48,8 +48,8 @@ class Run:
 
     def results(self):
         """The content of its results.json, also of an unfinished run; None where there is none."""
-        path = self.run_dir / "results.json"
-        return serialization.read_json(path) if path.is_file() else None
+        path = self.run_dir / run_results.RESULTS
+        return run_results.read(path, large=False) if path.is_file() else None
 
     def look(self):
         """Sets `state` to how the run folder stands: new, begun, finished or changed."""

@@ -1,20 +1,27 @@
-"""One file from which a killed run goes on, in the middle of a task too."""
+"""The files from which a killed run goes on, in the middle of a task too: two, should one be damaged."""
 
 import concurrent.futures
+import contextlib
 import json
 import pathlib
 import time
 
-from dgm_tf import serialization
+from dgm_tf import files, run_results, serialization
+from dgm_tf.errors import Damaged
+from dgm_tf.output import warn
 from dgm_tf.stopping import Interrupted, StopSignals  # noqa: F401 - StopSignals was here before
 from dgm_tf.training.agreement import agreed_signal
+from dgm_tf.training.distribution import is_chief
 from dgm_tf.training.loop import Callback
 
 CHECKPOINT = "latest.npz"
+TASK_END = "task_end.npz"  # of the last task that has ended: a file of its own, not a second name of the same bytes
 
 
 class Checkpointer(Callback):
     """Writes `latest.npz` every so often, at the ends of phases and of tasks, and when the run is to stop.
+
+    An ended task is written to `task_end.npz` as well.
 
     While a task is trained it writes in the background, one at a time; a failure is raised by the next save or `wait`.
     An ended task, and the state of a run that is to stop, are on disk when it returns.
@@ -33,7 +40,7 @@ class Checkpointer(Callback):
     charge = "checkpoints"
 
     def __init__(self, directory, every_seconds, signals, watched=(), notes=dict, writes=True):
-        self._path = pathlib.Path(directory) / CHECKPOINT
+        self._directory = pathlib.Path(directory)
         self._every_seconds, self._signals = every_seconds, signals
         self._watched, self._notes, self._writes = watched, notes, writes
         self._last = time.monotonic()
@@ -64,7 +71,7 @@ class Checkpointer(Callback):
 
     def on_task_end(self, learner, context, outcome):
         """Saves the ended task; then raises `Interrupted` if the run is to stop."""
-        self.save(learner)
+        self.save(learner, names=(CHECKPOINT, TASK_END))
         self.wait()
         stop = agreed_signal(self._signals.received)
         if stop is not None:
@@ -84,8 +91,8 @@ class Checkpointer(Callback):
         finally:
             self._writer.shutdown()
 
-    def save(self, learner, phase_variables=()):
-        """Takes the state as it is now and begins to write it."""
+    def save(self, learner, phase_variables=(), names=(CHECKPOINT,)):
+        """Takes the state as it is now and begins to write it, under each of the names."""
         self._last = time.monotonic()
         if not self._writes:
             self._signals.unsaved = False
@@ -96,11 +103,67 @@ class Checkpointer(Callback):
             arrays |= callback.arrays()
         # The arrays share the variables' memory until TensorFlow gives those a new one, at their next update.
         texts = {"learner": learner.description(), "notes": json.loads(json.dumps(self._notes()))}
-        self._writing = self._writer.submit(serialization.write_arrays, self._path, arrays, **texts)
+        self._writing = self._writer.submit(write_checkpoint, self._directory, arrays, **texts, names=names)
         self._signals.writing, self._signals.unsaved = self._writing, False
 
 
+def write_checkpoint(directory, arrays, learner, notes, names=(CHECKPOINT, TASK_END)):
+    """Writes a checkpoint, one file after the other.
+
+    Args:
+      directory: the folder of checkpoints.
+      arrays: of the learner, of the phase in hand and of callbacks, a dict.
+      learner: its description; notes: of the recorder.
+      names: of the files.
+    """
+    data = files.npz_bytes(arrays, learner=learner, notes=notes)
+    for name in names:
+        files.write_atomically(pathlib.Path(directory) / name, data)
+
+
+def has_checkpoint(directory):
+    """Whether there is anything to go on from."""
+    return any((pathlib.Path(directory) / name).is_file() for name in (CHECKPOINT, TASK_END))
+
+
 def read_checkpoint(directory):
-    """(arrays, learner's description, notes) of the latest checkpoint, or None."""
-    path = pathlib.Path(directory) / CHECKPOINT
-    return serialization.read_arrays(path, "learner", "notes") if path.is_file() else None
+    """(arrays, learner's description, notes) of the latest checkpoint; None where there is none.
+
+    Where the latest is damaged or lost, that of the last task's end takes its place, as a line on standard error says.
+
+    Raises:
+      Damaged: if there is none that is whole.
+    """
+    if not has_checkpoint(directory):
+        return None
+    found = []
+    for name in (CHECKPOINT, TASK_END):
+        path = pathlib.Path(directory) / name
+        try:
+            saved = _read(path)
+        except FileNotFoundError:
+            found.append(f"{path} is not there")
+        except Damaged as error:
+            found.append(str(error))
+        else:
+            if found:
+                warn(f"{found[0]}; going on from {name}, where {saved[1]['position']['task']} tasks are learned")
+                _replace_latest(path)
+            return saved
+    advice = f"restore one of them from a copy, or delete {directory}, and the run begins anew"
+    raise Damaged("; ".join([*found, advice]))
+
+
+def _replace_latest(path):
+    if is_chief():
+        with contextlib.suppress(OSError):  # it is said again the next time
+            files.write_atomically(path.with_name(CHECKPOINT), path.read_bytes())
+
+
+def _read(path):
+    arrays, learner, notes = files.read_arrays(path, "learner", "notes", advice=None)
+    for text, key in ((learner, "position"), (notes, "results"), (notes, "seconds")):
+        if not isinstance(text, dict) or not isinstance(text.get(key), dict):
+            raise files.damaged(path, f"expected an entry {key} in it, found none", advice=None)
+    results = run_results.checked(notes["results"], path, advice=None)
+    return arrays, learner, notes | {"results": run_results.from_checkpoint(results, arrays)}

@@ -31,7 +31,7 @@ def test_accuracies_are_means_over_classes():
     assert report["tasks"] == [1.0, 0.5]
     assert report["average"] == pytest.approx(2 / 3)
     assert report["micro"] == pytest.approx(5 / 6)
-    assert report["confusion"] == [[4, 0, 0], [0, 0, 1], [0, 0, 1]]
+    assert report["confusion"].tolist() == [[4, 0, 0], [0, 0, 1], [0, 0, 1]]
     assert report["top5_average"] is None
 
 

@@ -153,3 +153,10 @@ def test_fidelity_bars_are_percent_and_what_was_not_measured_has_none():
     precision, recall = axes.containers
     np.testing.assert_array_equal([bar.get_height() for bar in precision], [50.0, NAN, 100.0])
     assert precision.get_label() == "precision: mean 75.0" and recall.get_label() == "recall"
+
+
+def test_confusion_of_thousands_of_classes_counts_neighbours_together():
+    (axes, _) = figures.confusion_figure(np.eye(2500, dtype=np.uint8), [f"class {i}" for i in range(2500)]).axes
+    drawn = axes.get_images()[0].get_array()
+    np.testing.assert_array_equal(np.asarray(drawn), 100 * np.eye(1250))
+    assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["class 0", "class 26"]
