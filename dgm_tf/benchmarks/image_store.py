@@ -17,6 +17,7 @@ from dgm_tf.files import temporary_name
 FORMAT = 1  # of what is stored; another number, and files are decoded anew
 IMAGES = "images.npy"
 _BATCH = 64  # images handed over at once
+_CHUNK = 2**24  # bytes written at once
 
 
 def fingerprint(root, files, size, channels):
@@ -121,10 +122,19 @@ def _new_file(path, shape):
     array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     with open(path, "r+b") as file:
         try:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            _take_place(file.fileno(), path.stat().st_size - array.nbytes, array.nbytes)
         except OSError as error:
             raise _no_room(path.parent, array.nbytes, error) from error
     return array
+
+
+def _take_place(descriptor, start, size):
+    """Has the disk reserve the part of a file that begins at `start`, which holds nothing yet."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, start + size)
+    else:  # macOS
+        for place in range(start, start + size, _CHUNK):
+            os.pwrite(descriptor, bytes(min(_CHUNK, start + size - place)), place)
 
 
 def _no_room(folder, size, error):

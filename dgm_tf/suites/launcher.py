@@ -19,10 +19,11 @@ from dgm_tf.suites import runs as states
 _STOPPED = {128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT}
 
 # Starts a command that gets SIGTERM when the process that started it is gone, however that ended: no orphans, and
-# what they did is saved. PR_SET_PDEATHSIG (1) outlives exec.
+# what they did is saved. PR_SET_PDEATHSIG (1) outlives exec. Linux alone has it.
 _BOUND_TO_PARENT = """
 import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
@@ -97,7 +98,12 @@ def environment(threads):
 
 def threads_per_job(jobs):
     """Cores that each of `jobs` processes may have."""
-    return max(1, len(os.sched_getaffinity(0)) // jobs)
+    return max(1, _cores() // jobs)
+
+
+def _cores():
+    """Cores that this process may use; macOS tells only how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start_process(command, log, variables, **options):

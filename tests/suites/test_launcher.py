@@ -170,5 +170,18 @@ def test_the_cores_are_shared_unless_the_user_has_said_otherwise(monkeypatch):
     assert (variables["TF_NUM_INTRAOP_THREADS"], variables["TF_NUM_INTEROP_THREADS"]) == ("3", "5")
 
 
+def test_without_linux_calls_all_cores_are_counted(monkeypatch):
+    monkeypatch.delattr(launcher.os, "sched_getaffinity")
+    monkeypatch.setattr(launcher.os, "cpu_count", lambda: 8)
+    assert launcher.threads_per_job(2) == 4
+
+
+def test_without_linux_calls_a_run_starts(tmp_path, monkeypatch):
+    elsewhere = "import ctypes, sys\nsys.platform = 'darwin'\nctypes.CDLL = None\n"
+    monkeypatch.setattr(launcher, "_BOUND_TO_PARENT", elsewhere + launcher._BOUND_TO_PARENT)
+    run = fake.run(tmp_path)
+    assert run_here([run])[0] and starts(run) == 1
+
+
 def test_runs_use_this_package(project_root):
     assert launcher.environment(1)["PYTHONPATH"].split(os.pathsep)[0] == str(project_root)
