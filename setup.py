@@ -49,7 +49,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["dgm_tf", "dgm_tf.*"]) + list(GIN_PACKAGES),
     package_dir=GIN_PACKAGES,
-    package_data={"dgm_tf": ["data/*.npz", "py.typed"], **{name: ["*.gin"] for name in GIN_PACKAGES}},
+    package_data={"dgm_tf": ["data/*.npz"], **{name: ["*.gin"] for name in GIN_PACKAGES}},
     include_package_data=False,
     # TensorFlow is an extra: `tensorflow` and `tensorflow-cpu` write the same files and must never meet.
     install_requires=[

@@ -111,8 +111,8 @@ def test_a_package_index_accepts_and_can_show_it(release, metadata):
     for field in ("Summary", "Author", "License-Expression", "Keywords", "Project-URL", "Requires-Python"):
         assert re.search(rf"^{field}: .", metadata, re.MULTILINE), field
     assert "\nClassifier: Typing :: Typed\n" in metadata
-    # No file lies beside the text there.
-    assert re.findall(r"\]\((?!https?:|#)[^)]*\)", metadata) == []
+    # No file lies beside the text there: neither links to files nor pictures, or what is left of them.
+    assert re.findall(r"\]\((?!https?:|#)[^)]*\)|^!.*", metadata, re.MULTILINE) == []
 
 
 def test_every_module_of_the_wheel_can_be_imported_without_the_checkout(release, project_root, tmp_path):
