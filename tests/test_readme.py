@@ -32,15 +32,18 @@ def test_every_shipped_experiment_is_in_the_table(readme, project_root):
 
 
 def test_every_flag_of_the_commands_exists(readme, project_root):
+    commands = {name: [] for name in ("bin/train", "bin/learn", "bin/benchmark", "bin/export", "bin/sample")}
     for block in _blocks(readme, "bash"):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
-            if words and words[0] in ("bin/train", "bin/learn", "bin/benchmark", "bin/export", "bin/sample"):
-                module = f"dgm_tf.{words[0].removeprefix('bin/')}"
-                command = [sys.executable, "-m", module, "--help"]
-                help_text = subprocess.run(command, capture_output=True, text=True, cwd=project_root, check=True).stdout
-                for word in words[1:]:
-                    assert word.split("=")[0] in help_text, line
+            if words and words[0] in commands:
+                commands[words[0]] += words[1:]
+    for name, words in commands.items():
+        command = [sys.executable, "-m", f"dgm_tf.{name.removeprefix('bin/')}", "--help"]
+        help_text = subprocess.run(command, capture_output=True, text=True, cwd=project_root, check=True).stdout
+        assert words, f"the README shows {name} with flags"
+        for word in words:
+            assert word.split("=")[0] in help_text, f"{name} {word}"
 
 
 def test_every_flag_of_the_scripts_in_readme_and_docs_exists(project_root):
