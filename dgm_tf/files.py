@@ -19,7 +19,7 @@ import zipfile
 
 import numpy as np
 
-from dgm_tf import watched_folder
+from dgm_tf import bounded_npz, watched_folder
 from dgm_tf.errors import Damaged, UserError
 from dgm_tf.regular_files import NotRegular, open_regular
 
@@ -31,6 +31,7 @@ _COMMENT = b"sha256:"
 _COMMENT_BYTES = len(_COMMENT) + 64
 _END_RECORD = b"PK\x05\x06"  # of a zip archive: 22 bytes, then the comment
 _TEMPORARY = re.compile(r"\..+\.(\d+)-([0-9a-f]{4})[0-9a-f]{8}\.tmp")
+_UNPACKED_BYTES, _UNPACKED_RATIO = 100_000_000, 50  # of an .npz of ours, which packs masks and images at best
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's earliest time: equal content makes equal files
 
 
@@ -230,12 +231,15 @@ def read_arrays(path, *texts, advice=RESTORE):
       Damaged: if it is no .npz, or not what was written.
     """
     check_signature(path, advice)
+    with bounded_npz.open_archive(path, advice or RESTORE) as archive:
+        archive.refuse_others()
+        archive.check_total(archive.members, _UNPACKED_BYTES + _UNPACKED_RATIO * pathlib.Path(path).stat().st_size)
+        arrays = {name: archive.read(name) for name in archive.members}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files if key not in texts}
-            return (arrays, *(json.loads(file[key].tobytes()) for key in texts))
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise damaged(path, f"it is no whole .npz archive ({_one_line(error)})", advice) from error
+        values = [json.loads(arrays.pop(text).tobytes()) for text in texts]
+    except (ValueError, KeyError, RecursionError) as error:
+        raise damaged(path, f"it holds no {' and '.join(texts)} as JSON ({_one_line(error)})", advice) from error
+    return arrays, *values
 
 
 def check_signature(path, advice=RESTORE):

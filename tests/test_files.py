@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dgm_tf import files
-from dgm_tf.errors import Damaged
+from dgm_tf.errors import Damaged, UserError
 
 ARRAYS = {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "bits": np.array([1, 255], np.uint8)}
 
@@ -99,3 +99,9 @@ def test_a_temporary_name_tells_its_process(tmp_path):
     name = files.temporary_name(tmp_path / "weights.npz").name
     assert files.process_of(name) == os.getpid() and name.startswith(".")
     assert files.process_of("weights.npz") is None
+
+
+def test_an_archive_that_unpacks_to_far_more_than_it_is_takes_no_memory(tmp_path):
+    files.write_arrays(tmp_path / "a.npz", {"zeros": np.zeros(200_000_000, np.uint8)}, compress=True)
+    with pytest.raises(UserError, match="a.npz: its arrays take 200.0 MB unpacked, at most"):
+        files.read_arrays(tmp_path / "a.npz")
