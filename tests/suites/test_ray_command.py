@@ -34,17 +34,17 @@ def test_ctrl_c_saves_and_the_same_command_again_finishes_the_suite(project_root
     (tmp_path / "ft.gin").write_text(test_benchmark.FT)
     first = _start(project_root, tmp_path)
     ft, dgmw = _runs(tmp_path)
-    until = time.monotonic() + 180
+    until = time.monotonic() + 300
     while tiny_run.position(dgmw)["task"] < 0 and time.monotonic() < until and first.poll() is None:
         time.sleep(0.1)
     os.killpg(first.pid, signal.SIGINT)
-    printed, complaints = first.communicate(timeout=120)
+    printed, complaints = first.communicate(timeout=600)
     assert first.returncode == 128 + signal.SIGINT, printed + complaints
     assert "stopped; what ran has saved. The same command goes on from here." in printed
     assert not processes_of(tmp_path / "runs")
 
     second = _start(project_root, tmp_path)
-    printed, complaints = second.communicate(timeout=300)
+    printed, complaints = second.communicate(timeout=600)
     assert second.returncode == 0, printed + complaints
     for run_dir in (ft, dgmw):
         assert tiny_run.read_results(run_dir)["finished"]
