@@ -98,7 +98,8 @@ def _train_flags():
 def _list(runs):
     width = max(len(run.name) for run in runs)
     for run in runs:
-        output.say(shown(f"{run.name:{width}}  {run.state:8}  {run.run_dir}"))
+        why = f": {run.reason}" if run.state == states.DAMAGED else ""
+        output.say(shown(f"{run.name:{width}}  {run.state:8}  {run.run_dir}{why}"))
 
 
 def _run(suite, runs, root):
@@ -137,6 +138,8 @@ def _tell_failures(runs):
         elif run.state == states.CHANGED:
             text = f"\n{run.name} was not run: {run.reason}\nRemove it, or name another --run_root."
             output.complain(shown(text, keep="\n"))
+        elif run.state == states.DAMAGED:
+            output.complain(shown(f"\n{run.name} was not run: {run.reason}", keep="\n"))
 
 
 def _report(suite, runs, root):

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import gin
 from gin import config_parser
 
+from dgm_tf import sealed_text
 from dgm_tf.errors import UserError
 from dgm_tf.text import shown
 
@@ -110,8 +111,12 @@ def parse(gin_file, params=(), modules=()):
 
 
 def difference(path, text):
-    """The lines in which the configuration in a file differs from `text`, as a diff; "" where they mean the same."""
-    texts = [_without_comments(t) for t in (pathlib.Path(path).read_text(encoding="utf-8"), text)]
+    """The lines in which the configuration in a file differs from `text`, as a diff; "" where they mean the same.
+
+    Raises:
+      UserError: if the file is damaged or no text.
+    """
+    texts = [_without_comments(t) for t in (read_own(path), text)]
     return "\n".join(difflib.unified_diff(*texts, str(path), "this command", lineterm="", n=1))
 
 
@@ -170,13 +175,26 @@ def _flatten_file(path, including):
         raise UserError(f"gin file {path} includes itself")
     if len(including) >= MOST_INCLUDES:
         raise UserError(f"gin file {path}: expected includes within includes at most {MOST_INCLUDES} deep")
+    return _flatten_text(_read(file, path, may_be_empty=True), str(path), (*including, file.resolve()))
+
+
+def read_own(path):
+    """The text of a run folder's config.gin.
+
+    Raises:
+      UserError: if the file is damaged or no text.
+    """
+    return _read(pathlib.Path(path), path)
+
+
+def _read(file, path, may_be_empty=False):
+    """The text of a gin file. path: as the person wrote it, for messages."""
     try:
         if file.stat().st_size > MOST_BYTES:
             raise UserError(f"gin file {path}: expected at most {MOST_BYTES} bytes, got {file.stat().st_size}")
-        text = file.read_text(encoding="utf-8-sig")
+        return sealed_text.read(file, "utf-8-sig", may_be_empty)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"gin file {path} cannot be read: {error}") from error
-    return _flatten_text(text, str(path), (*including, file.resolve()))
 
 
 def _flatten_text(text, name, including):

@@ -44,6 +44,7 @@ def _learn():
     with command_line.quiet_start():
         modules = _FLAGS["import"].value
         config.import_modules(modules)
+        config.read_own(run_dir / "config.gin")
         config.parse(run_dir / "config.gin", modules=modules)
         from dgm_tf import continuation, experiment
     _bind_flags()

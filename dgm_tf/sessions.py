@@ -5,11 +5,14 @@ import datetime
 import platform
 import sys
 
-from dgm_tf import output, serialization
+from dgm_tf import files, output
 from dgm_tf.errors import UserError, own_message
 from dgm_tf.folder_lock import locked
 from dgm_tf.training import cluster
 
+RUN = "run.json"
+_FORMAT = 2  # of run.json; before it had none, and was not signed
+_ADVICE = "restore it from a copy, or delete it: it tells of earlier starts alone"
 _PATIENCE = 10.0  # seconds that a run which is being stopped may take to save
 
 
@@ -95,14 +98,28 @@ def _noted(run_dir):
         yield
         return
     session = {"started": _now(), "ended": None, "command": sys.argv}
-    path = run_dir / "run.json"
-    earlier = serialization.read_json(path)["sessions"] if path.is_file() else []
+    path = run_dir / RUN
+    earlier = read_sessions(path) if path.is_file() else []
     _write(path, [*earlier, session])
     try:
         yield
     finally:
         session["ended"] = _now()
         _write(path, [*earlier, session])
+
+
+def read_sessions(path):
+    """Every start that a run.json tells of: {"started", "ended" (None if it was killed), "command"}, the last one last.
+
+    Raises:
+      Damaged: if the file is not as it was written.
+    """
+    facts = files.read_json(path, _ADVICE)
+    sessions = facts.get("sessions") if isinstance(facts, dict) else None
+    is_list = isinstance(sessions, list) and all(isinstance(session, dict) for session in sessions)
+    if not is_list or not all({"started", "ended"} <= session.keys() for session in sessions):
+        raise files.damaged(path, "expected a list of sessions in it, found none", _ADVICE)
+    return sessions
 
 
 def _write(path, sessions):
@@ -112,6 +129,7 @@ def _write(path, sessions):
     from dgm_tf import __version__
 
     facts = {
+        files.FORMAT: _FORMAT,
         "versions": {
             "dgm_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
             "python": platform.python_version(),
@@ -122,7 +140,7 @@ def _write(path, sessions):
         "seeds": {name: _seed(name) for name in ("run_experiment", "ClassIncrementalBenchmark")},
         "sessions": sessions,
     }  # fmt: skip
-    serialization.write_json(path, facts)
+    files.write_json(path, facts)
 
 
 def _now():

@@ -11,7 +11,7 @@ import pathlib
 
 from absl import flags
 
-from dgm_tf import command_line, config, output, serialization, sessions
+from dgm_tf import command_line, config, files, output, sealed_text, sessions
 from dgm_tf.errors import DetailedError, UserError
 from dgm_tf.text import shown
 from dgm_tf.training.cluster import WAIT_SECONDS
@@ -43,10 +43,16 @@ def train():
         from dgm_tf import experiment
     _check_same_configuration(run_dir, text)
     if experiment.is_finished(run_dir):
+        if not (run_dir / "config.gin").exists():  # it was deleted, as it was damaged
+            _write_configuration(run_dir, text)
         text = f"{run_dir} is finished: see {run_dir / 'results.json'}; --run_dir names another folder."
         output.say(shown(text))
         return 0
     return _run(run_dir, text)
+
+
+def _write_configuration(run_dir, text):
+    files.write_atomically(run_dir / "config.gin", sealed_text.sealed(text))
 
 
 def _check_same_configuration(run_dir, text):
@@ -66,7 +72,7 @@ def _run(run_dir, text):
         from dgm_tf.training import distribution
 
         if distribution.is_chief():
-            serialization.write_atomically(run_dir / "config.gin", text)
+            _write_configuration(run_dir, text)
         try:
             _run_experiment(run_dir)
         except UserError:

@@ -21,7 +21,8 @@ def compare(suite, runs):
 
     Args:
       suite: `Suite`.
-      runs: list of `Run`; of those of another configuration than the suite's it is only said that they are there.
+      runs: list of `Run`; of those that are damaged or of another configuration than the suite's it is only said that
+        they are there.
 
     Returns:
       {"title", "at", "figures", "rows": [{"name", "label", "metric", "note", "seeds", "figures", "same_metric",
@@ -81,7 +82,7 @@ def learning_curve(results, accuracies_of=None):
 
 
 def _row(suite, row, runs):
-    usable = [run for run in runs if run.state != states.CHANGED]
+    usable = [run for run in runs if run.state not in (states.CHANGED, states.DAMAGED)]
     results = {run.seed: run.results() for run in usable}
     results = {seed: r for seed, r in results.items() if r and r.get("average_accuracy")}
     finished = [r for r in results.values() if r.get("finished")]
@@ -157,6 +158,9 @@ def _unfinished(runs):
     for run in runs:
         if run.state == states.CHANGED:
             text = f"{run.row.label}: the run of seed {run.seed} is of another configuration and does not count"
+            remarks.append({"figure": None, "text": text})
+        elif run.state == states.DAMAGED:
+            text = f"{run.row.label}: the run of seed {run.seed} does not count: {run.reason}"
             remarks.append({"figure": None, "text": text})
         elif run.state != states.FINISHED:
             learned = len((run.results() or {}).get("average_accuracy", []))

@@ -71,6 +71,8 @@ def _start(launcher, run):
 
 def _end(run, status):
     run.look()
+    if run.state == states.DAMAGED:
+        return
     if status in _STOPPED:
         run.state = states.STOPPED
     elif run.state != states.FINISHED or status:

@@ -13,9 +13,10 @@ from dgm_tf.suites import runs as states
 from dgm_tf.suites.run_progress import RunProgress, read_progress
 from dgm_tf.text import shown
 
-_STYLES = {states.RUNNING: "bold", states.FINISHED: "green", states.FAILED: "bold red", states.CHANGED: "bold red"}
+_BAD = (states.FAILED, states.DAMAGED, states.CHANGED)
+_STYLES = {states.RUNNING: "bold", states.FINISHED: "green"} | dict.fromkeys(_BAD, "bold red")
 # What is worth seeing stands above where the table is longer than the terminal.
-_ORDER = (states.FAILED, states.CHANGED, states.RUNNING, states.STOPPED, states.WAITING, states.BEGUN, states.NEW)
+_ORDER = (*_BAD, states.RUNNING, states.STOPPED, states.WAITING, states.BEGUN, states.NEW)
 
 
 class Watcher:

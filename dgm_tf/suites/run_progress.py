@@ -2,9 +2,12 @@
 
 import dataclasses
 import datetime
+import functools
 import json
 
-from dgm_tf import serialization
+from dgm_tf.errors import Damaged
+from dgm_tf.output import warn
+from dgm_tf.sessions import read_sessions
 
 _TAIL = 1 << 16  # bytes at the end of metrics.jsonl, enough for its last line
 
@@ -32,7 +35,7 @@ class RunProgress:
 
 def read_progress(run, now=None):
     """The `RunProgress` of a `Run`. now: `datetime`, for tests."""
-    results = run.results() or {}
+    results = _results(run)
     accuracies, tasks = results.get("average_accuracy", []), len(results.get("tasks", []))
     learned, elapsed = len(accuracies), _elapsed(run.run_dir / "run.json", now)
     last = {} if learned == tasks else _last_row(run.run_dir / "metrics.jsonl", learned)
@@ -41,6 +44,18 @@ def read_progress(run, now=None):
     accuracy = accuracies[-1] if accuracies else None
     left = _left(results, learned, tasks, elapsed)
     return RunProgress(learned, tasks, phase, epoch, accuracy, elapsed, left)
+
+
+def _results(run):
+    try:
+        return run.results() or {}
+    except Damaged:  # while it runs; when it has ended, the suite looks at it again and says so
+        return {}
+
+
+@functools.cache
+def _tell_once(text):
+    warn(text)
 
 
 def _left(results, learned, tasks, elapsed):
@@ -57,7 +72,11 @@ def _elapsed(path, now=None):
     if not path.is_file():
         return 0.0
     now = now or datetime.datetime.now(datetime.UTC)
-    sessions = serialization.read_json(path)["sessions"]
+    try:
+        sessions = read_sessions(path)
+    except Damaged as error:
+        _tell_once(str(error))
+        return 0.0
     if len(sessions) > 1:
         sessions = [s for s in sessions[:-1] if s["ended"]] + sessions[-1:]
     time = datetime.datetime.fromisoformat

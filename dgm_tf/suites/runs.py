@@ -8,7 +8,7 @@ import sys
 from dgm_tf import config, run_results
 from dgm_tf.errors import UserError
 
-NEW, BEGUN, FINISHED, CHANGED = "new", "begun", "finished", "changed"  # on disk
+NEW, BEGUN, FINISHED, CHANGED, DAMAGED = "new", "begun", "finished", "changed", "damaged"  # on disk
 WAITING, RUNNING, STOPPED, FAILED = "waiting", "running", "stopped", "failed"  # while the suite runs
 
 
@@ -47,14 +47,20 @@ class Run:
         return self.run_dir.with_name(f"{self.run_dir.name}.log")
 
     def results(self):
-        """The content of its results.json, also of an unfinished run; None where there is none."""
+        """Its results without the large ones, also of an unfinished run; None where there are none that are whole."""
         path = self.run_dir / run_results.RESULTS
-        return run_results.read(path, large=False) if path.is_file() else None
+        return run_results.read(path, large=False) if path.is_file() and self.state != DAMAGED else None
 
     def look(self):
-        """Sets `state` to how the run folder stands: new, begun, finished or changed."""
+        """Sets `state` to how the run folder stands: new, begun, finished, changed or damaged."""
+        self.state, self.reason = NEW, ""
+        try:
+            self._look()
+        except UserError as error:
+            self.state, self.reason = DAMAGED, str(error)
+
+    def _look(self):
         configuration = self.run_dir / "config.gin"
-        self.reason = ""
         if not configuration.is_file():
             self.state = NEW
         elif difference := config.difference(configuration, self.text):

@@ -54,6 +54,23 @@ def test_the_last_task_s_metrics_are_not_the_next_one_s(run):
     assert (progress.phase, progress.epoch) == ("", "")
 
 
+def test_a_damaged_run_json_costs_no_more_than_the_time_and_is_told_once(run, capfd):
+    serialization.write_json(run.run_dir / "results.json", fake.results([1.0, 0.9]))
+    sessions(run, (30, 20))
+    path = run.run_dir / "run.json"
+    path.write_text(path.read_text()[:-9])
+    for _ in range(2):
+        progress = read_progress(run, NOW)
+    assert (progress.learned, progress.elapsed) == (2, 0.0)
+    told = capfd.readouterr().err
+    assert told.startswith(f"warning: {path} is damaged: ") and told.count("\n") == 1
+
+
+def test_results_that_are_damaged_while_the_run_goes_on_are_as_none(run):
+    (run.run_dir / "results.json").write_text("{")
+    assert read_progress(run) == RunProgress()
+
+
 def test_a_finished_run_has_nothing_left(run):
     serialization.write_json(run.run_dir / "results.json", fake.results([1.0, 0.9]))
     sessions(run, (30, 20))

@@ -2,9 +2,10 @@
 
 import pytest
 
-from dgm_tf import serialization
+from dgm_tf import run_results, sealed_text, serialization
 from dgm_tf.errors import UserError
 from dgm_tf.suites import runs
+from dgm_tf.suites.comparison import compare
 from dgm_tf.suites.suite import Suite
 from tests.suites import fake
 
@@ -72,6 +73,24 @@ def test_a_folder_of_another_configuration_is_not_taken_for_finished(suite, tmp_
     run.look()
     assert run.state == runs.CHANGED
     assert "\n-A.c = 3\n+A.c = 2" in run.reason
+
+
+@pytest.mark.parametrize("name", ["config.gin", "results.json"])
+def test_a_damaged_run_is_told_and_neither_run_nor_counted(suite, tmp_path, name):
+    run = runs.plan(suite, [0], tmp_path)[0]
+    serialization.write_atomically(run.run_dir / "config.gin", sealed_text.sealed(run.text))
+    run_results.write(run.run_dir, fake.results([1.0]))
+    run.look()
+    assert run.state == runs.FINISHED
+    data = (run.run_dir / name).read_bytes()
+    (run.run_dir / name).write_bytes(data[:-20] + b"x" + data[-19:])
+    run.look()
+    assert run.state == runs.DAMAGED and run.results() is None
+    told = f"{run.run_dir / name} is damaged: its content does not match"
+    assert run.reason.startswith(told) and "\n" not in run.reason
+    (row, *_) = compare(suite, [run])["rows"]
+    assert row["seeds"] == [] and row["runs"] == []
+    assert row["remarks"][0]["text"] == f"ft: the run of seed 0 does not count: {run.reason}"
 
 
 def test_seeds_that_are_there_are_found(suite, tmp_path):
