@@ -14,6 +14,10 @@ class DetailedError(UserError):
     """One whose message is of several lines, such as a comparison of files."""
 
 
+class Diverged(UserError):
+    """Losses or weights are not finite: says where, and which settings to try."""
+
+
 class Damaged(UserError):
     """A file is not as it was written: names it, what was found and what to do."""
 

@@ -4,15 +4,21 @@ import pathlib
 
 import numpy as np
 
-from dgm_tf import keras_setup, saved_learner, serialization
+from dgm_tf import arguments, keras_setup, saved_learner, serialization
 from dgm_tf.errors import UserError
 from dgm_tf.learner_state import LearnerState
+from dgm_tf.levels import FloatLevels
 from dgm_tf.methods.context import TaskContext
+from dgm_tf.rollback import Moment
 from dgm_tf.rows import Rows
 from dgm_tf.saved_learner import METHOD_ARRAYS
+from dgm_tf.text import shown
 from dgm_tf.training.clock import Clock
+from dgm_tf.training.divergence import check_finite, task_name
 from dgm_tf.training.loop import Position, notify, run_phase
 from dgm_tf.training.pool import to_uint8
+
+PROBES = 4  # images of a task that are classified at its end, to see whether that is possible
 
 
 class Learner:
@@ -20,10 +26,10 @@ class Learner:
 
     Args:
       method: a `Method` that has learned nothing, such as `DGM()`.
-      seed: int, of everything random in training.
+      seed: int >= 0, of everything random in training.
 
     Raises:
-      UserError: if the method is in use by another learner.
+      UserError: if an argument is not as described, or the method is in use by another learner.
 
     Attributes:
       class_names: original names of the classes seen so far, in learning order: a class's label is its
@@ -35,14 +41,14 @@ class Learner:
 
     def __init__(self, method, seed=0):
         keras_setup.check()
-        if any(network is not None for network in method.networks().values()):
-            raise UserError("method: expected one that has learned nothing, got one in use; make each learner its own")
+        arguments.check_method(method)
+        arguments.check_seed(seed)
         self.method, self.seed = method, int(seed)
         self.class_names, self.task_classes = [], []
         self.image_shape = None
         self.position = Position()
         self.clock = Clock()
-        self._restored = None
+        self._restored, self._told_range = None, False
 
     @property
     def num_tasks(self):
@@ -52,43 +58,74 @@ class Learner:
     def learn(self, task, callbacks=()):
         """Learns a task's classes; returns what the method reports, such as capacity and warnings.
 
+        If it fails or is interrupted, by whatever exception, the learner is as it was before the call.
+
         Args:
           task: `benchmarks.Task`; its index must be the number of tasks learned so far.
-          callbacks: `Callback`s that watch.
+          callbacks: list of `Callback`s that watch. An error that one raises in `on_task_end` finds the task learned.
 
         Raises:
-          UserError: if the task is not the next one, its labels do not follow those learned so far, its images
-            have another shape, or the last call was broken off.
+          UserError: if an argument is not as described, the task is not the next one, its labels do not follow those
+            learned so far, or its images have another shape.
+          Diverged: if a loss or a weight is not finite.
         """
+        callbacks = arguments.check_callbacks(callbacks)
+        arguments.check_task(task)
         self._check(task)
+        context, outcome = self._learn_or_restore(task, callbacks)
+        notify(self, callbacks, "on_task_end", context, outcome)
+        return outcome
+
+    def _learn_or_restore(self, task, callbacks):
+        before = Moment(self)
+        try:
+            return self._learn(task, callbacks)
+        except BaseException:
+            before.restore(self)
+            raise
+
+    def _learn(self, task, callbacks):
+        """Learns the task to its end; returns its context and what the method reports."""
         resumed = self._restored is not None
         task_classes = self.task_classes if resumed else [*self.task_classes, tuple(map(int, task.classes))]
         context = TaskContext(task, tuple(task_classes), tuple(task.train.images.shape[1:]), self.seed)
         if not resumed:
             self.method.check_classes(context.num_classes)
             with self.clock.measure("prepare"):
-                self.method.begin_task(context)  # where it refuses, the learner stays as it was
+                self.method.begin_task(context)
             self.task_classes, self.image_shape = task_classes, context.image_shape
-            self.class_names.extend(task.class_names)
+            self.class_names = [*self.class_names, *task.class_names]
         phases = self.method.phases(context)
         notify(self, callbacks, "on_task_begin", context)
         if resumed:
             for callback in callbacks:
                 callback.restore(self, self._restored)
+        self._run_phases(context, phases, callbacks)
+        with self.clock.measure("end_task"):
+            outcome = self.method.end_task(context)
+            # Weights may be finite and too large to compute with: no loss was read after the last step.
+            results = self.arrays() | {"logits": self.method.logits(np.asarray(task.train.images[:PROBES]))}
+            check_finite(self, results, lambda: f"{task_name(context)}, at its end")
+        self.position = Position(self.position.task + 1, 0, 0, self.position.global_step)
+        return context, outcome
+
+    def _run_phases(self, context, phases, callbacks):
         for index in range(self.position.phase, len(phases)):
             with self.clock.measure("replay"):
                 phase = self._make_phase(phases[index])
             run_phase(self, context, phase, callbacks)
-            self.position = Position(task.index, index + 1, 0, self.position.global_step)
+            self._check_trained(context, phase)
+            self.position = Position(self.position.task, index + 1, 0, self.position.global_step)
             if index + 1 < len(phases):
                 notify(self, callbacks, "on_next_phase", context)
         notify(self, callbacks, "on_phases_end", context)
         self._restored = None
-        with self.clock.measure("end_task"):
-            outcome = self.method.end_task(context)
-        self.position = Position(task.index + 1, 0, 0, self.position.global_step)
-        notify(self, callbacks, "on_task_end", context, outcome)
-        return outcome
+
+    def _check_trained(self, context, phase):
+        """Nothing that the phase trained may be other than finite."""
+        preview = phase.preview(phase.num_steps - 1, np.asarray(context.task.classes[:1], np.int32))
+        results = self.arrays() | ({} if preview is None else {"images": preview})
+        check_finite(self, results, lambda: f"{task_name(context)}, phase {phase.name}, at its end", phase.name)
 
     def _make_phase(self, make):
         phase = make()
@@ -98,43 +135,71 @@ class Learner:
         return phase
 
     def _check(self, task):
-        begun = len(self.task_classes) > self.position.task
-        if begun and self._restored is None:
-            raise UserError("learn: the last task was broken off in its middle; go on from what was saved")
+        """The task's labels and images must go on from what has been learned, or be those of the task in hand."""
         if task.index != self.position.task:
             raise UserError(f"task: expected task {self.position.task} next, got task {task.index}")
         known = sum(len(classes) for classes in self.task_classes[: self.position.task])
         expected = tuple(range(known, known + len(task.class_names)))
         if not expected or tuple(task.classes) != expected:
             raise UserError(f"task.classes: expected {expected}, one for each of its class names, got {task.classes}")
+        if self._restored is not None and self.class_names[known:] != list(task.class_names):
+            begun, found = (shown(", ".join(names)) for names in (self.class_names[known:], task.class_names))
+            raise UserError(f"task: expected the one that was begun, of {begun}, got one of {found}")
         labels = tuple(np.unique(task.train.labels).tolist())
         if labels != expected:
             raise UserError(f"task.train.labels: expected images of the classes {expected}, got labels {labels}")
-        shape = tuple(task.train.images.shape[1:])
-        if self.image_shape not in (None, shape):
-            raise UserError(f"task: expected images of shape {self.image_shape}, got {shape}")
+        for name in ("validation", "test"):
+            strangers = np.setdiff1d(getattr(task, name).labels, expected).tolist()
+            if strangers:
+                raise UserError(f"task.{name}.labels: expected labels among {expected}, got {strangers[:5]}")
+        shape = tuple(task.train.images.shape[1:]) if self.image_shape is None else self.image_shape
+        for name in ("train", "validation", "test"):
+            found = tuple(getattr(task, name).images.shape[1:])
+            if found != shape:
+                raise UserError(f"task.{name}: expected images of shape {shape}, got {found}")
 
     def logits(self, images):
-        """float32 [N, classes seen so far]; images: uint8 or float32 in [-1, 1], [N, H, W, C]."""
+        """float32 [N, classes seen so far]; images: uint8, or floats in [-1, 1], [N, H, W, C], an array or `Rows`.
+
+        Warns, once, where all floats lie in [0, 1]: that is another range.
+
+        Raises:
+          UserError: if nothing was learned yet, or the images are not as described.
+        """
+        return self._logits(images)
+
+    def _logits(self, images):
         if not self.task_classes:
             raise UserError("logits: expected a learner that has learned a task, got one that has not")
-        images = images if isinstance(images, Rows) else np.asarray(images)
-        if images.shape[1:] != self.image_shape:
-            raise UserError(f"images: expected shape [N, {self.image_shape}], got {images.shape}")
-        if images.dtype != np.uint8 and images.dtype.kind != "f":
-            raise UserError(f"images: expected uint8 or float32 in [-1, 1], got {images.dtype}")
-        return self.method.logits(images)
+        images = arguments.as_images(images, self.image_shape)
+        if images.dtype == np.uint8:
+            return self.method.logits(images)
+        levels = FloatLevels()
+        images = levels.of_rows(images) if isinstance(images, Rows) else levels.checked(images)
+        logits = self.method.logits(images)
+        if not self._told_range:
+            self._told_range = levels.tell_unit_range(stacklevel=3)
+        return logits
 
     def classify(self, images):
         """int64 [N] labels in learning order; see `class_names`. Images as for `logits`."""
-        return np.argmax(self.logits(images), axis=1)
+        return np.argmax(self._logits(images), axis=1)
 
     def replay(self, labels, seed=0):
-        """uint8 [N, H, W, C] generated images of learned classes; labels: int [N]; a function of the seed."""
-        labels = np.asarray(labels)
+        """uint8 [N, H, W, C] generated images of learned classes; a function of the seed.
+
+        Args:
+          labels: int [N], positions in `class_names`.
+          seed: int >= 0.
+
+        Raises:
+          UserError: if an argument is not as described, or the method has no generative memory.
+        """
+        arguments.check_seed(seed)
         known = sum(len(classes) for classes in self.task_classes[: self.num_tasks])
-        if labels.size and not 0 <= labels.min() <= labels.max() < known:
-            raise UserError(f"labels: expected values in [0, {known}), got {labels.min()} to {labels.max()}")
+        labels = arguments.as_labels(labels, known)
+        if not known:
+            raise UserError("replay: expected a learner that has learned a task, got one that has not")
         return to_uint8(self.method.replay(labels, seed))
 
     def description(self):
@@ -195,9 +260,11 @@ class Learner:
 
         Raises:
           UserError: before the first task's end, and in the middle of a task (a checkpoint can do that).
+          Diverged: if a weight is not finite; what was saved there before stays.
         """
         if not self.num_tasks or len(self.task_classes) > self.num_tasks:
             raise UserError(f"save: expected a learner at the end of a task, got one with {self.num_tasks} learned")
+        check_finite(self, self.arrays(), lambda: "save")
         sizes = saved_learner.save(self, directory)
         return {f"{name.removesuffix('.npz')}_bytes": size for name, size in sizes.items()}
 

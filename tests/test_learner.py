@@ -199,7 +199,7 @@ def test_labels_are_those_of_the_tasks_classes(learner):
         learner.learn(task)
 
 
-def test_a_task_broken_off_cannot_be_begun_anew():
+def test_a_task_broken_off_can_be_begun_anew():
     class Stop(Callback):
         def on_task_begin(self, learner, context):
             raise KeyboardInterrupt
@@ -207,8 +207,22 @@ def test_a_task_broken_off_cannot_be_begun_anew():
     learner = new_learner()
     with pytest.raises(KeyboardInterrupt):
         learner.learn(TASKS[0], (Stop(),))
-    with pytest.raises(UserError, match="broken off in its middle"):
-        learner.learn(TASKS[0])
+    assert (learner.class_names, learner.task_classes, learner.image_shape) == ([], [], None)
+    learner.method.phases = lambda context: []
+    learner.learn(TASKS[0])
+    assert learner.class_names == ["class 0", "class 1"]
+
+
+def test_who_fails_when_the_task_is_learned_finds_it_learned():
+    class Fail(Callback):
+        def on_task_end(self, learner, context, outcome):
+            raise OSError("no space")
+
+    learner = new_learner()
+    learner.method.phases = lambda context: []
+    with pytest.raises(OSError, match="no space"):
+        learner.learn(TASKS[0], (Fail(),))
+    assert learner.num_tasks == 1 and learner.classify(TASKS[0].test.images).shape == (8,)
 
 
 def test_files_of_different_tasks_are_refused(learned, learner, tmp_path):

@@ -15,7 +15,8 @@ _RESIZE_BATCH = 1024
 class Split:
     """Labelled images.
 
-    images: uint8 [N, H, W, C], an array or `Rows`; labels: int32 [N], learning-order labels.
+    images: uint8 [N, H, W, C], an array or `Rows`; labels: int32 [N], learning-order labels. Arrays of other libraries,
+    such as tensors, become NumPy's.
 
     Raises:
         UserError: shapes or types differ from these.
@@ -25,6 +26,8 @@ class Split:
     labels: np.ndarray
 
     def __post_init__(self):
+        for name in ("images", "labels"):
+            object.__setattr__(self, name, _as_numpy(getattr(self, name)))
         _check_images("Split.images", self.images)
         if np.shape(self.labels) != (len(self.images),) or _dtype(self.labels) != np.int32:
             raise UserError(
@@ -111,6 +114,16 @@ def _check_labels(argument, labels, num_images, num_classes):
             f"{argument}: expected labels from 0 to {num_classes - 1}, one for each class name, came "
             f"{labels.min()} to {labels.max()} (a split without labels?)"
         )
+
+
+def _as_numpy(array):
+    """An array of another library as NumPy's; all else as it is."""
+    if isinstance(array, (np.ndarray, Rows)) or not hasattr(array, "dtype") or not hasattr(array, "__array__"):
+        return array
+    try:
+        return np.asarray(array)
+    except Exception:  # one that holds no values, or none that this process may read: each library has its own error
+        return array
 
 
 def _dtype(array):

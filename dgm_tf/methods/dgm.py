@@ -16,7 +16,8 @@ from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.registry import register
 from dgm_tf.training.classifier import check_batch_size
 from dgm_tf.training.distillation import Distillation, DistillationRules
-from dgm_tf.training.gan import GeneratorRules
+from dgm_tf.training.divergence import Remedy
+from dgm_tf.training.gan import GENERATOR_LOSSES, GeneratorRules
 from dgm_tf.training.randomness import seeded_initializers
 
 
@@ -82,6 +83,10 @@ class DGM(GenerativeMethod):
     real: RealReplay | None = None
     distillation: Distillation | None = None
 
+    remedies = (
+        Remedy("gan", GENERATOR_LOSSES, "a lower", "max_mask_scale"),
+        Remedy("gan", GENERATOR_LOSSES[1:], "a lower", "sparsity_weight"),
+    )
     replay_is_frozen = True
 
     def __post_init__(self):

@@ -11,6 +11,8 @@ from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
 from dgm_tf.registry import register
 from dgm_tf.serialization import keys
+from dgm_tf.training.divergence import Remedy
+from dgm_tf.training.gan import GENERATOR_LOSSES
 from dgm_tf.training.randomness import normal, stateless_seed
 
 
@@ -56,6 +58,8 @@ class EWCM(SharedGeneratorMethod):
 
     consolidation_weight: float = 1e4
     fisher_samples: int = 256
+
+    remedies = (Remedy("gan", GENERATOR_LOSSES, "a lower", "consolidation_weight"),)
 
     def __post_init__(self):
         super().__post_init__()

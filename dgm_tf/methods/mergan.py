@@ -10,7 +10,8 @@ from dgm_tf.errors import UserError
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
 from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierSettings
-from dgm_tf.training.gan import GANSettings
+from dgm_tf.training.divergence import Remedy
+from dgm_tf.training.gan import GENERATOR_LOSSES, GANSettings
 from dgm_tf.training.randomness import normal, replica_slice, split_seed, uniform
 
 STRATEGIES = ("joint_replay", "replay_alignment")
@@ -80,6 +81,12 @@ class MeRGAN(SharedGeneratorMethod):
                 "GANSettings.auxiliary_loss: expected True for MeRGAN's joint_replay, whose critic sees all classes "
                 "mixed: nothing else ties a class's code to its images; got False"
             )
+
+    @property
+    def remedies(self):
+        """The alignment's weight, where there is one."""
+        aligned = self.strategy == "replay_alignment"
+        return (Remedy("gan", GENERATOR_LOSSES, "a lower", "alignment_weight"),) if aligned else ()
 
     def _rules(self, context):
         if self.strategy == "joint_replay" or self.memory is None:

@@ -9,7 +9,8 @@ from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.exemplars import random_order
 from dgm_tf.methods.single_classifier import RehearsingClassifier, keeps_no_images
 from dgm_tf.serialization import keys, to_arrays
-from dgm_tf.training.classifier import class_variables
+from dgm_tf.training.classifier import CLASSIFIER_LOSS, class_variables
+from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.pool import RehearsalPool
 from dgm_tf.training.quadratic_penalty import PenaltyRules, QuadraticPenalty, trace
 from dgm_tf.training.randomness import numpy_generator
@@ -33,6 +34,11 @@ class RegularizedClassifier(RehearsingClassifier):
     samples_per_class: int = 10
     current_share: float | None = None
     strength: float = 1.0
+
+    remedies = (
+        *RehearsingClassifier.remedies,
+        Remedy("classifier", CLASSIFIER_LOSS, "a lower", "strength"),
+    )
 
     # Names of the lists of arrays that go from task to task.
     carried_names = ("anchors", "importances")

@@ -9,6 +9,8 @@ import tensorflow as tf
 from dgm_tf import checks
 from dgm_tf.methods.regularized import RegularizedClassifier
 from dgm_tf.registry import register
+from dgm_tf.training.classifier import CLASSIFIER_LOSS
+from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.quadratic_penalty import PathRules
 
 # Within a task, per parameter: online Fisher, score, and of the interval in hand the decrease of the loss, the sum of
@@ -74,6 +76,7 @@ class RWalk(RegularizedClassifier):
     rate: float = 0.9
     damping: float = 1e-3
 
+    remedies = (*RegularizedClassifier.remedies, Remedy("classifier", CLASSIFIER_LOSS, "a higher", "damping"))
     carried_names = ("anchors", "fisher", "scores")
 
     def __post_init__(self):

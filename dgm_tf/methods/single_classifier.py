@@ -7,7 +7,8 @@ from dgm_tf.methods.exemplars import ExemplarMemory
 from dgm_tf.methods.method import Method, next_discriminator
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.augmentation import Augmentation
-from dgm_tf.training.classifier import PLAIN_RULES, ClassifierPhase, check_batch_size
+from dgm_tf.training.classifier import CLASSIFIER_LOSS, PLAIN_RULES, ClassifierPhase, check_batch_size
+from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.pool import ImagePool
 from dgm_tf.training.randomness import seeded_initializers
 
@@ -30,6 +31,7 @@ class SingleClassifier(Method):
     learning_rate: float = 1e-3
     augmentation: Augmentation | None = None
 
+    remedies = (Remedy("classifier", CLASSIFIER_LOSS, "a lower", "learning_rate"),)
     afresh = False  # whether each task begins with a new network; else the class head is widened
 
     def __post_init__(self):

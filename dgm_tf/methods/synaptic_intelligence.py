@@ -8,6 +8,8 @@ import numpy as np
 from dgm_tf import checks
 from dgm_tf.methods.regularized import RegularizedClassifier
 from dgm_tf.registry import register
+from dgm_tf.training.classifier import CLASSIFIER_LOSS
+from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.quadratic_penalty import PathRules
 
 
@@ -45,6 +47,8 @@ class SynapticIntelligence(RegularizedClassifier):
 
     strength: float = 10.0
     damping: float = 0.1
+
+    remedies = (*RegularizedClassifier.remedies, Remedy("classifier", CLASSIFIER_LOSS, "a higher", "damping"))
 
     def __post_init__(self):
         super().__post_init__()

@@ -12,6 +12,7 @@ from dgm_tf.output import warn
 from dgm_tf.stopping import Interrupted, StopSignals  # noqa: F401 - StopSignals was here before
 from dgm_tf.training.agreement import agreed_signal
 from dgm_tf.training.distribution import is_chief
+from dgm_tf.training.divergence import check_finite
 from dgm_tf.training.loop import Callback
 
 CHECKPOINT = "latest.npz"
@@ -24,7 +25,8 @@ class Checkpointer(Callback):
     An ended task is written to `task_end.npz` as well.
 
     While a task is trained it writes in the background, one at a time; a failure is raised by the next save or `wait`.
-    An ended task, and the state of a run that is to stop, are on disk when it returns.
+    An ended task, and the state of a run that is to stop, are on disk when it returns. What is not finite is not
+    written: `Diverged` is raised instead, and the last checkpoint stays.
 
     It must be the last of the callbacks, so that what they note of a step is in its checkpoint.
 
@@ -94,11 +96,13 @@ class Checkpointer(Callback):
     def save(self, learner, phase_variables=(), names=(CHECKPOINT,)):
         """Takes the state as it is now and begins to write it, under each of the names."""
         self._last = time.monotonic()
+        arrays = learner.arrays() | serialization.to_arrays("phase", phase_variables)
+        # A step may have made weights that are not finite of losses that were: the next one would show it.
+        check_finite(learner, arrays, lambda: _place(learner))
         if not self._writes:
             self._signals.unsaved = False
             return
         self.wait()
-        arrays = learner.arrays() | serialization.to_arrays("phase", phase_variables)
         for callback in self._watched:
             arrays |= callback.arrays()
         # The arrays share the variables' memory until TensorFlow gives those a new one, at their next update.
@@ -124,6 +128,11 @@ def write_checkpoint(directory, arrays, learner, notes, names=(CHECKPOINT, TASK_
 def has_checkpoint(directory):
     """Whether there is anything to go on from."""
     return any((pathlib.Path(directory) / name).is_file() for name in (CHECKPOINT, TASK_END))
+
+
+def _place(learner):
+    at = learner.position
+    return f"task {at.task + 1}, phase {at.phase + 1}, step {at.step}, before a checkpoint"
 
 
 def read_checkpoint(directory):

@@ -13,9 +13,12 @@ from dgm_tf.training import schedules
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.compilation import jit
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
+from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.optimizer import decaying, make_adam
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import fold_in, numpy_generator, replica_count, replica_slice, stateless_seed
+
+CLASSIFIER_LOSS = ("loss/classifier",)
 
 
 @gin.register
@@ -71,6 +74,12 @@ class ClassifierSettings:
                 "ClassifierSettings: with replay_schedule 'none' the classifier would never learn: "
                 f"expected closing_epochs >= 1, got {self.closing_epochs}"
             )
+
+    @property
+    def remedies(self):
+        """Its learning rate, in the GAN's phase where the classifier has an optimizer of its own."""
+        phases = ("gan", "classifier") if self.own_optimizer else ("classifier",)
+        return [Remedy(phase, CLASSIFIER_LOSS, "a lower", "learning_rate") for phase in phases]
 
 
 class ClassifierRules:

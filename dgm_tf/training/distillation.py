@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from dgm_tf import checks, losses
 from dgm_tf.registry import register
-from dgm_tf.training.classifier import ClassifierRules
+from dgm_tf.training.classifier import CLASSIFIER_LOSS, ClassifierRules
+from dgm_tf.training.divergence import Remedy
 
 
 @gin.register
@@ -26,6 +27,8 @@ class Distillation:
 
     weight: float = 1.0
     temperature: float = 2.0
+
+    remedies = (Remedy("classifier", CLASSIFIER_LOSS, "a lower", "weight"),)
 
     def __post_init__(self):
         checks.number(self, "weight", "(0, inf)")

@@ -13,6 +13,7 @@ from dgm_tf.training import schedules
 from dgm_tf.training.classifier import class_variables, classifier_update, replica_batch
 from dgm_tf.training.compilation import jit
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
+from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.optimizer import decaying, make_adam
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import (
@@ -25,6 +26,9 @@ from dgm_tf.training.randomness import (
     stateless_seed,
     uniform,
 )
+
+CRITIC_LOSSES = ("loss/classifier", "loss/critic", "loss/wasserstein_distance", "loss/gradient_penalty")
+GENERATOR_LOSSES = ("loss/generator", "loss/generator_penalty")
 
 
 @gin.register
@@ -73,6 +77,13 @@ class GANSettings:
         checks.number(self, "gradient_penalty_weight", "[0, inf)")
         checks.number(self, "gradient_penalty_share", "(0, 1]")
         checks.flag(self, "auxiliary_loss")
+
+    remedies = (
+        Remedy("gan", CRITIC_LOSSES, "a lower", "discriminator_learning_rate"),
+        Remedy("gan", ("loss/critic", "loss/gradient_penalty"), "another", "gradient_penalty_weight"),
+        Remedy("gan", (*CRITIC_LOSSES[1:], *GENERATOR_LOSSES), "a lower", "generator_learning_rate"),
+        Remedy("gan", GENERATOR_LOSSES, "a lower", "clip_norm"),
+    )
 
 
 class GeneratorRules:

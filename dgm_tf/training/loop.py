@@ -3,6 +3,7 @@
 import dataclasses
 
 from dgm_tf import stopping
+from dgm_tf.training.divergence import LossWatch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +65,17 @@ def notify(learner, callbacks, hook, *arguments):
 
 
 def run_phase(learner, context, phase, callbacks):
-    """Runs what is left of a phase; the learner's position says where it begins."""
+    """Runs what is left of a phase; the learner's position says where it begins.
+
+    Raises:
+      Diverged: where a loss is not finite.
+    """
     notify(learner, callbacks, "on_phase_begin", context, phase)
-    first = learner.position.step
+    first, losses = learner.position.step, LossWatch(learner, context, phase)
     for index in range(first, phase.num_steps):
         with learner.clock.measure("tracing" if index == first else phase.name):
             metrics = phase.step(index)
+            losses.see(index, metrics)
         learner.position = dataclasses.replace(
             learner.position, step=index + 1, global_step=learner.position.global_step + 1
         )

@@ -1,0 +1,49 @@
+"""A learner as it is now, to be put back where what comes next fails."""
+
+import dataclasses
+
+import numpy as np
+
+
+class Moment:
+    """Takes down what a learner is; `restore` makes it so again, with the same method and networks as objects.
+
+    It copies weights, which training changes in place, and keeps references to the rest. A method comes back as it does
+    from a file, through `Method.networks`, `arrays` and their inverses, on top of what its settings make of it anew.
+
+    Args:
+      learner: `Learner`, between two tasks or restored in the middle of one.
+    """
+
+    def __init__(self, learner):
+        method = learner.method
+        self._learner, self._method = dict(vars(learner)), dict(vars(method))
+        self._networks = {name: network for name, network in method.networks().items() if network is not None}
+        self._weights = {name: [_copy(w) for w in network.weights] for name, network in self._networks.items()}
+        begun = self._networks or learner.task_classes
+        self._arrays = {name: _kept(array) for name, array in method.arrays().items()} if begun else None
+
+    def restore(self, learner):
+        """Puts all of it back."""
+        vars(learner).update(self._learner)
+        method = learner.method
+        anew = vars(dataclasses.replace(method))
+        attributes = vars(method)
+        attributes.clear()
+        attributes.update(self._method | anew)
+        for name, network in self._networks.items():
+            for variable, value in zip(network.weights, self._weights[name], strict=True):
+                variable.assign(value)
+        if self._arrays is not None:
+            method.restore_networks(self._networks, learner.task_classes)
+            method.restore_arrays(self._arrays)
+
+
+def _copy(variable):
+    return np.asarray(variable).copy()
+
+
+def _kept(array):
+    """Images, which may be many, are stored once and never changed; floats may belong to a variable."""
+    array = np.asarray(array)
+    return array.copy() if array.dtype.kind == "f" else array
