@@ -21,6 +21,7 @@ from dgm_tf.text import shown
 
 ADVICE = "get a whole copy of it"
 _KINDS = "?biufcSU"  # of dtypes: truth values, numbers, text
+_AS_TEXT = "save it as numbers or text, such as .astype(str)"
 _CHUNK = 2**20
 _END = struct.Struct("<4s4H2LH")  # the last record of a zip, before its comment
 _NPY = np.lib.format.MAGIC_PREFIX
@@ -70,13 +71,13 @@ def read_members(path, expected=None, max_bytes=None, advice=ADVICE):
 
 
 @contextlib.contextmanager
-def open_archive(path, advice=ADVICE):
-    """An `Archive` of a file.
+def open_archive(path, advice=ADVICE, argument=""):
+    """An `Archive` of a file; argument: what the file was given as, which messages begin with.
 
     Raises:
         Damaged, UserError: as of `read_members`.
     """
-    name = shown(path)
+    name = f"{argument}: {shown(path)}" if argument else shown(path)
     try:
         file = open_regular(path, _Guarded.of)
     except NotRegular as error:
@@ -172,7 +173,7 @@ class Archive:
 
     def _take(self, name, member):
         if member.dtype.hasobject:
-            self.others[name] = "holds Python objects, which are never unpacked: save it as numbers or text (astype)"
+            self.others[name] = f"holds Python objects, which are never unpacked: {_AS_TEXT}"
         elif member.dtype.kind not in _KINDS:
             self.others[name] = f"holds {shown(member.dtype, most=80)}, neither numbers nor text"
         else:

@@ -72,6 +72,8 @@ class Continuation:
         tasks = self._results["tasks"][:num_tasks]
         names = self._results["class_names"][: sum(map(len, tasks))]
         stream = self._stream(benchmark, self._kind, self._place, self._classes_per_task, self._class_order)
+        if later:
+            stream.begun_as(later[-1]["class_names"])
         entry = {
             "first_task": num_tasks, self._kind: str(pathlib.Path(self._place).absolute()),
             "class_names": list(stream.class_names),

@@ -9,8 +9,8 @@ import gin
 import tensorflow as tf
 
 from dgm_tf import checks, keras_setup, leftovers, run_results, serialization, watched_folder
-from dgm_tf.benchmarks import ClassIncrementalBenchmark, excerpts
-from dgm_tf.errors import UserError
+from dgm_tf.benchmarks import ClassIncrementalBenchmark
+from dgm_tf.benchmarks.resuming import check_same_stream
 from dgm_tf.evaluation.best_epoch import BestEpoch
 from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.evaluation.replay_drift import ReplayDrift
@@ -72,8 +72,10 @@ def run_experiment(
     benchmark.keep_in(cache_dir)
     if extend is not None:
         benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")
+    saved = read_checkpoint(run_dir / "checkpoints")  # which `extend` may have written anew
+    if saved is not None and extend is None:
+        benchmark.begun_as(saved[2]["results"]["class_names"])
     method.check_classes(len(benchmark.class_names))
-    saved = read_checkpoint(run_dir / "checkpoints")
     computing = _computing(precision, jit_compile)
     with tf.distribute.get_strategy().scope(), computing, contextlib.ExitStack() as stack:
         learner, results = Learner(method, seed), None
@@ -81,7 +83,7 @@ def run_experiment(
         if saved is not None:
             arrays, description, results = saved
             if extend is None:
-                _check_same_stream(run_dir, results["results"], benchmark)
+                check_same_stream(run_dir, results["results"], benchmark)
             learner = Learner.from_state(description, arrays, method)
             drift.restore(learner, arrays)
         output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -93,6 +95,7 @@ def run_experiment(
         log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position, ends_anew))
         recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
         progress = Progress(benchmark, best)
+        progress.tell(benchmark.overview)
         stack.callback(progress.close)  # a bar hides the terminal's cursor
         signals = stack.enter_context(StopSignals())
         stack.enter_context(loss_told(signals))
@@ -138,25 +141,6 @@ def _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_comp
     checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
     fits = jit_compile is None or isinstance(jit_compile, bool)
     checks.argument("run_experiment.jit_compile", jit_compile, fits, "True, False or None")
-
-
-def _check_same_stream(run_dir, results, benchmark):
-    """A run must go on with what it began with: files in a person's folder may have come and gone."""
-    if "later" in results:
-        raise UserError(f"{run_dir} has learned on: only bin/learn, the same command again, goes on with it")
-    begun = results["class_names"], results.get("data")
-    same = "excerpt" not in results or excerpts.alike(results["excerpt"], benchmark.excerpt)
-    if begun != (list(benchmark.class_names), benchmark.report) or not same:
-        came = ("" if same else "others of ") + _facts(benchmark.class_names, benchmark.report)
-        raise UserError(
-            f"{run_dir} was begun with other images: expected {_facts(*begun)}, got {came}; put them back, or name "
-            "another --run_dir"
-        )
-
-
-def _facts(class_names, report):
-    counts = f" ({report['train']} and {report['test']} images)" if report else ""
-    return f"classes {', '.join(class_names)}{counts}"
 
 
 def is_finished(run_dir):

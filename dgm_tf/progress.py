@@ -28,6 +28,11 @@ class Progress(Callback):
         self._console = console or output.console()
         self._bar = None
 
+    def tell(self, lines):
+        """Prints what is to be known before the first task."""
+        for line in lines:
+            self._print(line)
+
     def on_task_begin(self, learner, context):
         """Starts the task's clock."""
         self._since = time.monotonic()

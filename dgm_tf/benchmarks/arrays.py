@@ -1,6 +1,7 @@
 """Images and labels at rest: what a source loads, and one split of a task."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Split:
         _check_images("Split.images", self.images)
         if np.shape(self.labels) != (len(self.images),) or _dtype(self.labels) != np.int32:
             raise UserError(
-                f"Split.labels: expected int32 [{len(self.images)}], one for each image, came "
+                f"Split.labels: expected int32 [{len(self.images)}], one for each image, got "
                 f"{_described(self.labels)}"
             )
 
@@ -49,7 +50,9 @@ class Arrays:
 
     train_images, test_images: uint8 [N, H, W, C], arrays or `Rows`; train_labels, test_labels: integers [N], indices
     into class_names, the data set's own names in its own order; class_keys: for each class a uint32 that its
-    validation split is drawn by; None: its label.
+    validation split is drawn by; None: its label; natural_order: labels in the order that a person expects; None: as
+    they are; facts: `row_facts.FACTS` of the training and of the test images; None: not known yet; place: function from
+    "train" or "test" and a row to what a person knows that image by; notes: sentences on what else he should know.
 
     Raises:
         UserError: shapes or types differ from these, or a label has no name.
@@ -61,6 +64,10 @@ class Arrays:
     test_labels: np.ndarray
     class_names: tuple[str, ...]
     class_keys: tuple[int, ...] | None = None
+    natural_order: tuple[int, ...] | None = None
+    facts: tuple | None = None
+    place: Callable[[str, int], str] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         for part in ("train", "test"):
@@ -69,7 +76,7 @@ class Arrays:
             _check_labels(f"{part}_labels", labels, len(images), len(self.class_names))
         if self.train_images.shape[1:] != self.test_images.shape[1:]:
             raise UserError(
-                f"test_images: expected the training images' shape {self.train_images.shape[1:]}, came "
+                f"test_images: expected the training images' shape {self.train_images.shape[1:]}, got "
                 f"{self.test_images.shape[1:]}"
             )
 
@@ -84,7 +91,7 @@ def resized(images, size):
         return images
     if isinstance(images, Rows):
         raise UserError(
-            f"image_size: expected {height}, the size of images that are too many for memory, came {size} (set the "
+            f"image_size: expected {height}, the size of images that are too many for memory, got {size} (set the "
             "source's size to the same)"
         )
     import tensorflow as tf  # here, so that importing the package stays quick
@@ -101,17 +108,17 @@ def resized(images, size):
 
 def _check_images(argument, images):
     if np.ndim(images) != 4 or _dtype(images) != np.uint8:
-        raise UserError(f"{argument}: expected uint8 [N, H, W, C], came {_described(images)}")
+        raise UserError(f"{argument}: expected uint8 [N, H, W, C], got {_described(images)}")
 
 
 def _check_labels(argument, labels, num_images, num_classes):
     if np.shape(labels) != (num_images,) or not np.issubdtype(_dtype(labels), np.integer):
         raise UserError(
-            f"{argument}: expected integers [{num_images}], one for each image, came {_described(labels)}"
+            f"{argument}: expected integers [{num_images}], one for each image, got {_described(labels)}"
         )
     if num_images and not 0 <= labels.min() <= labels.max() < num_classes:
         raise UserError(
-            f"{argument}: expected labels from 0 to {num_classes - 1}, one for each class name, came "
+            f"{argument}: expected labels from 0 to {num_classes - 1}, one for each class name, got "
             f"{labels.min()} to {labels.max()} (a split without labels?)"
         )
 

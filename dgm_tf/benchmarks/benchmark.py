@@ -2,14 +2,19 @@
 
 import dataclasses
 import functools
+import logging
 import numbers
 
 import gin
 import numpy as np
 
-from dgm_tf.benchmarks import excerpts, ordering
+from dgm_tf.benchmarks import cautions, excerpts, ordering
 from dgm_tf.benchmarks.arrays import Split, resized
+from dgm_tf.benchmarks.class_names import position
+from dgm_tf.benchmarks.overview import overview
 from dgm_tf.errors import UserError
+
+_log = logging.getLogger("dgm_tf")
 
 
 class PastTaskError(UserError):
@@ -55,10 +60,14 @@ class _Stream:
     train: list
     validation: list
     test: list
+    cautions: tuple[str, ...] = ()
 
     def __post_init__(self):
         self.train_sizes = [len(split) for split in self.train]
         self.excerpt = excerpts.of_splits([*self.train, *self.test])
+        parts = (self.train, self.validation, self.test)
+        counts = [sum(np.bincount(s.labels, minlength=len(self.class_names)) for s in part) for part in parts]
+        self.counts = np.transpose(counts)
 
 
 @gin.register
@@ -108,7 +117,7 @@ class ClassIncrementalBenchmark:
         decoded_at = getattr(source, "size", image_size)
         if decoded_at != image_size:
             raise UserError(
-                f"image_size: expected {decoded_at}, at which {type(source).__name__} (its size) decodes images, came "
+                f"image_size: expected {decoded_at}, at which {type(source).__name__} (its size) decodes images, got "
                 f"{image_size}; set both, in gin/image_folder.gin by image_size = {image_size}"
             )
         self._source = source
@@ -119,6 +128,7 @@ class ClassIncrementalBenchmark:
         self._validation_fraction = validation_fraction
         self._image_size = image_size
         self._latest = -1
+        self._begun, self._tells = (), True
 
     @property
     def name(self):
@@ -162,9 +172,22 @@ class ClassIncrementalBenchmark:
 
     @property
     def report(self):
-        """What the source tells of its data, for JSON, such as files left out; None where it tells nothing."""
-        self._stream  # noqa: B018 - loads it
-        return getattr(self._source, "report", None)
+        """What there is to tell of the data, for JSON, such as files left out and cautions; None: nothing."""
+        cautions = list(self._stream.cautions)
+        report = getattr(self._source, "report", None)
+        return {**(report or {}), "cautions": cautions} if cautions else report
+
+    @property
+    def overview(self):
+        """What was understood of the data, as lines of text to print."""
+        return overview(self.class_names, self._stream.counts, self.report)
+
+    def begun_as(self, class_names):
+        """Keeps the order in which a run has begun to learn classes: "natural" meant that of letters once, 10 before 2.
+
+        class_names: of that run, in learning order; ignored where they are not the first of the classes here.
+        """
+        self._begun = tuple(class_names)
 
     def keep_in(self, folder):
         """Lets the source keep in `folder` what it makes of its files, where it does that and has no folder yet."""
@@ -187,7 +210,7 @@ class ClassIncrementalBenchmark:
         self._checked(t)
         if t < self._latest:
             raise PastTaskError(
-                f"t: expected {self._latest} or later, came {t}; the stream is at task {self._latest}, and "
+                f"t: expected {self._latest} or later, got {t}; the stream is at task {self._latest}, and "
                 "nothing real of the tasks before it may be read"
             )
         stream = self._stream
@@ -210,7 +233,7 @@ class ClassIncrementalBenchmark:
             UserError: task t has not been passed yet.
         """
         if self._checked(t) >= self._latest:
-            raise UserError(f"t: expected a task before the latest one ({self._latest}), came {t}")
+            raise UserError(f"t: expected a task before the latest one ({self._latest}), got {t}")
         return self._stream.validation[t]
 
     def fresh_copy(self):
@@ -218,7 +241,7 @@ class ClassIncrementalBenchmark:
 
         For what stands outside the strict setting: upper bounds, and classifiers that only measure.
         """
-        return ClassIncrementalBenchmark(
+        copy = ClassIncrementalBenchmark(
             self._source,
             self._classes_per_task,
             self._num_tasks,
@@ -227,6 +250,8 @@ class ClassIncrementalBenchmark:
             self._validation_fraction,
             self._image_size,
         )
+        copy._begun, copy._tells = self._begun, False  # what there is to tell has been told
+        return copy
 
     def with_source(self, source, classes_per_task=1, class_order="natural"):
         """A stream of other classes, with this one's splits and image size."""
@@ -240,13 +265,14 @@ class ClassIncrementalBenchmark:
         For evaluation only; loads the source and keeps nothing of it.
         """
         arrays = self._source.load()
-        known = {n: arrays.class_names.index(n) for n in class_names if arrays.class_names.count(n) == 1}
+        known = {name: position(name, arrays.class_names) for name in class_names}
         return {
             name: (
                 resized(arrays.test_images[arrays.test_labels == label], self._image_size),
                 int(np.sum(arrays.train_labels == label)),
             )
             for name, label in known.items()
+            if label is not None
         }
 
     def __iter__(self):
@@ -256,14 +282,14 @@ class ClassIncrementalBenchmark:
 
     def _checked(self, t):
         if not isinstance(t, numbers.Integral) or not 0 <= t < self.num_tasks:
-            raise UserError(f"t: expected a task from 0 to {self.num_tasks - 1}, came {t!r}")
+            raise UserError(f"t: expected a task from 0 to {self.num_tasks - 1}, got {t!r}")
         return t
 
     @functools.cached_property
     def _stream(self):
         arrays = self._source.load()
         available = np.unique(arrays.train_labels)
-        order = ordering.resolve_order(self._class_order, arrays.class_names, available, self._seed)
+        order = self._order(arrays, available)
         ranges = ordering.task_ranges(
             ordering.task_sizes(self._classes_per_task, self._num_tasks, len(order))
         )
@@ -277,13 +303,30 @@ class ClassIncrementalBenchmark:
         places[order] = np.arange(len(order))
         train = np.where(held_out, -1, places[arrays.train_labels])
         validation = np.where(held_out, places[arrays.train_labels], -1)
+        told = self._tell(cautions.of_arrays(arrays, places)) if self._tells else ()
         return _Stream(
             class_names=tuple(arrays.class_names[label] for label in order),
             ranges=ranges,
             train=self._by_task(arrays.train_images, train, ranges),
             validation=self._by_task(arrays.train_images, validation, ranges),
             test=self._by_task(arrays.test_images, places[arrays.test_labels], ranges),
+            cautions=told,
         )
+
+    def _order(self, arrays, available):
+        """The data set's labels in the order of learning."""
+        order = ordering.resolve_order(
+            self._class_order, arrays.class_names, available, self._seed, arrays.natural_order
+        )
+        if isinstance(self._class_order, str) and self._class_order == "natural" and self._begun:
+            earlier = tuple(arrays.class_names[label] for label in available[: len(self._begun)])
+            return available if earlier == self._begun else order
+        return order
+
+    def _tell(self, sentences):
+        for sentence in sentences:
+            _log.warning("Data: %s", sentence)
+        return tuple(sentences)
 
     def _by_task(self, images, labels, ranges):
         """One `Split` for each task, of its classes alone, resized; labels: in learning order."""
@@ -298,14 +341,14 @@ def _check_source(source):
     if isinstance(source, type) or not callable(getattr(source, "load", None)):
         raise UserError(
             f"source: expected an object with load(), such as TFDS('mnist') (in gin: @TFDS() with brackets), "
-            f"came {source!r}"
+            f"got {source!r}"
         )
 
 
 def _check_number(argument, value, kind, low, high):
     if not isinstance(value, kind) or isinstance(value, bool) or not low <= value < high:
         expected = "an integer" if kind is numbers.Integral else "a number"
-        raise UserError(f"{argument}: expected {expected} in [{low}, {high}), came {value!r}")
+        raise UserError(f"{argument}: expected {expected} in [{low}, {high}), got {value!r}")
 
 
 def _check_tested(order, arrays):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dgm_tf.benchmarks.arrays import Split
+from dgm_tf.benchmarks.class_names import same_form
 from dgm_tf.benchmarks.excerpts import alike, of_class
 from dgm_tf.errors import UserError
 from dgm_tf.rows import concatenated
@@ -30,7 +31,8 @@ class ContinuedBenchmark:
     complete = False
 
     def __init__(self, class_names, tasks, earlier, stream, excerpts=()):
-        clash = [name for name in stream.class_names if name in class_names]
+        known = set(map(same_form, class_names))
+        clash = [name for name in stream.class_names if same_form(name) in known]
         if clash:
             raise UserError(
                 f"expected new classes, got {', '.join(map(repr, clash))}, learned before; --classes says which of the "
@@ -55,6 +57,11 @@ class ContinuedBenchmark:
     def report(self):
         """What the new classes' source tells of its data."""
         return self._stream.report
+
+    @property
+    def overview(self):
+        """What was understood of the new classes, as lines of text to print."""
+        return self._stream.overview
 
     @property
     def caution(self):

@@ -1,29 +1,34 @@
 """Anybody's images: a NumPy archive."""
 
+import dataclasses
 import hashlib
-import pathlib
-import zipfile
 
 import gin
 import numpy as np
 
 from dgm_tf.benchmarks import image_store
+from dgm_tf.benchmarks.archive_labels import numbered
+from dgm_tf.benchmarks.archive_members import IMAGES, LABELS, NAMES, TEST_IMAGES, TEST_LABELS, find_members
 from dgm_tf.benchmarks.arrays import Arrays
+from dgm_tf.benchmarks.class_names import natural_key
 from dgm_tf.benchmarks.class_splits import check_channels, check_number, check_split, class_key, split_rows
+from dgm_tf.benchmarks.row_facts import facts_of
+from dgm_tf.bounded_npz import open_archive
 from dgm_tf.errors import UserError
+from dgm_tf.paths import user_path
 from dgm_tf.rows import Rows
+from dgm_tf.text import shown
 
-IMAGES = ("images", "test_images")
-PARTS = (*IMAGES, "labels", "test_labels", "class_names")
 _LUMA = (19595, 38470, 7471)  # of 65536: ITU-R 601, as `ImageFolder` has it
 
 
 @gin.register
 class ImageArchive:
-    """An .npz with `images` (uint8 [N, H, W] or [N, H, W, C]) and `labels` (integers [N], or names).
+    """An .npz with `images` (uint8 [N, H, W] or [N, H, W, C]) and `labels` (integers [N] or [N, 1], or names).
 
     It may hold `class_names` (text [classes], by label; else the labels themselves are the names), and `test_images`
-    with `test_labels`; without these a share of each class is kept for the test.
+    with `test_labels`; without these a share of each class is kept for the test. Keras's names (`x_train`, `y_train`,
+    `x_test`, `y_test`) and MedMNIST's (`train_images`, `train_labels`) are understood as well.
 
     Args:
         path: the file.
@@ -40,35 +45,65 @@ class ImageArchive:
     def __init__(
         self, path, channels=None, test_fraction=0.2, seed=0, memory_limit=2_000_000_000, cache_dir=None
     ):
-        if not isinstance(path, (str, pathlib.Path)) or not str(path):
-            raise UserError(f"ImageArchive.path: expected an .npz file's path, got {path!r}")
         check_channels("ImageArchive", channels)
         check_split("ImageArchive", test_fraction, seed)
         check_number("ImageArchive", "memory_limit", memory_limit, lambda v: v >= 0, "a number of bytes >= 0")
-        self._path, self._channels = pathlib.Path(path).expanduser(), channels
+        self._path, self._channels = user_path(path, "ImageArchive.path").absolute(), channels
         self._test_fraction, self._seed = test_fraction, seed
         self._memory_limit, self.cache_dir = memory_limit, cache_dir
 
     @property
     def name(self):
         """The file's name and what tells it from others."""
-        status = self._path.stat()
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise UserError(f"ImageArchive.path: {shown(self._path)} cannot be read: {error.strerror}") from error
         return f"{self._path.name} {status.st_size} {status.st_mtime_ns}"
 
     def load(self):
         """Returns `Arrays`.
 
         Raises:
-            UserError: there is no such file, or it holds something else.
+            UserError: there is no such file, or it holds something else; `Damaged` where it is not whole.
         """
-        content = self._read()
-        images = self._prepared(content, "images")
-        labels, test_labels, names = _numbered(content)
-        keys = tuple(map(class_key, names))
-        if test_labels is not None:
-            return Arrays(images, labels, self._prepared(content, "test_images"), test_labels, names, keys)
-        train, test = self._split(labels, names)
-        return Arrays(images[train], labels[train], images[test], labels[test], names, keys)
+        with open_archive(self._path, argument="ImageArchive.path") as archive:
+            found, notes = find_members(archive)
+            labels = [archive.read(found[role]) for role in (LABELS, TEST_LABELS) if role in found]
+            names = archive.read(found[NAMES]) if NAMES in found else None
+            labels, names = numbered(archive.name, labels, names)  # before images are unpacked
+            images = [self._images(archive, found[role]) for role in (IMAGES, TEST_IMAGES) if role in found]
+        rows = None if len(images) > 1 else self._split(labels[0], names)
+        return self._arrays(images, labels, rows, names, NAMES in found, notes)
+
+    def _arrays(self, images, labels, rows, names, are_named, notes):
+        """`Arrays` of one part that is split by `rows`, or of two."""
+        parts = list(zip(images, labels, strict=True))
+        if rows is not None:
+            parts = [(images[0].chosen(r), labels[0][r]) for r in rows]
+        (train, train_labels), (test, test_labels) = parts
+
+        def place(part, row):
+            row = row if rows is None else rows[0 if part == "train" else 1][row]
+            label = labels[1 if part == "test" and rows is None else 0][row]
+            return f"{(test if part == 'test' else train).name}[{row}] ({names[label]})"
+
+        natural = None if are_named else tuple(sorted(range(len(names)), key=lambda label: natural_key(names[label])))
+        facts = (train.facts, test.facts)
+        if any(part is not None for part in facts):  # else what is in memory is looked at when it is wanted
+            facts = tuple(p.facts if p.facts is not None else facts_of(p.images) for p in (train, test))
+        return Arrays(
+            train.images,
+            train_labels,
+            test.images,
+            test_labels,
+            names,
+            class_keys=tuple(map(class_key, names)),
+            natural_order=natural,
+            facts=facts if facts[0] is not None else None,
+            place=place,
+            notes=tuple(notes),
+        )
 
     def _split(self, labels, names):
         """Rows for training and for the test, in their order."""
@@ -79,59 +114,47 @@ class ImageArchive:
         single = [name for name, (train, test) in zip(names, splits, strict=True) if len(train) and not len(test)]
         if single:
             raise UserError(
-                f"ImageArchive.path: expected at least two images of each class in {self._path}, one for the test, got "
-                f"less of {', '.join(single[:5])}"
+                f"ImageArchive.path: expected at least two images of each class in {shown(self._path)}, one for the "
+                f"test, got less of {', '.join(shown(name, most=60) for name in single[:5])}"
             )
         return [np.sort(np.concatenate(rows)) for rows in zip(*splits, strict=True)]
 
-    def _read(self):
-        try:
-            with np.load(self._path, allow_pickle=False) as file:
-                members, arrays = file.files, file.zip.namelist()
-                others = [key for key in PARTS if key in members and f"{key}.npy" not in arrays]
-                if others:
-                    raise UserError(f"ImageArchive.path: {others[0]} in {self._path} is no NumPy array")
-                content = {key: self._array(file, key) for key in PARTS if key in members}
-        except UserError:  # a ValueError, too
-            raise
-        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:  # TypeError: an .npy
-            why = getattr(error, "strerror", None) or "not an .npz of plain arrays"
-            raise UserError(f"ImageArchive.path: cannot read {self._path}: {why}") from error
-        missing = {"images", "labels"} - content.keys()
-        if ("test_images" in content) != ("test_labels" in content):
-            missing |= {"test_images", "test_labels"} - content.keys()
-        if missing:
+    def _images(self, archive, name):
+        """`_Images` of the archive; what takes more than the limit as `Rows` of what is on disk."""
+        member = archive.members[name]
+        stored_channels = (*member.shape, 1)[3]
+        channels = self._channels or stored_channels
+        if member.nbytes <= self._memory_limit:
+            images = archive.read(name)
+            images = images[..., np.newaxis] if images.ndim == 3 else images
+            return _Images(with_channels(images, channels), None, name)
+        if channels != stored_channels:
             raise UserError(
-                f"ImageArchive.path: {self._path} has no {' and '.join(sorted(missing))}; it holds "
-                f"{', '.join(members) or 'nothing'}"
+                f"ImageArchive.channels: expected {stored_channels}, as {name} of {shown(self._path)} have, which are "
+                f"too many for memory, got {channels}"
             )
-        return content
+        if member.fortran:
+            raise UserError(
+                f"{archive.name}: {name} are too many for memory, and stand there column by column (Fortran's order), "
+                "where no single image can be read: save np.ascontiguousarray(images)"
+            )
+        key = hashlib.sha256(f"{self.name} {name}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        stored = image_store.unpacked(key, archive, name, self.cache_dir)
+        images = stored.images[..., np.newaxis] if stored.images.ndim == 3 else stored.images
+        return _Images(Rows([images]), stored.facts, name)
 
-    def _array(self, file, key):
-        """An array of the archive; images that take more than the limit as a memory map."""
-        if key not in IMAGES or file.zip.getinfo(f"{key}.npy").file_size <= self._memory_limit:
-            return file[key]
-        name = hashlib.sha256(f"{self.name} {key}".encode()).hexdigest()[:16]
-        return image_store.unpacked(name, file, key, self.cache_dir)
 
-    def _prepared(self, content, name):
-        """uint8 [N, H, W, channels], as `Rows` of what is on disk."""
-        images = content[name]
-        images = images[..., np.newaxis] if images.ndim == 3 else images
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
-            raise UserError(
-                f"ImageArchive.path: expected {name} as uint8 [N, H, W] or [N, H, W, 1 or 3] in {self._path}, got "
-                f"{images.dtype} {list(images.shape)}"
-            )
-        channels = self._channels or images.shape[-1]
-        if not isinstance(images, np.memmap):
-            return with_channels(images, channels)
-        if channels != images.shape[-1]:
-            raise UserError(
-                f"ImageArchive.channels: expected {images.shape[-1]}, as {name} of {self._path} have, which are too "
-                f"many for memory, got {channels}"
-            )
-        return Rows([images])
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Images:
+    """images: uint8 [N, H, W, C]; facts: `row_facts.FACTS` [N] or None; name: of the array."""
+
+    images: np.ndarray
+    facts: np.ndarray | None
+    name: str
+
+    def chosen(self, rows):
+        """The same of some rows."""
+        return _Images(self.images[rows], None if self.facts is None else self.facts[rows], self.name)
 
 
 def with_channels(images, channels):
@@ -144,25 +167,3 @@ def with_channels(images, channels):
     for i, image in enumerate(images):  # one by one: the sums take four times the memory
         result[i, ..., 0] = (image.astype(np.uint32) @ np.array(_LUMA, np.uint32) + 32768) >> 16
     return result
-
-
-def _numbered(content):
-    """(labels int64 [N], those of the test or None, class names by label)."""
-    parts = [content[key] for key in ("labels", "test_labels") if key in content]
-    kinds = {part.dtype.kind.replace("u", "i") for part in parts}
-    shapes = [(len(content[key]),) for key in IMAGES if key in content]
-    if [part.shape for part in parts] != shapes or kinds not in ({"i"}, {"U"}):
-        came = ", ".join(f"{part.dtype} {list(part.shape)}" for part in parts)
-        raise UserError(f"ImageArchive.path: expected labels, integers or text, one for each image, got {came}")
-    if "class_names" in content and kinds == {"i"}:
-        names = tuple(map(str, content["class_names"].tolist()))
-        numbered = [part.astype(np.int64) for part in parts]
-    else:
-        values = np.unique(np.concatenate(parts))
-        names = tuple(map(str, values.tolist()))
-        numbered = [np.searchsorted(values, part) for part in parts]
-    if len(set(names)) != len(names):
-        raise UserError(f"ImageArchive.path: expected class_names that differ, got {names}")
-    if any(part.size and not 0 <= part.min() <= part.max() < len(names) for part in numbered):
-        raise UserError(f"ImageArchive.path: expected labels from 0 to {len(names) - 1}, one for each of class_names")
-    return numbered[0], numbered[1] if len(numbered) > 1 else None, names

@@ -2,17 +2,20 @@
 
 import functools
 import logging
-import pathlib
 
 import gin
 import numpy as np
 
+from dgm_tf import limits
 from dgm_tf.benchmarks import image_store
 from dgm_tf.benchmarks.arrays import Arrays
+from dgm_tf.benchmarks.class_names import natural_key
 from dgm_tf.benchmarks.class_splits import check_channels, check_number, check_split, class_key, split_rows
 from dgm_tf.benchmarks.listing import TEST, TRAIN, list_folder
 from dgm_tf.errors import UserError
+from dgm_tf.paths import user_path
 from dgm_tf.rows import Rows
+from dgm_tf.text import shown
 
 SIZES = (16, 32, 64, 128)
 _NAMED = 20  # files that the warning names; the report has them all
@@ -38,6 +41,8 @@ class ImageFolder:
         memory_limit: bytes; images that take more stay on disk, and training reads what each step needs, with the same
             results.
         cache_dir: where decoded images are kept; None: the run's `cache_dir`, or nowhere outside a run.
+        max_pixels: of an image; larger ones are left out and named. See docs/limits.md.
+        white: the level that becomes 255 in images of more than 8 bits, such as 4095 for 12 bits; None: 65535.
 
     Attributes:
         report: after `load`: {"directory", "train", "test": numbers of images, "skipped": [[what, why], ...]}.
@@ -47,23 +52,36 @@ class ImageFolder:
     """
 
     def __init__(
-        self, directory, size=32, channels=None, test_fraction=0.2, seed=0, memory_limit=2_000_000_000, cache_dir=None
+        self,
+        directory,
+        size=32,
+        channels=None,
+        test_fraction=0.2,
+        seed=0,
+        memory_limit=2_000_000_000,
+        cache_dir=None,
+        max_pixels=limits.MAX_PIXELS,
+        white=None,
     ):
-        if not isinstance(directory, (str, pathlib.Path)) or not str(directory):
-            raise UserError(f"ImageFolder.directory: expected a folder's path, got {directory!r}")
+        self._directory = user_path(directory, "ImageFolder.directory").absolute()
         if size not in SIZES:
             raise UserError(f"ImageFolder.size: expected one of {', '.join(map(str, SIZES))}, got {size!r}")
         check_channels("ImageFolder", channels)
         check_split("ImageFolder", test_fraction, seed)
         check_number("ImageFolder", "memory_limit", memory_limit, lambda v: v >= 0, "a number of bytes >= 0")
-        self._directory, self.size, self._channels = directory, size, channels
+        check_number("ImageFolder", "max_pixels", max_pixels, lambda v: v >= 1, "a number of pixels >= 1")
+        if white is not None:
+            check_number("ImageFolder", "white", white, lambda v: 0 < v < float("inf"), "a level > 0 or None")
+        self.size, self._channels = size, channels
+        default = max_pixels == limits.MAX_PIXELS
+        self._decoding = image_store.Decoding(size, channels, None if default else int(max_pixels), white)
         self._test_fraction, self._seed, self._memory_limit = test_fraction, seed, memory_limit
         self.cache_dir, self.report = cache_dir, None
 
     @property
     def name(self):
         """The folder's name and what tells its files from others."""
-        return f"{pathlib.Path(self._directory).name} {self._fingerprint}"
+        return f"{self._directory.name} {self._fingerprint}"
 
     @functools.cached_property
     def _listing(self):
@@ -72,7 +90,7 @@ class ImageFolder:
     @functools.cached_property
     def _fingerprint(self):
         files = [path for _, _, path in self._listing.files]
-        return image_store.fingerprint(self._listing.root, files, self.size, self._channels)
+        return image_store.fingerprint(self._listing.root, files, self._decoding)
 
     def load(self):
         """Returns `Arrays`, whose images are `Rows` of an array on disk where they take more than `memory_limit`.
@@ -82,10 +100,9 @@ class ImageFolder:
         """
         listing = self._listing
         files = [path for _, _, path in listing.files]
-        images, unreadable = image_store.stored_images(
-            self._fingerprint, files, self.size, self._channels, self.cache_dir
-        )
-        skipped = [*listing.skipped, *((_place(listing, files[row]), why) for row, why in sorted(unreadable.items()))]
+        stored = image_store.stored_images(self._fingerprint, files, self._decoding, self.cache_dir)
+        images, unreadable = stored.images, stored.unreadable
+        skipped = [*listing.skipped, *((listing.place(files[row]), why) for row, why in sorted(unreadable.items()))]
         if len(unreadable) == len(files):
             raise UserError(f"ImageFolder.directory: none of the {len(files)} files can be read: {_named(skipped)}")
         rows, class_names = self._rows_by_class(unreadable, skipped)
@@ -97,8 +114,18 @@ class ImageFolder:
         labels = np.array([label.get(name, -1) for _, name, _ in listing.files])
         in_memory = images.nbytes <= self._memory_limit
         parts = {part: np.array(images[r]) if in_memory else Rows([images], r) for part, r in rows.items()}
-        keys = tuple(map(class_key, class_names))
-        return Arrays(parts[TRAIN], labels[rows[TRAIN]], parts[TEST], labels[rows[TEST]], class_names, keys)
+        return Arrays(
+            parts[TRAIN],
+            labels[rows[TRAIN]],
+            parts[TEST],
+            labels[rows[TEST]],
+            class_names,
+            class_keys=tuple(map(class_key, class_names)),
+            natural_order=tuple(sorted(range(len(class_names)), key=lambda label: natural_key(class_names[label]))),
+            facts=tuple(stored.facts[rows[part]] for part in (TRAIN, TEST)),
+            place=lambda part, row: listing.place(files[rows[part][row]]),
+            notes=listing.notes,
+        )
 
     def _rows_by_class(self, unreadable, skipped):
         """(for each class {"train": rows, "test": rows}, class names); adds classes left out to `skipped`."""
@@ -116,7 +143,7 @@ class ImageFolder:
             if all(len(part) for part in rows.values()):
                 chosen[name] = rows
             else:
-                skipped.append((f"{name}/", self._why_left_out(rows)))
+                skipped.append((f"{shown(name)}/", self._why_left_out(rows)))
         return list(chosen.values()), tuple(chosen)
 
     def _why_left_out(self, rows):
@@ -128,13 +155,9 @@ class ImageFolder:
 
     def _tell(self, rows, skipped):
         if self.report is None and skipped:
-            _log.warning("%s: %d left out: %s", self._directory, len(skipped), _named(skipped))
+            _log.warning("%s: %d left out: %s", shown(self._directory), len(skipped), _named(skipped))
         counts = {part: len(r) for part, r in rows.items()}
         self.report = {"directory": str(self._directory), **counts, "skipped": [list(pair) for pair in skipped]}
-
-
-def _place(listing, path):
-    return path.relative_to(listing.root).as_posix()
 
 
 def _named(skipped):

@@ -3,24 +3,46 @@
 import hashlib
 import json
 import os
-import pathlib
 import shutil
 import tempfile
+from typing import NamedTuple
 
 import numpy as np
 
 from dgm_tf import leftovers, output, stopping
 from dgm_tf.benchmarks.decoding import Unreadable, decode, is_grey
+from dgm_tf.benchmarks.row_facts import FACTS, facts_of
 from dgm_tf.errors import UserError
 from dgm_tf.files import temporary_name
+from dgm_tf.paths import user_path
 
-FORMAT = 1  # of what is stored; another number, and files are decoded anew
-IMAGES = "images.npy"
+FORMAT = 2  # of what is stored; another number, and files are decoded anew
+IMAGES, ROW_FACTS, UNREADABLE = "images.npy", "facts.npy", "unreadable.json"
 _BATCH = 64  # images handed over at once
 _CHUNK = 2**24  # bytes written at once
 
 
-def fingerprint(root, files, size, channels):
+class Decoding(NamedTuple):
+    """How files are decoded: see `decode`; channels None: 1 where all files are grey, else 3."""
+
+    size: int
+    channels: int | None
+    max_pixels: int | None = None
+    white: float | None = None
+
+
+class Stored(NamedTuple):
+    """Images on disk.
+
+    images: np.memmap uint8 [N, H, W, C]; facts: `row_facts.FACTS` [N]; unreadable: {row: why its file is unreadable}.
+    """
+
+    images: np.ndarray
+    facts: np.ndarray
+    unreadable: dict
+
+
+def fingerprint(root, files, decoding):
     """A name for the images that the files give: it changes with their paths in `root`, sizes, times, permissions."""
     facts = []
     for file in files:
@@ -30,55 +52,58 @@ def fingerprint(root, files, size, channels):
             facts.append((file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns, readable))
         except OSError:  # a link to nothing
             facts.append((file.relative_to(root).as_posix(), 0, 0, False))
-    return hashlib.sha256(json.dumps([FORMAT, size, channels, facts]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([FORMAT, *decoding, facts]).encode()).hexdigest()[:16]
 
 
-def stored_images(name, files, size, channels, cache_dir=None):
-    """The files' images as one array on disk.
+def stored_images(name, files, decoding, cache_dir=None):
+    """The files' images as one array on disk, `Stored`.
 
     Args:
         name: what tells these images from others, see `fingerprint`.
         files: paths.
-        size, channels: see `decode`; channels None: 1 where all files are grey, else 3.
+        decoding: `Decoding`.
         cache_dir: folder to keep it in; None: nothing is kept longer than the array is used.
-
-    Returns:
-        (np.memmap uint8 [len(files), size, size, channels], {row: why its file is unreadable}).
     """
 
     def write(folder):
-        unreadable = _write(folder / IMAGES, files, size, channels)
-        (folder / "unreadable.json").write_text(json.dumps(unreadable), encoding="utf-8")
+        unreadable, facts = _write(folder / IMAGES, files, decoding)
+        (folder / UNREADABLE).write_text(json.dumps(unreadable), encoding="utf-8")
+        np.save(folder / ROW_FACTS, facts)
 
-    def read(folder):
-        unreadable = json.loads((folder / "unreadable.json").read_text(encoding="utf-8"))
-        return np.load(folder / IMAGES, mmap_mode="r"), {int(row): why for row, why in unreadable.items()}
-
-    return _stored(name, write, read, cache_dir)
+    return _stored(name, write, cache_dir)
 
 
 def unpacked(name, archive, key, cache_dir=None):
-    """np.memmap of an array in an open `np.load` archive; name, cache_dir: as of `stored_images`."""
+    """An array of a `bounded_npz.Archive`, `Stored`; name, cache_dir: as of `stored_images`."""
 
     def write(folder):
-        with archive.zip.open(f"{key}.npy") as member, open(folder / IMAGES, "wb") as file:
+        member = archive.members[key]
+        with open(folder / IMAGES, "wb") as file:
             try:
-                shutil.copyfileobj(member, file, 2**20)
+                os.posix_fallocate(file.fileno(), 0, member.start + member.nbytes)  # or none of it
+                archive.copy(key, file)
             except OSError as error:
-                raise _no_room(folder, archive.zip.getinfo(f"{key}.npy").file_size, error) from error
+                raise _no_room(folder, member.nbytes, error) from error
+        (folder / UNREADABLE).write_text("{}", encoding="utf-8")
+        np.save(folder / ROW_FACTS, facts_of(_mapped(folder)))
 
-    return _stored(name, write, lambda folder: np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False), cache_dir)
+    return _stored(name, write, cache_dir)
 
 
-def _stored(name, write, read, cache_dir):
-    """What `read` finds in the folder of that name, which `write` has filled once."""
+def _stored(name, write, cache_dir):
+    """What is in the folder of that name, which `write` has filled once."""
     if cache_dir is None:
         with tempfile.TemporaryDirectory() as folder:
-            return _stored(name, write, read, folder)  # what is mapped outlives its name
-    folder = pathlib.Path(cache_dir) / f"images-{name}"
+            return _stored(name, write, folder)  # what is mapped outlives its name
+    folder = user_path(cache_dir, "cache_dir") / f"images-{name}"
     if not folder.is_dir():
         _build(folder, write)
-    return read(folder)
+    unreadable = json.loads((folder / UNREADABLE).read_text(encoding="utf-8"))
+    return Stored(_mapped(folder), np.load(folder / ROW_FACTS), {int(row): why for row, why in unreadable.items()})
+
+
+def _mapped(folder):
+    return np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
 
 
 def _build(folder, write):
@@ -97,24 +122,25 @@ def _build(folder, write):
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _write(path, files, size, channels):
-    """Decodes the files into a .npy; returns {row: why} of those that are unreadable."""
+def _write(path, files, decoding):
+    """Decodes the files into a .npy; returns {row: why} of those that are unreadable, and facts."""
     from rich.progress import Progress
 
     console = output.console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        unreadable = {}
-        if channels is None:
-            channels = _common_channels(files, unreadable, bar)
+        unreadable, facts = {}, np.zeros(len(files), FACTS)
+        if decoding.channels is None:
+            decoding = decoding._replace(channels=_common_channels(files, unreadable, bar, decoding.max_pixels))
         row = bar.add_task("Reading images", total=len(files))
-        array = _new_file(path, (len(files), size, size, channels))
-        for start, images, reasons in _decoded(files, size, channels):
+        array = _new_file(path, (len(files), decoding.size, decoding.size, decoding.channels))
+        for start, images, reasons in _decoded(files, decoding):
             array[start : start + len(images)] = images
+            facts[start : start + len(images)] = facts_of(images)
             stopping.check()
             unreadable |= {start + i: why.decode() for i, why in enumerate(reasons) if why}
             bar.advance(row, len(images))
         array.flush()
-    return unreadable
+    return unreadable, facts
 
 
 def _new_file(path, shape):
@@ -144,31 +170,33 @@ def _no_room(folder, size, error):
     )
 
 
-def _common_channels(files, unreadable, bar):
+def _common_channels(files, unreadable, bar, max_pixels):
     """1 if all files are grey, else 3; adds those that are no images to `unreadable`."""
     row, all_grey = bar.add_task("Looking at files", total=len(files)), True
     for index, file in enumerate(files):
         try:
-            all_grey &= is_grey(file)
+            all_grey &= is_grey(file, max_pixels)
         except Unreadable as error:
             unreadable[index] = str(error)
         bar.advance(row)
     return 1 if all_grey else 3
 
 
-def _decoded(files, size, channels):
+def _decoded(files, decoding):
     """Yields (first row, uint8 [n, size, size, channels], n reasons as bytes, empty for what is readable)."""
     import tensorflow as tf  # here, so that importing the package stays quick
 
+    shape = (decoding.size, decoding.size, decoding.channels)
+
     def read(index):
         try:
-            return decode(files[index], size, channels), b""
+            return decode(files[index], *decoding), b""
         except Unreadable as error:
-            return np.zeros((size, size, channels), np.uint8), str(error).encode()
+            return np.zeros(shape, np.uint8), str(error).encode()
 
     def load(index):
         image, reason = tf.numpy_function(read, [index], (tf.uint8, tf.string), stateful=False)
-        return tf.ensure_shape(image, (size, size, channels)), tf.ensure_shape(reason, ())
+        return tf.ensure_shape(image, shape), tf.ensure_shape(reason, ())
 
     with tf.device("CPU:0"):
         data = tf.data.Dataset.range(len(files)).map(load, tf.data.AUTOTUNE, deterministic=True)

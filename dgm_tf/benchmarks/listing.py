@@ -4,12 +4,17 @@ import dataclasses
 import os
 import pathlib
 
+from dgm_tf.benchmarks.class_names import same_form, why_no_name
+from dgm_tf.benchmarks.folder_walk import Walk, listed, own_folder
 from dgm_tf.errors import UserError
+from dgm_tf.paths import user_path
+from dgm_tf.text import shown
 
 # Of the folders of training and of test images, in any case; of several the first.
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 TRAIN, TEST = "train", "test"
+_NAMED = 5  # of what is left out, in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,13 +22,24 @@ class Listing:
     """The files of a folder.
 
     root: the folder; is_split: whether it holds train/ and test/; files: (part, class name, path), part one of
-    "train" and "test", or "train" throughout where there is no split; skipped: (path from the root, why).
+    "train" and "test", or "train" throughout where there is no split; skipped: (path from the root, why), as text to be
+    shown; notes: what else a person should know, sentences.
     """
 
     root: pathlib.Path
     is_split: bool
     files: tuple
     skipped: tuple
+    notes: tuple = ()
+
+    def place(self, path):
+        """A file's path from the root, as text to be shown."""
+        return place(self.root, path)
+
+
+def place(root, path):
+    """A path from the root, as text to be shown."""
+    return shown(path.relative_to(root).as_posix())
 
 
 def list_folder(directory):
@@ -34,30 +50,56 @@ def list_folder(directory):
     Raises:
         UserError: there is no such folder, or no class in it.
     """
-    root = pathlib.Path(directory).expanduser()
-    if not root.is_dir():
-        raise UserError(f"ImageFolder.directory: expected a folder with one for each class, got {str(directory)!r}")
-    skipped, folders = [], _split_folders(root)
-    files = [
-        (part, *file) for part, folder in folders.items() for file in _files_by_class(root, folder, skipped)
-    ]
+    root = user_path(directory, "ImageFolder.directory")
+    inside = _inside(root)
+    skipped, folders = [], _split_folders(root, inside)
+    files = [(part, *file) for part, folder in folders.items() for file in _files_by_class(root, folder, skipped)]
     if len(folders) > 1:
-        others = sorted(p for p in root.iterdir() if p not in folders.values())
         beside = " and ".join(f"{folder.name}/" for folder in folders.values())
-        skipped += [(p.relative_to(root).as_posix(), f"beside {beside}") for p in others]
+        skipped += [(place(root, p), f"beside {beside}") for p, _ in inside if p not in folders.values()]
     if not files:
-        raise UserError(f"ImageFolder.directory: no files in folders of classes in {str(directory)!r}")
-    return Listing(root, len(folders) > 1, tuple(files), tuple(skipped))
+        why = "; ".join(f"{what} ({reason})" for what, reason in skipped[:_NAMED])
+        raise UserError(
+            f"ImageFolder.directory: no files in folders of classes in {shown(root)}" + (f": {why}" if why else "")
+        )
+    files, notes = _with_one_name(files)
+    return Listing(root, len(folders) > 1, tuple(files), tuple(skipped), (*notes, *_too_deep(root, folders, files)))
 
 
-def _split_folders(root):
-    inside = [p for p in sorted(root.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-    train, test = _first_named(TRAIN_NAMES, inside), _first_named(TEST_NAMES, inside)
-    if train and test:
+def _inside(root):
+    """All that lies in the root: `Entry`s, in the order of their names."""
+    expected = f"ImageFolder.directory: expected a folder with one for each class, got {shown(root)!r}"
+    if not root.is_dir():
+        archive = ", an archive: set ClassIncrementalBenchmark.source = @ImageArchive()"
+        raise UserError(expected + (archive if root.suffix == ".npz" and root.is_file() else ""))
+    try:
+        inside = listed(root)
+    except OSError as error:
+        raise UserError(f"{expected}, which cannot be read: {error.strerror}") from error
+    if own := own_folder({entry.name for entry in inside}):
+        raise UserError(f"{expected}, {own}; if it is a run's by mistake, name another --run_dir")
+    return inside
+
+
+def _split_folders(root, inside):
+    folders = [entry.path for entry in inside if _may_hold_images(entry)]
+    train, test = _first_named(TRAIN_NAMES, folders), _first_named(TEST_NAMES, folders)
+    if train and test and _holds_folders(train) and _holds_folders(test):  # else two classes of these names
         return {TRAIN: train, TEST: test}
     # train/ alone, with folders in it, holds the classes.
-    only_train = inside == [train] and any(p.is_dir() for p in train.iterdir())
+    only_train = folders == [train] and _holds_folders(train)
     return {TRAIN: train if only_train else root}
+
+
+def _holds_folders(folder):
+    try:
+        return any(map(_may_hold_images, listed(folder)))
+    except OSError:  # told later, by who reads it
+        return True
+
+
+def _may_hold_images(entry):
+    return entry.is_folder and not entry.name.startswith(".")
 
 
 def _first_named(names, folders):
@@ -67,30 +109,43 @@ def _first_named(names, folders):
 
 def _files_by_class(root, folder, skipped):
     """Yields (class name, path) in the order of their names; adds what belongs to no class to `skipped`."""
-    for entry in sorted(folder.iterdir()):
-        place = entry.relative_to(root).as_posix()
-        if entry.name.startswith("."):
-            skipped.append((place, "hidden"))
-        elif not entry.is_dir():
-            skipped.append((place, "in no class's folder"))
-        else:
-            files = list(_files(root, entry, skipped))
-            if not files:
-                skipped.append((f"{place}/", "a class without files"))
-            yield from ((entry.name, file) for file in files)
-
-
-def _files(root, folder, skipped):
-    seen, found = set(), []
-    for where, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(where)
-        if real in seen:
-            skipped.append((f"{pathlib.Path(where).relative_to(root).as_posix()}/", "a link to a folder seen before"))
-            folders[:] = []
+    try:
+        inside = listed(folder)
+    except OSError as error:
+        skipped.append((f"{place(root, folder)}/", error.strerror))
+        return
+    walk = Walk(root, inside, skipped)
+    for entry in inside:
+        if walk.passes(entry):
             continue
-        seen.add(real)
-        hidden = [name for name in (*folders, *names) if name.startswith(".")]
-        skipped += [((pathlib.Path(where) / name).relative_to(root).as_posix(), "hidden") for name in sorted(hidden)]
-        folders[:] = sorted(name for name in folders if name not in hidden)
-        found += [pathlib.Path(where) / name for name in names if name not in hidden]
-    return sorted(found)
+        if not entry.is_folder:
+            skipped.append((place(root, entry.path), "in no class's folder"))
+        elif why := why_no_name(entry.name):
+            skipped.append((f"{place(root, entry.path)}/", f"a class's name: {why}; rename it"))
+        else:
+            yield from ((entry.name, file) for file in walk.files(entry.path))
+
+
+def _with_one_name(files):
+    """(files, notes): classes whose names are the same in two normal forms are one, by the name that comes first."""
+    names, notes = {}, {}
+    for _, name, _ in files:
+        first = names.setdefault(same_form(name), name)
+        if first != name:
+            notes[name] = f"{shown(first)}: folders whose names are the same in two normal forms are one class"
+    return [(part, names[same_form(name)], path) for part, name, path in files], notes.values()
+
+
+def _too_deep(root, folders, files):
+    """A question, where the only class holds nothing but folders."""
+    (name, *others) = {name for _, name, _ in files}
+    folder = folders[TRAIN] / name
+    deeper = all(path.is_relative_to(folder) and path.parent != folder for _, _, path in files)
+    if others or len(folders) > 1 or not deeper:
+        return []
+    inside = {path.relative_to(folder).parts[0] for _, _, path in files}
+    few = ", ".join(shown(part) for part in sorted(inside)[:_NAMED]) + (" ..." if len(inside) > _NAMED else "")
+    return [
+        f"one class only, {shown(name)}, which holds nothing but folders ({few}): did you mean "
+        f"{shown(os.path.join(root, folder.relative_to(root)))}?"
+    ]

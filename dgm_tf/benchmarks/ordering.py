@@ -5,7 +5,9 @@ import numbers
 
 import numpy as np
 
+from dgm_tf.benchmarks.class_names import position
 from dgm_tf.errors import UserError
+from dgm_tf.text import shown
 
 # RandomState throughout: NumPy keeps its stream of numbers for ever, so an order of classes or a
 # validation split drawn today is drawn again by every later version.
@@ -21,14 +23,14 @@ def check_order(class_order):
     if isinstance(class_order, str) and class_order in ("natural", "random"):
         return
     if isinstance(class_order, str) or not np.iterable(class_order) or not len(class_order):
-        raise UserError(f"class_order: expected {expected}, came {class_order!r}")
+        raise UserError(f"class_order: expected {expected}, got {class_order!r}")
     for entry in class_order:
         if isinstance(entry, bool) or not isinstance(entry, (str, numbers.Integral)):
-            raise UserError(f"class_order: expected {expected}, came {entry!r} in it")
+            raise UserError(f"class_order: expected {expected}, got {entry!r} in it")
     _check_distinct(class_order, class_order)
 
 
-def resolve_order(class_order, class_names, available, seed):
+def resolve_order(class_order, class_names, available, seed, natural=None):
     """The data set's own labels in the order in which they are learned.
 
     Args:
@@ -36,6 +38,7 @@ def resolve_order(class_order, class_names, available, seed):
         class_names: names of all the data set's classes, by label.
         available: labels that have images, ascending.
         seed: of the random order.
+        natural: all labels in the natural order; None: ascending.
 
     Returns:
         int64 [number of classes to learn].
@@ -45,12 +48,15 @@ def resolve_order(class_order, class_names, available, seed):
     """
     if isinstance(class_order, str):
         available = np.asarray(available, np.int64)
-        return available if class_order == "natural" else np.random.RandomState(seed).permutation(available)
+        if class_order == "random":
+            return np.random.RandomState(seed).permutation(available)
+        natural = available if natural is None else np.asarray(natural, np.int64)
+        return natural[np.isin(natural, available)]
     order = [_label_of(entry, class_names) for entry in class_order]
     _check_distinct(order, class_order)
     for label in order:
         if label not in available:
-            raise UserError(f"class_order: class {class_names[label]!r} (label {label}) has no images here")
+            raise UserError(f"class_order: class {_text(class_names[label])} (label {label}) has no images here")
     return np.asarray(order, np.int64)
 
 
@@ -65,18 +71,18 @@ def check_sizes(classes_per_task, num_tasks):
     one_size = isinstance(classes_per_task, numbers.Integral)
     if not one_size and (isinstance(classes_per_task, str) or not np.iterable(classes_per_task)):
         raise UserError(
-            f"classes_per_task: expected a positive integer or a list of them, came {classes_per_task!r}"
+            f"classes_per_task: expected a positive integer or a list of them, got {classes_per_task!r}"
         )
     sizes = [classes_per_task] if one_size else list(classes_per_task)
     if not sizes or not all(_is_positive(size) for size in sizes):
-        raise UserError(f"classes_per_task: expected positive integers, came {classes_per_task!r}")
+        raise UserError(f"classes_per_task: expected positive integers, got {classes_per_task!r}")
     if num_tasks is None:
         return
     if not _is_positive(num_tasks):
-        raise UserError(f"num_tasks: expected a positive integer or None, came {num_tasks!r}")
+        raise UserError(f"num_tasks: expected a positive integer or None, got {num_tasks!r}")
     if not one_size and num_tasks > len(sizes):
         raise UserError(
-            f"num_tasks: expected at most {len(sizes)}, the number of sizes in classes_per_task, came "
+            f"num_tasks: expected at most {len(sizes)}, the number of sizes in classes_per_task, got "
             f"{num_tasks}"
         )
 
@@ -107,7 +113,7 @@ def task_sizes(classes_per_task, num_tasks, num_classes):
             )
         sizes = [classes_per_task] * (num_tasks or num_classes // classes_per_task)
     if not sizes:
-        raise UserError("source: expected a data set with training images, came one without")
+        raise UserError("source: expected a data set with training images, got one without")
     if sum(sizes) > num_classes:
         raise UserError(
             f"classes_per_task: {len(sizes)} tasks need {sum(sizes)} classes, there are only {num_classes}"
@@ -138,20 +144,39 @@ def validation_mask(labels, fraction, seed, keys=None):
 
 
 def _label_of(entry, class_names):
-    known = f"labels from 0 to {len(class_names) - 1} or class names such as {', '.join(class_names[:3])}"
-    if isinstance(entry, numbers.Integral):
+    """The label of a class that is given by its name, or by its label where no name is a number."""
+    numbers_are_names = any(name.isdecimal() for name in class_names)
+    if isinstance(entry, numbers.Integral) and not numbers_are_names:
         if not 0 <= entry < len(class_names):
-            raise UserError(f"class_order: expected {known}, came {entry}")
+            raise UserError(f"class_order: expected {_known(class_names)}, got {entry}")
         return int(entry)
-    if class_names.count(entry) != 1:
-        problem = "the name of several classes (give its label)" if entry in class_names else "no class"
-        raise UserError(f"class_order: expected {known}, came {entry!r}, {problem}")
-    return class_names.index(entry)
+    label = position(str(entry), class_names)
+    if label is None and isinstance(entry, numbers.Integral):  # 7 for "07"
+        same = [i for i, name in enumerate(class_names) if name.isdecimal() and int(name) == entry]
+        label = same[0] if len(same) == 1 else None
+    if label is None:
+        problem = "no class"
+        if class_names.count(entry) > 1:
+            problem = "the name of several classes" + ("" if numbers_are_names else " (give its label)")
+        known = _known(class_names, numbers_are_names)
+        raise UserError(f"class_order: expected {known}, got {_text(entry)}, {problem}")
+    return label
+
+
+def _known(class_names, only_names=False):
+    names = ", ".join(shown(name, most=60) for name in class_names[:3])
+    if only_names:
+        return f"names of classes such as {names} (some are numbers, so that a number is a name)"
+    return f"labels from 0 to {len(class_names) - 1} or class names such as {names}"
+
+
+def _text(entry):
+    return shown(repr(entry), most=100)
 
 
 def _check_distinct(entries, class_order):
     if len(set(entries)) != len(entries):
-        raise UserError(f"class_order: expected each class once, came {list(class_order)!r}")
+        raise UserError(f"class_order: expected each class once, got {list(class_order)!r}")
 
 
 def _is_positive(number):

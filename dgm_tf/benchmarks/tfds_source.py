@@ -96,7 +96,7 @@ class TFDS:
             except (ValueError, KeyError) as error:
                 raise UserError(
                     f"TFDS.{argument}: expected a split of {self.name!r} ({', '.join(builder.info.splits)}) "
-                    f"or a slice of one, such as 'train[:1000]', came {split!r}"
+                    f"or a slice of one, such as 'train[:1000]', got {split!r}"
                 ) from error
 
 
@@ -139,7 +139,7 @@ def _class_names(builder):
     image, label = features[keys[0]], features[keys[1]]
     if None in image.shape or image.np_dtype != np.uint8:
         raise UserError(
-            f"TFDS.name: expected 8-bit images of one size, came {builder.name!r} with "
+            f"TFDS.name: expected 8-bit images of one size, got {builder.name!r} with "
             f"{image.np_dtype.__name__} {image.shape} (None: differs from image to image)"
         )
     return tuple(label.int2str(index) for index in range(label.num_classes))

@@ -60,7 +60,7 @@ def test_a_past_task_cannot_be_asked_for():
     benchmark = stream()
     benchmark.task(0)
     benchmark.task(1)
-    with pytest.raises(PastTaskError, match="expected 1 or later, came 0"):
+    with pytest.raises(PastTaskError, match="expected 1 or later, got 0"):
         benchmark.task(0)
 
 
@@ -215,7 +215,7 @@ def test_a_class_that_cannot_be_tested_is_refused():
 )
 def test_bad_arguments_are_refused_by_name_before_anything_is_loaded(argument, value):
     source = Coded()
-    with pytest.raises(UserError, match=f"^{argument}: expected.*came"):
+    with pytest.raises(UserError, match=f"^{argument}: expected.*got"):
         ClassIncrementalBenchmark(**{"source": source, argument: value})
     assert source.loads == 0
 

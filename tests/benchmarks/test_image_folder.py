@@ -212,7 +212,7 @@ def test_a_stream_of_it_reads_nothing_before_training(photos, monkeypatch):
 
 
 def test_images_are_not_resized_again(photos):
-    with pytest.raises(UserError, match="image_size: expected 16, at which ImageFolder .* came 32"):
+    with pytest.raises(UserError, match="image_size: expected 16, at which ImageFolder .* got 32"):
         ClassIncrementalBenchmark(ImageFolder(photos, size=16), image_size=32)
 
 
@@ -231,7 +231,7 @@ def test_other_images_under_the_same_names_have_another_excerpt(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"directory": ""}, "directory: expected a folder's path, got ''"),
+        ({"directory": ""}, "directory: expected a path, got ''"),
         ({"size": 28}, "size: expected one of 16, 32, 64, 128, got 28"),
         ({"channels": 4}, "channels: expected 1, 3 or None, got 4"),
         ({"test_fraction": 0}, r"test_fraction: expected a number in \(0, 1\), got 0"),

@@ -32,8 +32,8 @@ def test_given_order_may_mix_labels_and_names_and_leave_classes_out():
     [
         (("horse",), "'horse', no class"),
         (("crane",), "several classes"),
-        ((5,), "labels from 0 to 4.*came 5"),
-        ((-1,), "came -1"),
+        ((5,), "labels from 0 to 4.*got 5"),
+        ((-1,), "got -1"),
         ((0, "cat"), "each class once"),
         ((1,), "'dog'.*no images"),
     ],

@@ -1,0 +1,59 @@
+"""Names of classes as people write them: numbers among letters, accents in two normal forms, small differences."""
+
+import collections
+import re
+import unicodedata
+
+from dgm_tf import limits
+from dgm_tf.text import shown
+
+_SHOWN = 5  # names in a message
+
+
+def natural_key(name):
+    """What to sort names by, so that 2 comes before 10 and img2 before img10."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)], name
+
+
+def same_form(name):
+    """The name in one normal form (NFC): an accent may be a part of its letter or a character of its own."""
+    return unicodedata.normalize("NFC", name)
+
+
+def position(name, names):
+    """Where a name stands among others, written in whichever normal form; None: nowhere, or twice."""
+    for key in (str, same_form):
+        found = [i for i, other in enumerate(names) if key(other) == key(name)]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def why_no_name(name):
+    """Why a text cannot be the name of a class; None where it can."""
+    if not name.strip():
+        return "it is empty"
+    if len(name) > limits.MAX_NAME_CHARACTERS:
+        return f"it has {len(name)} characters, more than {limits.MAX_NAME_CHARACTERS}"
+    return None if _is_text(name) else "it is no UTF-8 text"
+
+
+def _is_text(name):
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:  # halves of characters, as which bytes come that are no UTF-8
+        return False
+
+
+def lookalikes(names):
+    """A sentence about names that differ only in case, spaces or forms of letters; None where all differ more."""
+    groups = collections.defaultdict(list)
+    for name in names:
+        groups[" ".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
+    found = [", ".join(shown(repr(name), most=60) for name in group) for group in groups.values() if len(group) > 1]
+    if not found:
+        return None
+    return f"names of classes that look alike are different classes: {'; '.join(found[:_SHOWN])}" + (
+        f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    )

@@ -1,0 +1,36 @@
+"""Paths that a person gives, in flags, gin files and the Python API alike: ~ is the home directory."""
+
+import os
+import pathlib
+
+from dgm_tf.errors import UserError
+from dgm_tf.text import shown
+
+
+def user_path(path, argument="path"):
+    """The `pathlib.Path` that a person means.
+
+    Args:
+        path: str or `os.PathLike`; ~ and ~user at its beginning are home directories.
+        argument: names it in messages.
+
+    Raises:
+        UserError: it is empty, no path at all, or of a user that there is not.
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise UserError(f"{argument}: expected a path, got {shown(repr(path))}")
+    try:
+        return pathlib.Path(text).expanduser()
+    except RuntimeError as error:  # ~name, where nobody has that name
+        if os.path.lexists(text):
+            return pathlib.Path(text)
+        raise UserError(
+            f"{argument}: expected a path, got {shown(repr(text))}, which begins with the home directory of nobody "
+            f"here; ./{shown(text)} would be a name in this folder"
+        ) from error
+
+
+def optional_path(path, argument="path"):
+    """The same as a str, for what takes None as well."""
+    return None if path is None else str(user_path(path, argument))
