@@ -1,5 +1,6 @@
 """Checks of settings: a value out of place is named, with what was expected and what came."""
 
+import math
 import numbers
 
 import numpy as np
@@ -25,7 +26,10 @@ def number(owner, field, interval):
 
 def _rounded(value):
     with np.errstate(over="ignore"):
-        return float(np.float32(value))
+        try:
+            return float(np.float32(value))
+        except OverflowError:  # an integer of more than 308 digits
+            return math.inf if value > 0 else -math.inf
 
 
 def flag(owner, field):

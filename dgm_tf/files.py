@@ -31,6 +31,7 @@ _COMMENT = b"sha256:"
 _COMMENT_BYTES = len(_COMMENT) + 64
 _END_RECORD = b"PK\x05\x06"  # of a zip archive: 22 bytes, then the comment
 _TEMPORARY = re.compile(r"\..+\.(\d+)-([0-9a-f]{4})[0-9a-f]{8}\.tmp")
+MOST_NESTED = 50  # levels of lists and objects in a JSON file
 _UNPACKED_BYTES, _UNPACKED_RATIO = 100_000_000, 50  # of an .npz of ours, which packs masks and images at best
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's earliest time: equal content makes equal files
 
@@ -155,6 +156,7 @@ def read_json(path, advice=RESTORE):
         data = file.read()
     try:
         value = json.loads(data.decode(), parse_constant=_refuse_constant)
+        _check_nesting(value)
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"it is no whole JSON file ({_one_line(error)})", advice) from error
     if isinstance(value, dict) and (FORMAT in value or _DIGEST in value):
@@ -186,6 +188,17 @@ def _unsigned(value):
 
 def _refuse_constant(name):
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _check_nesting(value):
+    """Raises ValueError for lists within lists without end, which Python could not even print."""
+    containers = [value]
+    for _ in range(MOST_NESTED):
+        entries = (c.values() if isinstance(c, dict) else c for c in containers if isinstance(c, (dict, list)))
+        containers = [entry for each in entries for entry in each if isinstance(entry, (dict, list))]
+        if not containers:
+            return
+    raise ValueError(f"more than {MOST_NESTED} lists within lists")
 
 
 def damaged(path, found, advice=RESTORE):
@@ -237,6 +250,7 @@ def read_arrays(path, *texts, advice=RESTORE):
         arrays = {name: archive.read(name) for name in archive.members}
     try:
         values = [json.loads(arrays.pop(text).tobytes()) for text in texts]
+        _check_nesting(values)
     except (ValueError, KeyError, RecursionError) as error:
         raise damaged(path, f"it holds no {' and '.join(texts)} as JSON ({_one_line(error)})", advice) from error
     return arrays, *values

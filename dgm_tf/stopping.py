@@ -23,6 +23,7 @@ _here = threading.local()  # .signals: the thread's innermost `StopSignals`
 _command = None  # of the `ending_at_once` in force
 _descriptor = 2  # of standard error
 _main = None  # the main thread's innermost `StopSignals`
+_left = 0.0  # when the main thread left the last one that was to stop
 
 
 class Interrupted(Exception):
@@ -96,9 +97,10 @@ class StopSignals:
         raise Interrupted(self.received)
 
     def __exit__(self, *_):
-        global _main
+        global _left, _main
         _here.signals = self._outer
         if _in_main_thread():
+            _left = time.monotonic() if self.received is not None else _left  # first: another thread looks at both
             _main = self._outer_main
         _restore(self._previous)
 
@@ -201,7 +203,8 @@ def _is_late(times, now):
     """Whether the process is to be ended: times are those of the signals, with their numbers."""
     if len(times) > 1 and now - times[1][0] > SECOND_PATIENCE:
         return True
-    return now - times[0][0] > PATIENCE and (_main is None or _main._is_stuck)
+    since = max(times[0][0], _left)  # saving may have taken longer, and the end of a run takes a moment, too
+    return now - since > PATIENCE and (_main is None or _main._is_stuck)
 
 
 def _end_process(signum):

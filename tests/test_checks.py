@@ -14,6 +14,7 @@ from dgm_tf.training.gan import GANSettings
         ("discriminator_learning_rate", 1e-60, r"\(0, inf\)"),  # 0
         ("beta_1", 0.99999999999, r"\[0, 1\)"),  # 1
         ("gradient_penalty_weight", 1e300, r"\[0, inf\)"),
+        pytest.param("gradient_penalty_weight", 10**400, r"\[0, inf\)", id="more than a Python float holds"),
     ],
 )
 def test_a_number_is_one_in_float32_too(name, value, interval):

@@ -59,7 +59,7 @@ def test_a_signature_cannot_be_left_out_of_json_that_has_a_format(tmp_path):
     assert_damaged(files.read_json, path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1, NaN]", "[" * 100_000, "1" * 10_000], ids=range(5))
+@pytest.mark.parametrize("text", ["", "{", "[1, NaN]", "[" * 100_000, "1" * 10_000, "[" * 99 + "]" * 99], ids=range(6))
 def test_what_is_no_json_is_told_in_one_line(tmp_path, text):
     path = tmp_path / "a.json"
     path.write_text(text)

@@ -70,6 +70,19 @@ def test_in_a_shared_folder_only_what_is_surely_abandoned_goes(tmp_path, ended):
     assert not [path for path in gone if path.exists()] and all(path.exists() for path in kept)
 
 
+def test_what_a_person_calls_a_temporary_stays(tmp_path):
+    """A shared folder may be any, such as the one of --output; of a run folder only files go."""
+    for name in ("data.tmp", "mine.tmp/a", "run/memory/mine.tmp/a"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"precious")
+        for each in (path, path.parent):
+            os.utime(each, (time.time() - 2 * DAY,) * 2)
+    leftovers.sweep_shared(tmp_path)
+    with folder_lock.locked(tmp_path / "run", "run_dir", "another"):
+        assert len(list(tmp_path.rglob("mine.tmp/a"))) == 2 and (tmp_path / "data.tmp").exists()
+
+
 def test_an_unfinished_folder_goes_with_what_is_in_it(tmp_path, ended):
     path = files.temporary_name(tmp_path / "images-1")
     path = path.with_name(path.name.replace(f".{os.getpid()}-", f".{ended}-"))

@@ -147,6 +147,30 @@ with stopping.ending_at_once(), stopping.StopSignals() as signals:
 """
 
 
+SLOW = """
+import time
+from dgm_tf import stopping
+stopping.PATIENCE = 0.5
+with stopping.ending_at_once():
+    with stopping.StopSignals() as signals:
+        print("ready", flush=True)
+        while signals.received is None:
+            time.sleep(0.02)
+        signals.answered = True
+        time.sleep(1.0)  # it saves
+    time.sleep(0.3)  # it says so, and notes when it ended
+    print("tidied", flush=True)
+"""
+
+
+def test_a_run_that_took_long_to_save_has_the_time_to_end():
+    process = subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "tidied\n")
+
+
 def _stuck(state, patience, second=60.0):
     command = [sys.executable, "-c", STUCK, state, str(patience), str(second)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
