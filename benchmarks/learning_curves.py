@@ -31,7 +31,7 @@ def parse_curves(arguments):
             )
         if name in curves:
             raise ValueError(f"{name}: expected each name once, its seeds behind one =, comma between them")
-        curves[name] = [_results(pathlib.Path(path)) for path in paths.split(",")]
+        curves[name] = [_results(pathlib.Path(path).expanduser()) for path in paths.split(",")]
         _check_same_tasks(name, curves[name])
     return curves
 

@@ -27,7 +27,7 @@ def read_times(root, reference="dgmw"):
       reference's mean or None, "phases": mean seconds a task by phase, "machines": list}, the slowest last.
     """
     rows = []
-    for folder in sorted(path for path in pathlib.Path(root).iterdir() if path.is_dir()):
+    for folder in sorted(path for path in pathlib.Path(root).expanduser().iterdir() if path.is_dir()):
         runs = [run for run in map(_read_run, sorted(folder.glob("seed*"))) if run is not None]
         if runs:
             rows.append(_row(folder.name, runs))
@@ -87,7 +87,7 @@ def main():
     parser.add_argument("--reference", default="dgmw", help="the method that the others are compared with")
     parser.add_argument("--output", help="files to write, without .md and .json; default: print the table")
     arguments = parser.parse_args()
-    if not pathlib.Path(arguments.root).is_dir():
+    if not pathlib.Path(arguments.root).expanduser().is_dir():
         parser.error(f"--root: expected the folder of a suite's runs, got {arguments.root}")
     rows = read_times(arguments.root, arguments.reference)
     if not rows:
@@ -95,7 +95,7 @@ def main():
     table = markdown(rows, arguments.reference)
     print(table)
     if arguments.output:
-        output = pathlib.Path(arguments.output)
+        output = pathlib.Path(arguments.output).expanduser()
         output.parent.mkdir(parents=True, exist_ok=True)
         output.with_suffix(".md").write_text(table, encoding="utf-8")
         output.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -161,7 +161,7 @@ def main(arguments):
 
     from dgm_tf.learner import load
 
-    run_dir = pathlib.Path(arguments[1])
+    run_dir = pathlib.Path(arguments[1]).expanduser()
     learner = load(run_dir)
     tasks = list(itertools.islice(stream(run_dir), learner.num_tasks))
     method = learner.method

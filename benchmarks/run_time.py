@@ -28,7 +28,7 @@ def seconds_by_kind(run_dir):
     """
     from dgm_tf.training.summaries import read_metrics
 
-    path = pathlib.Path(run_dir) / "metrics.jsonl"
+    path = pathlib.Path(run_dir).expanduser() / "metrics.jsonl"
     rows = [row["seconds"] for row in read_metrics(path) if row["kind"] in ("time", "end")] if path.is_file() else []
     if not rows:
         raise SystemExit(f"run_time: {run_dir}: expected a run folder with an ended task, found no time in {path}")

@@ -18,6 +18,7 @@ from absl import flags
 
 from dgm_tf import command_line, config, output
 from dgm_tf.errors import UserError
+from dgm_tf.paths import user_path
 from dgm_tf.suites import runs as states
 from dgm_tf.text import shown
 
@@ -57,7 +58,7 @@ def benchmark():
         config.import_modules(_modules())
         suite = suites.read_suite(_FLAGS.suite, _FLAGS.gin_param, _modules())
     suite = _with_rows(suite, _FLAGS.methods)
-    root = pathlib.Path(_FLAGS.run_root or f"runs/{pathlib.Path(_FLAGS.suite).stem}")
+    root = user_path(_FLAGS.run_root or f"runs/{pathlib.Path(_FLAGS.suite).stem}", "--run_root")
     runs = states.plan(suite, _seeds(suite, root), root, _modules(), _train_flags())
     if _FLAGS.dry_run:
         _list(runs)
@@ -91,7 +92,8 @@ def _seeds(suite, root):
 
 
 def _train_flags():
-    given = [] if _FLAGS.data_dir is None else [f"--data_dir={_FLAGS.data_dir}"]
+    folder = _FLAGS.data_dir and user_path(_FLAGS.data_dir, "--data_dir")
+    given = [] if folder is None else [f"--data_dir={folder}"]
     return [*given, *([] if _FLAGS.download else ["--nodownload"]), f"--strategy={_FLAGS.strategy}"]
 
 
@@ -149,7 +151,7 @@ def _report(suite, runs, root):
     from dgm_tf.suites.report_files import write_report
 
     comparison = compare(suite, runs)
-    folder = pathlib.Path(_FLAGS.output or root)
+    folder = user_path(_FLAGS.output or root, "--output")
     try:
         path = write_report(comparison, folder)
     except OSError as error:

@@ -23,6 +23,7 @@ from gin import config_parser
 
 from dgm_tf import sealed_text
 from dgm_tf.errors import UserError
+from dgm_tf.paths import user_path
 from dgm_tf.text import shown
 
 PACKAGE = "dgm_tf"
@@ -62,7 +63,7 @@ def resolve(path):
 
     Raises UserError, listing the shipped files, if there is none.
     """
-    shipped = gin_directory()
+    shipped, path = gin_directory(), user_path(path, "gin file")
     for folder in (pathlib.Path(), shipped.parent, shipped):
         if (folder / path).is_file():
             return folder / path

@@ -5,6 +5,7 @@ import pathlib
 from dgm_tf import run_results
 from dgm_tf.benchmarks.continued import ContinuedBenchmark
 from dgm_tf.errors import UserError
+from dgm_tf.paths import user_path
 from dgm_tf.run_results import RESULTS
 from dgm_tf.training.checkpoints import read_checkpoint, write_checkpoint
 from dgm_tf.training.distribution import is_chief
@@ -75,7 +76,7 @@ class Continuation:
         if later:
             stream.begun_as(later[-1]["class_names"])
         entry = {
-            "first_task": num_tasks, self._kind: str(pathlib.Path(self._place).absolute()),
+            "first_task": num_tasks, self._kind: str(user_path(self._place).absolute()),
             "class_names": list(stream.class_names),
             "classes_per_task": [len(stream.task_classes(t)) for t in range(stream.num_tasks)],
             "train_sizes": list(stream.train_sizes),

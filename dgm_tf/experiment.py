@@ -16,6 +16,7 @@ from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.evaluation.replay_drift import ReplayDrift
 from dgm_tf.learner import Learner
 from dgm_tf.methods.method import Method
+from dgm_tf.paths import user_path
 from dgm_tf.progress import Progress
 from dgm_tf.recorder import Recorder
 from dgm_tf.stopping import StopSignals
@@ -64,11 +65,11 @@ def run_experiment(
       Interrupted: after SIGINT, SIGTERM or SIGHUP, when the state has been saved.
       WorkerLost: one of several workers has ended.
     """
-    run_dir, evaluation = pathlib.Path(run_dir), evaluation or EvaluationSettings()
+    run_dir, evaluation = user_path(run_dir, "run_dir"), evaluation or EvaluationSettings()
     keras_setup.check()
     _check_objects(benchmark, method, evaluation)
     _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile)
-    cache_dir = cache_dir or run_dir.parent / ".cache"
+    cache_dir = user_path(cache_dir or run_dir.parent / ".cache", "run_experiment.cache_dir")
     benchmark.keep_in(cache_dir)
     if extend is not None:
         benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")

@@ -17,7 +17,6 @@ A learner without a generative memory has no generator/. A run writes its export
 
 import json
 import os
-import pathlib
 import shutil
 
 from absl import flags
@@ -25,6 +24,7 @@ from absl import flags
 from dgm_tf import command_line, config, stopping
 from dgm_tf.errors import UserError
 from dgm_tf.output import say
+from dgm_tf.paths import user_path
 from dgm_tf.text import shown
 
 # Of this command alone: training imports this module and has flags of its own.
@@ -52,7 +52,7 @@ def export(learner, directory):
     """
     if not learner.num_tasks:
         raise UserError("export: expected a learner that has learned a task, got one that has not")
-    directory = pathlib.Path(directory).absolute()
+    directory = user_path(directory, "directory").absolute()
     _check_replaceable(directory)
     building = directory / ".building"
     shutil.rmtree(building, ignore_errors=True)
@@ -113,13 +113,14 @@ def main():
 def _export_run():
     if not _FLAGS.run_dir:
         raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
-    output = pathlib.Path(_FLAGS.output or pathlib.Path(_FLAGS.run_dir) / "export")
+    run_dir = user_path(_FLAGS.run_dir, "--run_dir")
+    output = user_path(_FLAGS.output or run_dir / "export", "--output")
 
     with command_line.quiet_start():
         from dgm_tf.learner import load
 
         config.import_modules(_FLAGS["import"].value)
-        learner = load(_FLAGS.run_dir)
+        learner = load(run_dir)
     try:
         sizes = export(learner, output)
     except OSError as error:

@@ -9,12 +9,11 @@ which is all that is needed, also on another machine. Its results, figures and e
 images of earlier classes are used where the data that they came from are still in their place.
 """
 
-import pathlib
-
 from absl import flags
 
 from dgm_tf import command_line, config, output, sessions
 from dgm_tf.errors import UserError, own_message
+from dgm_tf.paths import user_path
 from dgm_tf.text import shown
 from dgm_tf.training.cluster import WAIT_SECONDS
 
@@ -62,7 +61,7 @@ def _learn():
 def _run_dir():
     if not _FLAGS.run_dir:
         raise UserError("--run_dir: expected the folder of a finished run, such as runs/quickstart, got none")
-    run_dir = pathlib.Path(_FLAGS.run_dir)
+    run_dir = user_path(_FLAGS.run_dir, "--run_dir")
     if not (run_dir / "config.gin").is_file():
         raise UserError(f"--run_dir: expected the folder of a run, got {run_dir}, which holds no config.gin")
     return run_dir
@@ -72,7 +71,8 @@ def _images():
     given = [(kind, _FLAGS[kind].value) for kind in ("image_dir", "archive") if _FLAGS[kind].value]
     if len(given) != 1:
         raise UserError(f"expected either --image_dir or --archive, got {'both' if given else 'neither'}")
-    return given[0]
+    kind, path = given[0]
+    return kind, user_path(path, f"--{kind}").absolute()
 
 
 def _sizes(words):
@@ -91,7 +91,7 @@ def _bind_flags():
         gin.bind_parameter("TFDS.download", False)  # the old data are looked for, not fetched
         for flag, parameter in {"cache_dir": "run_experiment.cache_dir", "data_dir": "TFDS.data_dir"}.items():
             if _FLAGS[flag].value is not None:
-                gin.bind_parameter(parameter, _FLAGS[flag].value)
+                gin.bind_parameter(parameter, str(user_path(_FLAGS[flag].value, f"--{flag}")))
 
 
 def _make_source(kind, path, image_shape):

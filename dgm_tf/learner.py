@@ -1,7 +1,5 @@
 """A learner that takes one task after the other: the Python API, and what experiments are built on."""
 
-import pathlib
-
 import numpy as np
 
 from dgm_tf import arguments, keras_setup, saved_learner, serialization
@@ -9,6 +7,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.learner_state import LearnerState
 from dgm_tf.levels import FloatLevels
 from dgm_tf.methods.context import TaskContext
+from dgm_tf.paths import user_path
 from dgm_tf.rollback import Moment
 from dgm_tf.rows import Rows
 from dgm_tf.saved_learner import METHOD_ARRAYS
@@ -276,7 +275,7 @@ def load(directory):
       Damaged: if a file of it is not as it was saved.
       UserError: if there is none, or it holds what no learner of the registered classes has.
     """
-    directory = pathlib.Path(directory)
+    directory = user_path(directory, "directory")
     for place in (directory, directory / "memory"):
         if (place / saved_learner.DESCRIPTION).is_file():
             return Learner._restored_from(*saved_learner.read(place))

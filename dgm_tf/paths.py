@@ -20,17 +20,15 @@ def user_path(path, argument="path"):
     text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise UserError(f"{argument}: expected a path, got {shown(repr(path))}")
+    if not text.startswith("~"):
+        path = pathlib.Path(text)
+        return path.absolute() if str(path).startswith("~") else path  # ./~ is a folder here, also when asked again
     try:
         return pathlib.Path(text).expanduser()
     except RuntimeError as error:  # ~name, where nobody has that name
         if os.path.lexists(text):
-            return pathlib.Path(text)
+            return pathlib.Path(text).absolute()
         raise UserError(
             f"{argument}: expected a path, got {shown(repr(text))}, which begins with the home directory of nobody "
             f"here; ./{shown(text)} would be a name in this folder"
         ) from error
-
-
-def optional_path(path, argument="path"):
-    """The same as a str, for what takes None as well."""
-    return None if path is None else str(user_path(path, argument))

@@ -9,14 +9,13 @@ image of a class depends on the seed and n alone, not on --count or on the other
 names are replaced.
 """
 
-import pathlib
-
 import numpy as np
 from absl import flags
 
 from dgm_tf import command_line, config, leftovers
 from dgm_tf.errors import UserError
 from dgm_tf.output import console, say
+from dgm_tf.paths import user_path
 from dgm_tf.text import file_names, shown
 
 _FLAGS = flags.FlagValues()
@@ -79,7 +78,7 @@ def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: No
     """
     from dgm_tf.evaluation import figures, grids
 
-    directory = pathlib.Path(directory)
+    directory = user_path(directory, "directory")
     folders = [directory / name for name in file_names(learner.class_names, taken=[GRID])]
     few = {}
     for label in labels:
@@ -111,7 +110,8 @@ def main():
 def _sample_run():
     if not _FLAGS.run_dir:
         raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
-    output = pathlib.Path(_FLAGS.output or pathlib.Path(_FLAGS.run_dir) / "samples")
+    run_dir = user_path(_FLAGS.run_dir, "--run_dir")
+    output = user_path(_FLAGS.output or run_dir / "samples", "--output")
 
     from rich.progress import Progress
 
@@ -119,7 +119,7 @@ def _sample_run():
         from dgm_tf.learner import load
 
         config.import_modules(_FLAGS["import"].value)
-        learner = load(_FLAGS.run_dir)
+        learner = load(run_dir)
     labels = find_classes(_FLAGS.classes, learner.class_names)
     try:
         screen = console()

@@ -7,7 +7,6 @@ whenever a process is killed, one whole learner is there.
 
 import hashlib
 import os
-import pathlib
 import time
 
 import numpy as np
@@ -19,6 +18,7 @@ from dgm_tf.learner_state import LearnerState
 from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.networks.task_generator import TaskGenerator
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
+from dgm_tf.paths import user_path
 
 DESCRIPTION = "learner.json"
 METHOD_ARRAYS = "method"  # prefix of what a method keeps beside its networks
@@ -34,7 +34,7 @@ def save(learner, directory):
 
     What follows from the tasks' stored bits, and what is empty between tasks, is not written (see `Storage`).
     """
-    directory, description = pathlib.Path(directory), learner.description()  # the latter may refuse
+    directory, description = user_path(directory, "directory"), learner.description()  # the latter may refuse
     arrays = {name: {} for name in FILES}
     for name, network in learner.method.networks().items():
         for key, variable in zip(serialization.network_keys(name, network), network.weights, strict=True):
@@ -70,7 +70,7 @@ def read(directory):
       Damaged: if a file is not as it was written.
       UserError: if the folder holds none, or one of other classes, arrays, shapes or types than it should.
     """
-    directory = pathlib.Path(directory)
+    directory = user_path(directory, "directory")
     for attempt in range(_ATTEMPTS):
         before = _stamp(directory)
         try:

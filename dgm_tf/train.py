@@ -13,6 +13,7 @@ from absl import flags
 
 from dgm_tf import command_line, config, files, output, sealed_text, sessions
 from dgm_tf.errors import DetailedError, UserError
+from dgm_tf.paths import user_path
 from dgm_tf.text import shown
 from dgm_tf.training.cluster import WAIT_SECONDS
 
@@ -35,7 +36,7 @@ def main():
 
 def train():
     """Runs, resumes, or says that the run is finished; returns the exit status."""
-    run_dir = pathlib.Path(FLAGS.run_dir or f"runs/{pathlib.Path(FLAGS.gin_file).stem}")
+    run_dir = user_path(FLAGS.run_dir or f"runs/{pathlib.Path(FLAGS.gin_file).stem}", "--run_dir")
     with command_line.quiet_start():
         modules = FLAGS["import"].value
         config.import_modules(modules)
@@ -90,10 +91,10 @@ def _bind_flags():
 
     with gin.unlock_config():
         if FLAGS.data_dir is not None:
-            gin.bind_parameter("TFDS.data_dir", FLAGS.data_dir)
+            gin.bind_parameter("TFDS.data_dir", FLAGS.data_dir and str(user_path(FLAGS.data_dir, "--data_dir")))
         gin.bind_parameter("TFDS.download", FLAGS.download)
         if FLAGS.cache_dir is not None:
-            gin.bind_parameter("run_experiment.cache_dir", FLAGS.cache_dir)
+            gin.bind_parameter("run_experiment.cache_dir", str(user_path(FLAGS.cache_dir, "--cache_dir")))
 
 
 def _run_experiment(run_dir):

@@ -15,6 +15,7 @@ import numpy as np
 from dgm_tf.benchmarks.arrays import Arrays
 from dgm_tf.benchmarks.reachability import answering, hosts_of
 from dgm_tf.errors import UserError
+from dgm_tf.paths import user_path
 from dgm_tf.text import shown
 
 # A name, perhaps a configuration and a version; with a namespace before it, TFDS would fetch and run somebody's code.
@@ -47,7 +48,8 @@ class TFDS:
         self.name = name
         self._splits = {"train_split": train_split, "test_split": test_split}
         # An empty flag is no folder. TFDS itself reads the variable only once, when it is imported.
-        self._data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or None
+        folder = data_dir or os.environ.get("TFDS_DATA_DIR")
+        self._data_dir = str(user_path(folder, "TFDS.data_dir")) if folder else None
         self._download = download
 
     def load(self):
