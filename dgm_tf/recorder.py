@@ -7,6 +7,7 @@ import numpy as np
 
 from dgm_tf import bounds, files, run_results, stopping
 from dgm_tf.benchmarks import excerpts
+from dgm_tf.errors import Diverged, own_message
 from dgm_tf.evaluation import evaluator, figures, grids, metrics, report
 from dgm_tf.evaluation.fidelity import means
 from dgm_tf.export import export
@@ -38,6 +39,7 @@ class Recorder(Callback):
         notes = notes or {"results": run_results.empty(benchmark, settings), "seconds": {}}
         self._results, self._seconds = notes["results"], notes["seconds"]
         self._judge = self._clock = None
+        self._judged = False
         self._large = run_results.packed(self._results)
 
     def notes(self):
@@ -137,18 +139,31 @@ class Recorder(Callback):
         results["replay_drift"] = max(drifts)
         results["replay_device_difference"] = self._drift.device_difference
         if settings.gan_test_per_class:
-            share, fidelity = self._gan_test(learner, context) if self._benchmark.complete else (None, None)
+            share, fidelity = (self._benchmark.complete and self._gan_test(learner, context)) or (None, None)
             results["gan_test"].append(share)
             results.setdefault("fidelity", [None] * context.index).append(fidelity)
         last = context.index + 1 == self._benchmark.num_tasks
         tested = results["average_accuracy"][-1] is not None
         if settings.gan_train_epochs and tested and (last or settings.gan_train_every_task):
             with learner.clock.measure("gan_train"):
-                results["gan_train"].append(self._gan_train(learner, context))
+                measured = self._measured("GAN-train", lambda: self._gan_train(learner, context))
+            results["gan_train"].append(measured)
         elif settings.gan_train_epochs:
             results["gan_train"].append(None)
 
+    def _measured(self, what, measure):
+        """What `measure` returns; None where the classifier that it trains diverged, which is told once."""
+        try:
+            return measure()
+        except Diverged as error:
+            warning = f"{what} was not measured: {own_message(error)}"
+            if warning not in self._results["warnings"]:  # by a process that was killed afterwards
+                self._warn(warning)
+            return None
+
     def _gan_test(self, learner, context):
+        if self._joint(learner) is None:
+            return None
         tests = evaluator.seen_test_images(self._benchmark, context.index)
         return evaluator.gan_test(self._joint(learner), learner, tests, self._settings.gan_test_per_class)
 
@@ -162,9 +177,14 @@ class Recorder(Callback):
         return bounds.share_correct(predicted, labels)
 
     def _joint(self, learner):
-        if self._judge is None:
+        """The judge, trained once; None where its training diverged."""
+        if not self._judged:
+            self._judged = True
             with learner.clock.measure("bounds"):
-                self._judge = bounds.joint_classifier(learner, self._benchmark, self._settings, self._cache_dir)
+                self._judge = self._measured(
+                    "joint training",
+                    lambda: bounds.joint_classifier(learner, self._benchmark, self._settings, self._cache_dir),
+                )
         return self._judge
 
     def _generated(self, learner):
@@ -228,15 +248,17 @@ class Recorder(Callback):
         with learner.clock.measure("bounds"):
             measured = {"joint training": self._joint_accuracy(learner)}
             if self._settings.fine_tuning_epochs:
-                measured["fine-tuning"] = bounds.fine_tuning_accuracies(
-                    learner, self._benchmark, self._settings, self._cache_dir
+                measured["fine-tuning"] = self._measured(
+                    "fine-tuning",
+                    lambda: bounds.fine_tuning_accuracies(learner, self._benchmark, self._settings, self._cache_dir),
                 )
-        return measured
+        return {name: averages for name, averages in measured.items() if averages is not None}
 
     def _joint_accuracy(self, learner):
-        """The bound after each task: the one joint classifier, choosing among the classes then seen."""
-        averages = []
-        network = self._joint(learner)
+        """The bound after each task: the one joint classifier, choosing among the classes then seen; or None."""
+        averages, network = [], self._joint(learner)
+        if network is None:
+            return None
         for task in range(self._benchmark.num_tasks):
             images, labels = evaluator.seen_test_images(self._benchmark, task)
             logits = network_logits(network, images)[:, : labels.max() + 1]

@@ -6,8 +6,9 @@ import platform
 import sys
 
 from dgm_tf import files, output
-from dgm_tf.errors import UserError, own_message
+from dgm_tf.errors import Diverged, UserError, own_message
 from dgm_tf.folder_lock import locked
+from dgm_tf.text import shown
 from dgm_tf.training import cluster
 
 RUN = "run.json"
@@ -100,16 +101,33 @@ def _noted(run_dir):
     session = {"started": _now(), "ended": None, "command": sys.argv}
     path = run_dir / RUN
     earlier = read_sessions(path) if path.is_file() else []
+    _tell_diverged(run_dir, earlier)
     _write(path, [*earlier, session])
     try:
         yield
+    except Diverged as error:
+        session["diverged"] = own_message(error)
+        raise
     finally:
         session["ended"] = _now()
         _write(path, [*earlier, session])
 
 
+def _tell_diverged(run_dir, sessions):
+    """Says what a run that goes on is about to meet again."""
+    from dgm_tf.training.checkpoints import has_checkpoint
+
+    met = sessions[-1].get("diverged") if sessions else None
+    if met and has_checkpoint(run_dir / "checkpoints"):
+        output.say(
+            f"The last start ended with: {shown(met)}\nThis one goes on from the last checkpoint, and on the same "
+            "machine comes to the same end. Other settings need another --run_dir."
+        )
+
+
 def read_sessions(path):
-    """Every start that a run.json tells of: {"started", "ended" (None if it was killed), "command"}, the last one last.
+    """Every start that a run.json tells of, the last one last: {"started", "ended" (None if it was killed), "command",
+    "diverged" (a text, if losses or weights were not finite)}.
 
     Raises:
       Damaged: if the file is not as it was written.

@@ -6,16 +6,19 @@ import gin
 import numpy as np
 
 from dgm_tf import checks, stopping
+from dgm_tf.errors import Diverged
 from dgm_tf.evaluation import metrics
 from dgm_tf.evaluation.fidelity import class_fidelity
 from dgm_tf.rows import concatenated
 from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size
+from dgm_tf.training.divergence import is_finite
 from dgm_tf.training.inference import in_batches, network_features, network_logits
 from dgm_tf.training.pool import ImagePool, to_float
 from dgm_tf.training.randomness import seeded_initializers
 
 PROTOCOLS = ("strict", "published")
 TOP = 5
+RATE = 1e-3  # at which classifiers learn that only measure
 COMPARED = 500  # generated and real images of a class, at most, for fidelity
 
 
@@ -92,11 +95,17 @@ def replay_accuracies(learner, classes, per_class):
 
 
 def train_classifier(network, groups, epochs, seed, augmentation=None):
-    """Trains a two-headed network's class head on groups of (images, labels), for measuring only."""
-    phase = ClassifierPhase(network, ImagePool(groups), epochs, measuring_batch_size(), 1e-3, seed, augmentation)
+    """Trains a two-headed network's class head on groups of (images, labels), for measuring only.
+
+    Raises:
+      Diverged: if its loss or its weights are not finite at the end.
+    """
+    phase = ClassifierPhase(network, ImagePool(groups), epochs, measuring_batch_size(), RATE, seed, augmentation)
     for step in range(phase.num_steps):
         stopping.check()
-        phase.step(step)
+        metrics = phase.step(step)
+    if not all(map(is_finite, [*metrics.values(), *network.weights])):
+        raise Diverged("its classifier: expected finite losses and weights, got NaN or infinity")
     return network
 
 
