@@ -196,9 +196,9 @@ class Learner:
         """
         arguments.check_seed(seed)
         known = sum(len(classes) for classes in self.task_classes[: self.num_tasks])
-        labels = arguments.as_labels(labels, known)
         if not known:
             raise UserError("replay: expected a learner that has learned a task, got one that has not")
+        labels = arguments.as_labels(labels, known)
         return to_uint8(self.method.replay(labels, seed))
 
     def description(self):

@@ -288,7 +288,7 @@ def test_images_that_are_neither_levels_nor_floats_are_refused(learner):
 def test_nothing_can_be_asked_of_a_learner_that_has_learned_nothing():
     with pytest.raises(UserError, match="has learned a task"):
         new_learner().classify(np.zeros((2, 32, 32, 1), np.uint8))
-    with pytest.raises(UserError, match="labels: expected values in"):
+    with pytest.raises(UserError, match="replay: expected a learner that has learned a task"):
         new_learner().replay([0])
 
 
