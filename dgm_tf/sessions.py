@@ -134,10 +134,19 @@ def read_sessions(path):
     """
     facts = files.read_json(path, _ADVICE)
     sessions = facts.get("sessions") if isinstance(facts, dict) else None
-    is_list = isinstance(sessions, list) and all(isinstance(session, dict) for session in sessions)
-    if not is_list or not all({"started", "ended"} <= session.keys() for session in sessions):
+    if not isinstance(sessions, list) or not all(map(_has_times, sessions)):
         raise files.damaged(path, "expected a list of sessions in it, found none", _ADVICE)
     return sessions
+
+
+def _has_times(session):
+    if not isinstance(session, dict) or not {"started", "ended"} <= session.keys():
+        return False
+    times = [session["started"], session["ended"] or session["started"]]
+    try:
+        return all(datetime.datetime.fromisoformat(time).tzinfo is not None for time in times)
+    except (TypeError, ValueError):
+        return False
 
 
 def _write(path, sessions):

@@ -14,7 +14,13 @@ def test_every_start_is_noted_and_the_file_is_signed(tmp_path):
     assert '"sha256"' in (tmp_path / "run.json").read_text()
 
 
-@pytest.mark.parametrize("content", [{}, [], {"sessions": {}}, {"sessions": ["x"]}, {"sessions": [{"started": "x"}]}])
+# What is no time: of another type, other text, without a time zone.
+TIMES = [{"sessions": [{"started": time, "ended": None}]} for time in (5, "x", "2026-01-01T00:00:00")]
+
+
+@pytest.mark.parametrize(
+    "content", [{}, [], {"sessions": {}}, {"sessions": ["x"]}, {"sessions": [{"started": "x"}]}, *TIMES]
+)
 def test_what_tells_of_no_starts_is_damaged(tmp_path, content):
     files.write_json(tmp_path / "run.json", content)
     with pytest.raises(Damaged, match="run.json is damaged: expected a list of sessions in it, found none; restore"):

@@ -65,11 +65,13 @@ class Worker:
     def judge_fault(self, fault):
         """The fault with the answer, after a look whether the test that sees it passes without it."""
         answer = self.judge(fault["tests"], fault["path"], fault["text"])
-        if answer["outcome"] == "killed" and "::" in answer["by"] and answer["by"] not in self._passing:
-            alone = self.judge([answer["by"]])
-            if alone["outcome"] != "survived":
-                raise RuntimeError(f"{answer['by']} fails without any fault, too: mend that first")
-            self._passing.add(answer["by"])
+        # Where not even a test was found, as a module cannot be imported or the process crashed, all of them.
+        seeing = (answer["by"],) if "::" in answer["by"] else tuple(fault["tests"])
+        if answer["outcome"] == "killed" and seeing not in self._passing:
+            without = self.judge(list(seeing))
+            if without["outcome"] != "survived":
+                raise RuntimeError(f"{' '.join(seeing)}: fails without any fault, too: mend that first")
+            self._passing.add(seeing)
         _print(fault, answer)
         return {name: value for name, value in fault.items() if name not in ("text", "tests")} | answer
 
