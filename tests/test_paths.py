@@ -101,8 +101,17 @@ def test_gin_files_take_it(home, clean_gin):
     assert gin.query_parameter("ImageFolder.size") == 16
 
 
+@pytest.fixture
+def clean_flags():
+    """Leaves no command's flags set."""
+    yield
+    for values in (train.FLAGS, *(module._FLAGS for module in (learn, sample, exports, suites))):
+        for name in values:
+            values[name].unparse()
+
+
 @pytest.mark.parametrize("module", [train, learn, sample, exports, suites])
-def test_flags_take_it(home, monkeypatch, clean_gin, module):
+def test_flags_take_it(home, monkeypatch, clean_gin, clean_flags, module):
     """Each command is given paths with ~ and ends where the first of them is used."""
     from tests.test_learn import give
 
