@@ -47,6 +47,10 @@ def test_top_5_is_there_from_six_classes_on():
     assert evaluator.accuracy_report(logits, labels, [tuple(range(6))])["top5_average"] == pytest.approx(5 / 6)
 
 
+def test_top_5_of_five_classes_would_say_nothing():
+    assert evaluator.accuracy_report(np.eye(5), np.arange(5), [tuple(range(5))])["top5_average"] is None
+
+
 def test_the_test_images_are_those_of_all_tasks_seen_in_their_order():
     benchmark = ClassIncrementalBenchmark(PackagedMNIST(), classes_per_task=[1, 2, 1])
     images, labels = evaluator.seen_test_images(benchmark, 1)
@@ -59,11 +63,13 @@ class Shades:
 
     def __init__(self, lost=None):
         self.lost, self.classifier = lost, DCGANDiscriminator(num_classes=1, filters=(4, 4, 4))
+        self.seeds = []
 
     def networks(self):
         return {"discriminator": self.classifier}
 
     def replay(self, labels, seed):
+        self.seeds.append(seed)
         greys = np.linspace(-0.9, 0.9, 3)[labels]
         if self.lost is not None:
             rows = np.flatnonzero(labels == self.lost)
@@ -105,6 +111,54 @@ def test_real_images_are_spread_over_the_class_and_no_more_than_the_generated(ju
     seen.clear()
     evaluator.gan_test(judge, _learner(), (images, np.repeat(np.arange(3), 30)), 40)
     assert [len(levels) for levels in seen] == [30, 30, 30]
+
+
+def test_generated_images_are_those_of_the_learners_seed(judge):
+    learner = _learner()
+    learner.seed = 6
+    evaluator.gan_test(judge, learner, _tests(), 5)
+    evaluator.gan_train_classifier(learner, EvaluationSettings(gan_train_epochs=1), 5, augmentation=None)
+    assert learner.method.seeds == [6, 6]
+
+
+def test_no_more_images_than_a_limit_are_compared(judge, monkeypatch):
+    seen = []
+    monkeypatch.setattr(evaluator, "COMPARED", 12)
+    monkeypatch.setattr(evaluator, "class_fidelity", lambda *sets: seen.append([len(s) for s in sets]) or {"recall": 1})
+    share, _ = evaluator.gan_test(judge, _learner(), _tests(), 20)
+    assert seen == [[12] * 4, [12] * 4, [4, 12, 4, 12]] and share == 1.0
+
+
+def test_accuracy_on_replay_is_told_by_class():
+    class Learner:
+        seed = 3
+
+        def replay(self, labels, seed):
+            assert seed == 3 and labels.tolist() == [1, 1, 1, 1, 4, 4, 4, 4]
+            return np.array([1, 0, 1, 1, 4, 4, 1, 1])
+
+        def classify(self, images):
+            return images
+
+    assert evaluator.replay_accuracies(Learner(), [1, 4], 4) == {1: 0.75, 4: 0.5}
+
+
+def test_a_classifier_for_measuring_learns_in_batches_of_64_and_so_many_passes(monkeypatch):
+    made = []
+
+    class Phase(evaluator.ClassifierPhase):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append((arguments[2:5], self.num_steps))
+
+        def step(self, index):
+            made.append(index)
+
+    monkeypatch.setattr(evaluator, "ClassifierPhase", Phase)
+    images = Shades().replay(np.zeros(130, np.int32), 0)
+    network = DCGANDiscriminator(num_classes=1, filters=(4, 4, 4))
+    assert evaluator.train_classifier(network, [(images, np.zeros(130, np.int32))], 3, 0) is network
+    assert made == [((3, 64, 1e-3), 6), *range(6)]
 
 
 def test_fidelity_is_told_for_each_class_that_has_test_images(judge):

@@ -156,6 +156,8 @@ class TestAccuracyMatrix:
             ([[0.5, NAN]], "shape"),
             (np.zeros([0, 0]), "shape"),
             ([[98.0, NAN], [97.0, 96.0]], "fractions"),
+            ([[1.0, NAN], [1.1, 1.0]], "fractions"),
+            ([[1.0, NAN], [-0.1, 1.0]], "fractions"),
             ([[0.5, NAN], [NAN, 0.5]], "fractions"),
             ([[0.5, 0.0], [0.5, 0.5]], "NaN where column > row"),
         ],

@@ -49,6 +49,15 @@ def test_one_changed_pixel_of_one_earlier_class_is_seen(label):
     assert drift.measure(learner) == pytest.approx(0.25, abs=1e-6)
 
 
+@pytest.mark.parametrize("per_class", [None, 3])
+def test_each_class_of_ended_tasks_is_probed_so_many_times_from_one_seed(per_class):
+    asked, learner = [], _learner(2)
+    learner.method = types.SimpleNamespace(replay=lambda labels, seed: asked.append((labels.tolist(), seed)) or labels)
+    (ReplayDrift() if per_class is None else ReplayDrift(per_class)).measure(learner)
+    count = per_class or 8
+    assert asked == [([0] * count, 0), ([1] * count + [2] * count, 0)]
+
+
 def test_the_newest_task_has_nothing_to_drift_from():
     drift, learner = ReplayDrift(), _learner(1)
     learner.method.leak[0] = 1.0

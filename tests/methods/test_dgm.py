@@ -75,6 +75,7 @@ def test_replay_set_has_as_many_per_class_as_the_current_classes(classes, per_cl
     groups = method._replay_set(context_of(method, 1, classes, per_class))
     assert len(groups) == 1
     images, labels = groups[0]
+    assert images.dtype == np.float32 and labels.dtype == np.int32
     np.testing.assert_array_equal(np.unique(labels), classes[0])
     assert np.all(np.bincount(labels) == count) and images.shape == (len(labels), 32, 32, 1)
 
@@ -158,6 +159,60 @@ def test_collapsed_masks_are_warned_of_by_layer_and_class(plasticity, value, tex
     layer.embedding.assign(np.full(layer.embedding.shape, value))
     (warning,) = method.end_task(context)["warnings"]
     assert text in warning and "masked_1" in warning and "task 1 (class 0)" in warning
+
+
+def test_growth_that_changes_what_is_replayed_is_told(plasticity, monkeypatch):
+    method = tiny.dgm(plasticity)
+    context = context_of(method)
+    tiny.randomize(method.memory)
+    set_embeddings(method, 0)
+    grow = method.memory.grow
+
+    def leaking():
+        grown = grow()
+        grown.output_layer.task_kernels[0].assign_add(0.5 * tf.ones_like(grown.output_layer.task_kernels[0]))
+        return grown
+
+    monkeypatch.setattr(method.memory, "grow", leaking)
+    assert method.end_task(context)["replay_drift"] > 0.01
+
+
+def test_what_is_remembered_is_counted_in_bytes(plasticity):
+    method = tiny.dgm(plasticity)
+    context_of(method, 1)
+    sizes, layers = method.memory_bytes(), method.memory.masked_layers
+    first = [np.prod(layer.task_mask(0).shape) for layer in layers]
+    assert sizes["masks"] == sum(-(-int(size) // 8) for size in first), "of the first task, a bit an entry"
+    kernels = sum(np.asarray(layer.kernel).size for layer in layers)
+    norms = sum(4 * np.asarray(norm.gamma).size + 4 * norm.task_widths[0] for norm in method.memory.norms)
+    images = sum(np.asarray(v).size for v in method.memory.output_layer.weights)
+    assert sizes == {"generator": 4 * (kernels + norms + images), "masks": sizes["masks"]}
+
+
+def test_the_generator_is_made_for_the_tasks_images_and_from_the_runs_seed():
+    first, same, other = (tiny.dgm() for _ in range(3))
+    context = TaskContext(tiny.task(0, shape=(16, 16, 3)), ((0,),), (16, 16, 3), 0)
+    for method, seed in ((first, 0), (same, 0), (other, 1)):
+        method.begin_task(dataclasses.replace(context, seed=seed))
+        assert method.memory.image_shape == method.critic.image_shape == (16, 16, 3)
+    for network in ("memory", "critic"):
+        kernels = [getattr(method, network).get_weights()[0] for method in (first, same, other)]
+        np.testing.assert_array_equal(kernels[0], kernels[1])
+        assert np.any(kernels[0] != kernels[2])
+
+
+def test_what_growth_adds_follows_from_the_seed_and_the_task():
+    def grown(seed, index):
+        method = tiny.dgm()
+        context = dataclasses.replace(context_of(method), seed=seed)
+        set_embeddings(method, 0)
+        method.end_task(dataclasses.replace(context, task=dataclasses.replace(context.task, index=index)))
+        return [np.array(layer.kernel) for layer in method.memory.masked_layers]
+
+    same, again, other_seed, other_task = (grown(*each) for each in ((0, 0), (0, 0), (1, 0), (0, 1)))
+    assert all(np.array_equal(a, b) for a, b in zip(same, again, strict=True))
+    for others in (other_seed, other_task):
+        assert any(not np.array_equal(a, b) for a, b in zip(same, others, strict=True))
 
 
 @pytest.mark.parametrize("reinitialize", [True, False])

@@ -45,3 +45,60 @@ def test_what_is_replayed_for_training_follows_from_the_runs_seed_and_the_task(m
     later = dataclasses.replace(context(1), task=dataclasses.replace(context(1).task, index=2))
     (other_task,) = replay_sets(method, later)
     assert not np.array_equal(same[: len(other_task)], other_task[: len(same)])
+
+
+def test_a_class_has_as_many_replayed_images_as_a_present_one_or_the_least_number():
+    for least, count in ((0, 8), (5, 8), (30, 30)):
+        method = tiny.mergan("joint_replay", settings=ClassifierSettings("constant", min_replay_per_class=least))
+        at_task(method)
+        assert method.replay_count(context(1)) == count
+        for images, labels in method._replay_set(context(1)):
+            np.testing.assert_array_equal(labels, np.repeat([0, 1], count))
+            assert images.shape == (2 * count, 32, 32, 1) and labels.dtype == np.int32
+
+
+def test_the_closing_images_are_each_current_image_once_in_an_order_of_the_seed():
+    method = at_task(tiny.dgm(classifier=CLOSING), 0)
+    task = tiny.task(0, (0, 1), 8)
+    orders = []
+    for seed in (0, 0, 1):
+        ((images, labels),) = method._closing_images(context(0, seed))
+        rows = [np.flatnonzero([np.array_equal(image, other) for other in task.train.images])[0] for image in images]
+        np.testing.assert_array_equal(labels, task.train.labels[rows])
+        assert sorted(rows) == list(range(16))
+        orders.append(rows)
+    assert orders[0] == orders[1] != orders[2] and orders[0] != sorted(orders[0])
+
+
+def test_of_the_closing_images_a_share_is_generated_by_the_generator_as_it_now_is():
+    settings = ClassifierSettings("none", closing_epochs=1, generated_current=0.25, quantize_replay=True)
+    method = at_task(tiny.ewc_m(settings=settings))
+    ((real, real_labels), (made, labels)) = method._closing_images(context(1))
+    assert (len(real), len(made)) == (6, 2) and set(real_labels) == set(labels) == {2} and made.dtype == np.uint8
+    expected = method._replay_by(method.student, labels, context(1).task_seed)
+    np.testing.assert_allclose(made / 127.5 - 1.0, expected, atol=0.5 / 127.5 + 1e-6)
+    assert not any(np.array_equal(image, other) for image in made for other in context(1).task.train.images)
+
+
+@pytest.mark.parametrize(("schedule", "groups"), [("none", 1), ("constant", 2), ("balanced", 2)])
+def test_beside_the_gan_earlier_classes_are_replayed_only_where_the_classifier_learns_there(schedule, groups):
+    method = at_task(tiny.dgm(classifier=ClassifierSettings(schedule, closing_epochs=1)))
+    pool = method._gan_phase(context(1))._pool
+    assert len(pool.ranges) == groups and pool.ranges[-1][1] - pool.ranges[-1][0] == 8
+    np.testing.assert_array_equal(pool.gather(np.arange(*pool.ranges[-1]))[1], np.full(8, 2))
+
+
+def test_the_closing_phase_has_the_settings_of_the_classifier():
+    settings = ClassifierSettings("none", closing_epochs=5, learning_rate=0.125, learning_rate_decay=0.5)
+    method = at_task(tiny.dgm(classifier=settings))
+    phase = method._closing_phase(context(1))
+    # 8 images of each of two earlier classes and 8 of the present one, in batches of 8.
+    assert (phase.epochs, phase.batches, phase.name) == (5, 3, "classifier")
+    decay = phase._optimizer._learning_rate
+    assert (decay.rate, decay.share, decay.updates) == (0.125, 0.5, 15)
+
+
+def test_each_label_gets_an_image_of_its_task_whatever_the_others(method):
+    images = method.replay([0, 1, 0], seed=4)
+    assert images.shape == (3, 32, 32, 1) and images.dtype == np.float32 and np.any(images[0] != images[2])
+    np.testing.assert_array_equal(method.replay([], seed=4), np.zeros((0, 32, 32, 1)))
