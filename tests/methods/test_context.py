@@ -22,5 +22,5 @@ def test_images_per_class_are_a_mean():
 
 def test_each_task_has_a_seed_of_its_own():
     seeds = [context(index, seed).task_seed for seed in range(2) for index in range(3)]
-    assert len(set(seeds)) == 6
+    assert len(set(seeds)) == 6 and all(0 <= s < 2**31 for s in seeds), "as TensorFlow's seeds, too, may be"
     assert context(1).task_seed == context(1).task_seed

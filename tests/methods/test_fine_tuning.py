@@ -5,7 +5,9 @@ import pytest
 
 from dgm_tf.errors import UserError
 from dgm_tf.learner import Learner
+from dgm_tf.methods.context import TaskContext
 from dgm_tf.methods.fine_tuning import FineTuning
+from dgm_tf.training import classifier
 from tests.methods import tiny
 
 
@@ -33,6 +35,12 @@ def test_there_is_nothing_to_replay(learner):
     assert not learner.method.replays
     with pytest.raises(UserError, match="replay: FineTuning has no generative memory"):
         learner.replay([0])
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused(monkeypatch):
+    monkeypatch.setattr(classifier, "replica_count", lambda: 2)
+    with pytest.raises(UserError, match="batch_size: expected a multiple of the 2 replicas, got 9"):
+        FineTuning(batch_size=9).begin_task(TaskContext(tiny.task(0), ((0,),), (32, 32, 1), 0))
 
 
 def test_that_it_forgets_is_said_with_who_showed_it():

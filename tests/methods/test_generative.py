@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dgm_tf.errors import UserError
 from dgm_tf.methods.context import TaskContext
+from dgm_tf.training import classifier
 from dgm_tf.training.classifier import ClassifierSettings
 from tests.methods import tiny
 
@@ -102,3 +104,14 @@ def test_each_label_gets_an_image_of_its_task_whatever_the_others(method):
     images = method.replay([0, 1, 0], seed=4)
     assert images.shape == (3, 32, 32, 1) and images.dtype == np.float32 and np.any(images[0] != images[2])
     np.testing.assert_array_equal(method.replay([], seed=4), np.zeros((0, 32, 32, 1)))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_batch_that_replicas_cannot_share_is_refused_before_anything_is_made(name, monkeypatch):
+    monkeypatch.setattr(classifier, "replica_count", lambda: 2)
+    gan = dataclasses.replace(tiny.GAN, batch_size=7, auxiliary_loss=name.startswith("mergan"))
+    strategy = {"mergan_jtr": "joint_replay", "mergan_ra": "replay_alignment"}.get(name)
+    method = tiny.mergan(strategy, gan=gan) if strategy else METHODS[name](gan=gan)
+    with pytest.raises(UserError, match="batch_size: expected a multiple of the 2 replicas, got 7"):
+        method.begin_task(context(0))
+    assert all(network is None for network in method.networks().values())

@@ -78,3 +78,14 @@ def test_a_graph_chooses_the_same(labels):
     labels = tf.constant(labels, tf.int32)
     in_graph = tf.function(lambda labels: select(labels, candidates, 2, 3, LIMIT))
     np.testing.assert_array_equal(in_graph(labels), select(labels, candidates, 2, 3, LIMIT))
+
+
+def test_a_single_image_of_the_class_is_repeated_however_likely_others_are():
+    def candidates(i):
+        shares = np.tile(np.float32([0.5, 0.49, 0.01]), (CANDIDATES, 1))
+        shares[7] = [0.3, 0.4, 0.3]  # of class 1, in the first round alone
+        z = np.stack([np.full(CANDIDATES, int(i)), np.arange(CANDIDATES)], 1)
+        first = tf.cast(i == 0, tf.float32)
+        return tf.constant(z, tf.float32), first * shares + (1 - first) * tf.constant([0.5, 0.49, 0.01])
+
+    np.testing.assert_array_equal(select(tf.constant([1, 1]), candidates, 3, 2, LIMIT), [[0, 7], [0, 7]])

@@ -6,7 +6,7 @@ The faults are a random draw, by the seed, from all that mutants.py finds in the
 ones there besides. Each is judged by the tests of its module alone, stopped at the first that fails, in a fork of a
 process that has imported TensorFlow: that takes seconds where a new process for each, as mutmut's and cosmic-ray's
 runners want it, would take ten more (mutmut's own forks cannot be had: it wraps functions, and AutoGraph reads them).
-Survivors that no test can or need see are explained in survivors.json. See docs/testing.md.
+Survivors that no test can or need see are explained in survivors.json. See docs/development.md.
 """
 
 import argparse
