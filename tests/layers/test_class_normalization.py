@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from dgm_tf.layers import ClassBatchNormalization
 from dgm_tf.layers.normalization import EPSILON
+from tests.training.replicas import on_two_replicas
 
 CODES = np.eye(3, dtype=np.float32)[[0, 2, 2]]
 # Two channels over images of one pixel: means 2 and 0, biased variances 14 / 3 and 8.
@@ -56,6 +57,21 @@ def test_a_batch_that_is_not_finite_spoils_no_average_of_an_absent_class(layer):
     for average, old in zip((layer.moving_mean, layer.moving_variance), before, strict=True):
         assert not np.isfinite(average.numpy()[[0, 2]]).any()
         np.testing.assert_array_equal(average.numpy()[1], old[1])
+
+
+def test_a_class_in_either_replicas_half_follows_the_whole_batch(layer, monkeypatch):
+    before = layer.moving_mean.numpy()
+    copies = [ClassBatchNormalization(3, momentum=0.75) for _ in range(2)]
+    for copy in copies:
+        copy.build((None, 1, 1, 2))
+        copy.set_weights(layer.get_weights())
+    images, codes = np.concatenate([IMAGES, IMAGES[::-1]]), np.eye(3, dtype=np.float32)[[0, 0, 0, 2, 2, 0]]
+    halves = [slice(0, 3), slice(3, 6)]
+    on_two_replicas(monkeypatch, lambda i: copies[i](images[halves[i]], codes[halves[i]], training=True))
+    for copy in copies:
+        moved = copy.moving_mean.numpy()
+        np.testing.assert_allclose(moved[[0, 2]], 0.75 * before[[0, 2]] + 0.25 * MEAN, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(moved[1], before[1])
 
 
 def test_inference_moves_nothing(layer):

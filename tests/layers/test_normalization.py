@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf.layers import BatchNormalization, LayerNormalization, TaskBatchNormalization, normalization
+from tests.training.replicas import on_two_replicas
 
 CHANNELS = 3
 
@@ -98,6 +99,17 @@ def test_synchronised_path_equals_the_fused_one(one_replica, shape):
     ours = normalization._synchronised(batch(shape), gamma, beta)
     for synchronised, fused in zip(ours, normalization._fused(batch(shape), gamma, beta), strict=True):
         np.testing.assert_allclose(synchronised, fused, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6, CHANNELS), (8, CHANNELS)])
+def test_two_replicas_normalise_by_the_whole_batch(monkeypatch, shape):
+    layers = [randomised(BatchNormalization(momentum=0.75)) for _ in range(3)]
+    halves = tf.split(batch(shape), 2)
+    outputs = on_two_replicas(monkeypatch, lambda index: layers[index](halves[index], training=True))
+    np.testing.assert_allclose(tf.concat(outputs, 0), layers[2](batch(shape), training=True), rtol=1e-4, atol=1e-4)
+    for layer in layers[:2]:
+        for average, whole in zip(layer.weights, layers[2].weights, strict=True):
+            np.testing.assert_allclose(average, whole, rtol=1e-5)
 
 
 def penalty_gradients(normalize, images, variables):

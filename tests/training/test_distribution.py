@@ -12,36 +12,9 @@ import tensorflow as tf
 
 from dgm_tf.errors import UserError
 from dgm_tf.training.distribution import apply_mean_gradients, clipped, is_chief, make_strategy
+from tests.training.replicas import on_two_replicas
 
 TOLERANCE = 5e-5  # sums in another order, by the compensation's factors
-
-
-@pytest.fixture(scope="module")
-def two_devices(project_root):
-    """What two_devices.py reports."""
-    script = pathlib.Path(__file__).with_name("two_devices.py")
-    environment = os.environ | {"PYTHONPATH": str(project_root), "CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_two_devices_are_two_replicas(two_devices):
-    assert two_devices["replicas"] == 2
-
-
-@pytest.mark.parametrize("part", ["phases", "learner", "regularized"])
-def test_steps_on_two_devices_equal_steps_on_one(two_devices, part):
-    apart = {name: difference for name, difference in two_devices[part].items() if difference > TOLERANCE}
-    assert not apart
-
-
-def test_replicas_share_out_the_noise_of_the_global_batch(two_devices):
-    assert max(map(abs, two_devices["noise"])) == 0.0
-
-
-def test_batch_that_replicas_cannot_share_is_refused(two_devices):
-    assert "batch_size: expected a multiple of the 2 replicas, got 7" in two_devices["odd batch"]
 
 
 def test_unknown_strategy_is_refused():
@@ -82,3 +55,53 @@ def test_finite_gradients_are_clipped_as_tensorflow_clips_them(clip_norm):
 def test_a_gradient_of_zero_stays_zero_beside_one_that_explodes(wild):
     zeros, exploded = clipped([tf.constant([0.0, 1.0]), tf.constant([wild, 0.0])], 1.0)
     assert zeros[0] == 0 and exploded[1] == 0 and np.isnan(exploded[0]) and np.isnan(zeros[1])
+
+
+def test_each_replica_applies_its_half_of_the_mean_which_keras_sums(monkeypatch):
+    optimizers = [Recorder(), Recorder()]
+
+    def step(index):
+        apply_mean_gradients(optimizers[index], [tf.constant([1.0 + 4 * index]), tf.constant([8.0])], [None, None])
+
+    on_two_replicas(monkeypatch, step)
+    assert [optimizer.gradients for optimizer in optimizers] == [[[1.5], [4.0]]] * 2
+
+
+def test_what_is_clipped_is_the_mean_over_replicas(monkeypatch):
+    optimizers = [Recorder(), Recorder()]
+
+    def step(index):
+        gradients = [tf.constant([6.0 * index]), tf.constant([4.0])]
+        apply_mean_gradients(optimizers[index], gradients, [None, None], clip_norm=1.0)
+
+    on_two_replicas(monkeypatch, step)
+    for optimizer in optimizers:
+        assert optimizer.gradients == [pytest.approx([0.3]), pytest.approx([0.4])], "halves of 3 / 5 and 4 / 5"
+
+
+@pytest.fixture(scope="module")
+def two_devices(project_root):
+    """What two_devices.py reports."""
+    script = pathlib.Path(__file__).with_name("two_devices.py")
+    environment = os.environ | {"PYTHONPATH": str(project_root), "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_two_devices_are_two_replicas(two_devices):
+    assert two_devices["replicas"] == 2
+
+
+@pytest.mark.parametrize("part", ["phases", "learner", "regularized"])
+def test_steps_on_two_devices_equal_steps_on_one(two_devices, part):
+    apart = {name: difference for name, difference in two_devices[part].items() if difference > TOLERANCE}
+    assert not apart
+
+
+def test_replicas_share_out_the_noise_of_the_global_batch(two_devices):
+    assert max(map(abs, two_devices["noise"])) == 0.0
+
+
+def test_batch_that_replicas_cannot_share_is_refused(two_devices):
+    assert "batch_size: expected a multiple of the 2 replicas, got 7" in two_devices["odd batch"]

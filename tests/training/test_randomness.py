@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf.training import randomness
+from tests.training.replicas import on_two_replicas
 
 PURPOSES = [
     ("epoch", 0), ("epoch", 1), ("classifier", 0), ("classifier", 1), ("gan",), ("sample", 3, 1), ("sample", 1, 3),
@@ -85,3 +86,21 @@ def test_one_replica_has_the_whole_batch():
     values = tf.range(6)
     np.testing.assert_array_equal(randomness.replica_slice(values), values)
     assert randomness.replica_count() == 1
+
+
+def test_two_replicas_have_half_of_it_each(monkeypatch):
+    values = tf.reshape(tf.range(12), [6, 2])
+    parts = on_two_replicas(monkeypatch, lambda index: randomness.replica_slice(values))
+    np.testing.assert_array_equal(parts[0], values[:3])
+    np.testing.assert_array_equal(parts[1], values[3:])
+    assert on_two_replicas(monkeypatch, lambda index: randomness.replica_count()) == [2, 2]
+
+
+def test_draws_are_of_the_shape_and_interval_asked_for():
+    seed = randomness.stateless_seed(0, "draws")
+    normal, uniform = randomness.normal([4000], seed), randomness.uniform([4000], seed)
+    assert abs(np.mean(normal)) < 0.06 and np.std(normal) == pytest.approx(1.0, abs=0.05)
+    assert 0.0 <= np.min(uniform) < 0.01 and 0.99 < np.max(uniform) < 1.0
+    between = randomness.uniform([4000], seed, 2, 5, tf.int32)
+    assert set(between.numpy()) == {2, 3, 4}
+    assert {tuple(randomness.fold_in(seed, number).numpy()) for number in range(5)}.isdisjoint({tuple(seed.numpy())})
