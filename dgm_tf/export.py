@@ -21,7 +21,7 @@ import shutil
 
 from absl import flags
 
-from dgm_tf import command_line, config, stopping
+from dgm_tf import command_line, config, files, folder_lock, leftovers, stopping
 from dgm_tf.errors import UserError
 from dgm_tf.output import say
 from dgm_tf.paths import user_path
@@ -54,12 +54,14 @@ def export(learner, directory):
         raise UserError("export: expected a learner that has learned a task, got one that has not")
     directory = user_path(directory, "directory").absolute()
     _check_replaceable(directory)
-    building = directory / ".building"
-    shutil.rmtree(building, ignore_errors=True)
+    building = files.temporary_name(directory / "building")  # of this process alone, as others may be exporting, too
     building.mkdir(parents=True)
     try:
+        leftovers.sweep_shared(directory)
         sizes = _write(learner, building)
-        _swap(building, directory)
+        with folder_lock.held_itself(directory, "export", "another export"), stopping.held():
+            _check_replaceable(directory)
+            _swap(building, directory)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return sizes
@@ -95,14 +97,23 @@ def _size(directory):
 
 
 def _swap(new, directory):
-    """Puts the finished files in the place of the earlier ones; all that takes long has been done."""
-    earlier = new / "earlier"
+    """Puts the finished files in the place of the earlier ones, all or none; all that takes long has been done."""
+    earlier, moved = new / "earlier", []
     earlier.mkdir()
-    for name in (*MODELS, CLASSES):
-        if (directory / name).exists():
-            os.replace(directory / name, earlier / name)
-        if (new / name).exists():
-            os.replace(new / name, directory / name)
+
+    def move(source, target):
+        if source.exists():
+            os.replace(source, target)
+            moved.append((source, target))
+
+    try:
+        for name in (*MODELS, CLASSES):
+            move(directory / name, earlier / name)
+            move(new / name, directory / name)
+    except BaseException:
+        for source, target in reversed(moved):
+            os.replace(target, source)
+        raise
 
 
 def main():

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import time
 
 from dgm_tf import leftovers, watched_folder
@@ -41,6 +42,17 @@ def locked(folder, argument, holder, patience=60.0):
         leftovers.sweep(folder, held=_wait_for(file, refusal, until))
         with watched_folder.watched(folder):
             yield file.fileno()
+
+
+@contextlib.contextmanager
+def held_itself(folder, argument, holder, patience=60.0):
+    """Holds a folder for moments, and leaves no file in it; arguments and errors as of `locked`."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _wait_for(descriptor, f"{argument}: {folder}: {holder} is at work there", time.monotonic() + patience)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_links(folder, argument):

@@ -11,7 +11,7 @@ from dgm_tf import files
 # Of a run folder: where nobody writes but who holds it, and where others may.
 _OWN = ("memory", "checkpoints", "images", "figures", "train", "eval", "hparams")
 _SHARED = ("export",)
-_IMAGES = ".images-"  # how unfinished folders of images were called before
+_BEFORE = (".images-", ".building")  # how unfinished folders of images and exports were called before
 _NUMBERED = re.compile(r".+\.\d+\.tmp")  # how temporary files were called before
 _OLD = 24 * 3600.0  # seconds
 _started = time.time()
@@ -41,7 +41,7 @@ def _temporaries(folder):
             names = [entry.name for entry in entries]
     except OSError:  # there is none
         return []
-    return [folder / name for name in names if name.endswith(".tmp") or name.startswith(_IMAGES)]
+    return [folder / name for name in names if name.endswith(".tmp") or name.startswith(_BEFORE)]
 
 
 def _is_abandoned(path):

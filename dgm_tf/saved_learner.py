@@ -74,17 +74,20 @@ def read(directory):
     for attempt in range(_ATTEMPTS):
         before = _stamp(directory)
         try:
-            return _read_once(directory)
+            found = _read_once(directory)
+            if _stamp(directory) == before:
+                return found
         except (UserError, OSError):
             if attempt + 1 == _ATTEMPTS or _stamp(directory) == before:
                 raise
-            time.sleep(0.1)
-    raise AssertionError
+        time.sleep(0.1)
+    raise UserError(f"{directory}: another process saved to it {_ATTEMPTS} times while it was read; try again later")
 
 
 def _stamp(directory):
-    status = (directory / DESCRIPTION).stat()
-    return status.st_ino, status.st_mtime_ns
+    """Changes with each file that a save replaces."""
+    states = [path.stat() for path in (directory / name for name in (DESCRIPTION, *FILES)) if path.exists()]
+    return [(state.st_ino, state.st_mtime_ns) for state in states]
 
 
 def _read_once(directory):

@@ -1,6 +1,7 @@
 """Exported SavedModels do what the learner does, in a process that knows nothing of dgm_tf."""
 
 import copy
+import itertools
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf import export as export_command
+from dgm_tf import folder_lock
 from dgm_tf.benchmarks.arrays import Split
 from dgm_tf.benchmarks.benchmark import Task
 from dgm_tf.errors import UserError
@@ -199,6 +201,61 @@ def test_failing_export_leaves_the_earlier_one(exported, generator, monkeypatch)
     monkeypatch.undo()
     assert sorted(path.name for path in folder.iterdir()) == ["classes.json", "classifier", "generator"]
     tf.saved_model.load(str(folder / "generator"))
+
+
+def _write_little(learner, directory):
+    """Instead of what takes long: names that an export has."""
+    for name in export_command.MODELS:
+        (directory / name).mkdir()
+        (directory / name / "saved_model.pb").write_text("new")
+    (directory / export_command.CLASSES).write_text("new")
+    return {}
+
+
+def test_an_export_that_cannot_be_put_in_its_place_leaves_the_earlier_one(exported, monkeypatch):
+    learner, folder, _ = exported
+    monkeypatch.setattr(export_command, "_write", _write_little)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for failing in range(6):
+        moves = itertools.count()
+
+        def replace(*paths, moves=moves, failing=failing, replace=os.replace):
+            if next(moves) == failing:
+                raise OSError("disk full")
+            replace(*paths)
+
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+            patch.setattr(os, "replace", replace)
+            export(learner, folder)
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_exports_at_the_same_time_are_both_whole(exported, monkeypatch):
+    learner, folder, sizes = exported
+    write, written = export_command._write, []
+
+    def write_while_another_exports(learner, directory):
+        monkeypatch.undo()
+        own = write(learner, directory)
+        written.append(export(learner, folder))
+        return own
+
+    monkeypatch.setattr(export_command, "_write", write_while_another_exports)
+    assert export(learner, folder).keys() == sizes.keys() == written[0].keys()
+    assert sorted(path.name for path in folder.iterdir()) == ["classes.json", "classifier", "generator"]
+    for name in sizes:
+        tf.saved_model.load(str(folder / name))
+
+
+def test_an_export_waits_while_another_one_is_put_in_its_place(exported, monkeypatch):
+    learner, folder, _ = exported
+    patient = folder_lock.held_itself
+    monkeypatch.setattr(export_command, "_write", _write_little)
+    monkeypatch.setattr(folder_lock, "held_itself", lambda *args: patient(*args, patience=0.0))
+    refused = pytest.raises(UserError, match="export: .* another export is at work there")
+    with patient(folder, "export", "another export"), refused:
+        export(learner, folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["classes.json", "classifier", "generator"]
 
 
 def test_without_memory_only_the_classifier(tmp_path):

@@ -108,6 +108,41 @@ def test_names_of_classes_are_registered_ones(saved):
     assert description["networks"]["generator"]["class"] == "tests.methods.tiny/WeightsGenerator"
 
 
+@pytest.mark.parametrize("moment", [("_committed", n) for n in range(3)] + [("_read_arrays", n) for n in range(3)])
+def test_what_is_read_while_another_process_saves_is_what_it_saved(saved, tmp_path, monkeypatch, moment):
+    _, folder = saved
+    later, place = dgm_tf.load(folder), shutil.copytree(folder, tmp_path / "place")
+    weight = later.method.memory.weights[0]
+    weight.assign(weight + 1.0)
+    name, calls = moment[0], iter(range(moment[1]))
+    function = getattr(saved_learner, name)
+
+    def save_first(*args):
+        if next(calls, None) is None:
+            monkeypatch.undo()
+            later.save(place)
+        return function(*args)
+
+    monkeypatch.setattr(saved_learner, name, save_first)
+    assert_same_arrays(dgm_tf.load(place), later)
+
+
+def test_what_is_read_while_a_save_ends_is_whole(saved, tmp_path, monkeypatch):
+    learner, folder = saved
+    place = shutil.copytree(folder, tmp_path / "place")
+    for file in saved_learner.FILES:
+        (place / file).rename(saved_learner._next(place, file))
+
+    def end_first(*args, function=saved_learner._read_arrays):
+        for file in saved_learner.FILES:
+            saved_learner._next(place, file).rename(place / file)
+        monkeypatch.undo()
+        return function(*args)
+
+    monkeypatch.setattr(saved_learner, "_read_arrays", end_first)
+    assert_same_arrays(dgm_tf.load(place), learner)
+
+
 def test_a_save_that_is_killed_at_any_moment_leaves_a_whole_learner(saved, tmp_path, monkeypatch):
     learner, folder = saved
     later = dgm_tf.load(folder)
