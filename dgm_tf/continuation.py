@@ -33,16 +33,20 @@ class Continuation:
       make_source: function of (kind, path, image shape) giving a source; kind: "image_dir" or "archive".
       kind, path: of the new classes' images.
       classes_per_task, class_order: as of `ClassIncrementalBenchmark`.
-
-    Raises:
-      UserError: the folder holds no run, or one that has not come to its end.
     """
 
     def __init__(self, run_dir, make_source, kind, path, classes_per_task, class_order):
-        self._checkpoints = pathlib.Path(run_dir) / "checkpoints"
+        self._run_dir, self._checkpoints = run_dir, pathlib.Path(run_dir) / "checkpoints"
         self._make_source, self._kind, self._place = make_source, kind, str(path)
         self._classes_per_task, self._class_order = classes_per_task, class_order
-        saved = read_checkpoint(self._checkpoints)
+
+    def read(self):
+        """Reads how the run stands; by who holds its folder, or another process may go on with the same tasks.
+
+        Raises:
+          UserError: the folder holds no run, or one that has not come to its end.
+        """
+        run_dir, saved = self._run_dir, read_checkpoint(self._checkpoints)
         if saved is None:
             raise UserError(f"run_dir: expected the folder of a run, got {run_dir}, which holds none")
         self._arrays, self._learner, self._notes = saved

@@ -43,16 +43,22 @@ def _learn():
     with command_line.quiet_start():
         modules = _FLAGS["import"].value
         config.import_modules(modules)
-        config.read_own(run_dir / "config.gin")
+        text = config.read_own(run_dir / "config.gin")
         config.parse(run_dir / "config.gin", modules=modules)
         from dgm_tf import continuation, experiment
     _bind_flags()
     order = _FLAGS.classes or "natural"
     longer = continuation.Continuation(run_dir, _make_source, kind, path, sizes, order)
+
+    def look():
+        _check_unchanged(run_dir, text)
+        longer.read()
+
     try:
         return sessions.run_session(
-            run_dir, _FLAGS.strategy, lambda: experiment.run_experiment(run_dir, extend=longer), _FLAGS.wait_for_workers
-        )
+            run_dir, _FLAGS.strategy, lambda: experiment.run_experiment(run_dir, extend=longer),
+            _FLAGS.wait_for_workers, look,
+        )  # fmt: skip
     except continuation.NothingToLearn as nothing:
         output.say(shown(f"{run_dir} has learned {own_message(nothing)}: see {run_dir / continuation.RESULTS}"))
         return 0
@@ -65,6 +71,14 @@ def _run_dir():
     if not (run_dir / "config.gin").is_file():
         raise UserError(f"--run_dir: expected the folder of a run, got {run_dir}, which holds no config.gin")
     return run_dir
+
+
+def _check_unchanged(run_dir, text):
+    path = run_dir / "config.gin"
+    if not path.is_file() or config.difference(path, text):
+        raise UserError(
+            f"--run_dir: {path} was changed by another command while this one waited for it; give the command again"
+        )
 
 
 def _images():

@@ -17,10 +17,19 @@ _ADVICE = "restore it from a copy, or delete it: it tells of earlier starts alon
 _PATIENCE = 10.0  # seconds that a run which is being stopped may take to save
 
 
-def run_session(run_dir, strategy_name, function, wait_seconds=cluster.WAIT_SECONDS):
+def run_session(run_dir, strategy_name, function, wait_seconds=cluster.WAIT_SECONDS, look=lambda: None):
     """Calls `function` in the strategy's scope, as a session of the run; returns the command's exit status.
 
-    wait_seconds: that a worker waits for the others to be started.
+    While this process waits for the folder, another one may change what it holds: whatever a command reads there is
+    read by `look` or by `function`.
+
+    Args:
+      run_dir: the run folder.
+      strategy_name: as of --strategy.
+      function: what the session does.
+      wait_seconds: that a worker waits for the others to be started.
+      look: called when the folder is held, before anything is written there. It may raise, or return an exit status
+        where nothing is left to be done.
 
     Raises:
       UserError: if another process is at work in the run folder, or the workers cannot come together.
@@ -31,7 +40,7 @@ def run_session(run_dir, strategy_name, function, wait_seconds=cluster.WAIT_SECO
         _join(stack, strategy_name, wait_seconds)
         try:
             with agreement.loss_told():
-                return _call(run_dir, function)
+                return _call(run_dir, look, function)
         except cluster.WorkerLost as loss:
             output.complain(f"\nerror: {own_message(loss)}")
             return 128 + loss.signum if loss.signum else cluster.LOST_STATUS
@@ -53,12 +62,22 @@ def _join(stack, strategy_name, wait_seconds):
     stack.enter_context(strategy.scope())
 
 
-def _call(run_dir, function):
+def _call(run_dir, look, function):
+    from dgm_tf.training import agreement
+
+    with _held(run_dir):
+        agreement.wait_for_each_other()  # the chief holds the folder: all see it as it stays
+        status = look()
+        if status is None:
+            status = _noted_call(run_dir, function)
+        return status
+
+
+def _noted_call(run_dir, function):
     from dgm_tf import stopping
     from dgm_tf.training import agreement
 
-    with _held(run_dir), _noted(run_dir):
-        agreement.wait_for_each_other()  # the chief holds the folder: all see it as it stays
+    with _noted(run_dir):
         try:
             function()
         except stopping.Interrupted as interrupt:

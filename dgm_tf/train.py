@@ -41,37 +41,40 @@ def train():
         modules = FLAGS["import"].value
         config.import_modules(modules)
         text = config.parse(FLAGS.gin_file, FLAGS.gin_param, modules)
-        from dgm_tf import experiment
-    _check_same_configuration(run_dir, text)
-    if experiment.is_finished(run_dir):
-        if not (run_dir / "config.gin").exists():  # it was deleted, as it was damaged
-            _write_configuration(run_dir, text)
-        text = f"{run_dir} is finished: see {run_dir / 'results.json'}; --run_dir names another folder."
-        output.say(shown(text))
-        return 0
-    return _run(run_dir, text)
+        from dgm_tf import experiment  # noqa: F401 - which imports TensorFlow
+    status = _look(run_dir, text) if (run_dir / "config.gin").exists() else None
+    return _run(run_dir, text) if status is None else status  # a finished run stays as it is, down to its lock
 
 
 def _write_configuration(run_dir, text):
     files.write_atomically(run_dir / "config.gin", sealed_text.sealed(text))
 
 
-def _check_same_configuration(run_dir, text):
+def _look(run_dir, text):
+    """An exit status, where the folder leaves nothing to be done; None where the configuration may run there.
+
+    Raises:
+      UserError: if it holds a run of another configuration.
+    """
+    from dgm_tf import experiment
+
     path = run_dir / "config.gin"
-    if not path.is_file():
-        return
-    if diff := config.difference(path, text):
+    if path.is_file() and (diff := config.difference(path, text)):
         raise DetailedError(f"{run_dir} holds a run of another configuration:\n{diff}\nName another --run_dir.")
+    if not experiment.is_finished(run_dir):
+        return None
+    output.say(shown(f"{run_dir} is finished: see {run_dir / 'results.json'}; --run_dir names another folder."))
+    return 0
 
 
 def _run(run_dir, text):
     sessions.make_folder(run_dir)
     _bind_flags()
-    is_new = not (run_dir / "config.gin").exists()
 
     def run():
         from dgm_tf.training import distribution
 
+        is_new = not (run_dir / "config.gin").exists()
         if distribution.is_chief():
             _write_configuration(run_dir, text)
         try:
@@ -81,7 +84,13 @@ def _run(run_dir, text):
                 _release(run_dir)
             raise
 
-    return sessions.run_session(run_dir, FLAGS.strategy, run, FLAGS.wait_for_workers)
+    def look():
+        status = _look(run_dir, text)
+        if status is not None and not (run_dir / "config.gin").exists():  # it was deleted, as it was damaged
+            _write_configuration(run_dir, text)
+        return status
+
+    return sessions.run_session(run_dir, FLAGS.strategy, run, FLAGS.wait_for_workers, look)
 
 
 def _bind_flags():

@@ -13,7 +13,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 import dgm_tf
-from dgm_tf import config, experiment, learn, serialization
+from dgm_tf import config, experiment, learn, serialization, sessions
 from dgm_tf.benchmarks import ClassIncrementalBenchmark, ImageFolder
 from dgm_tf.errors import UserError
 from dgm_tf.methods.dgm import DGM
@@ -227,6 +227,23 @@ def test_the_curves_go_on(stopped):
     assert [row["task_learned"] for row in rows if row["kind"] == "eval"] == [0, 1, 2]
 
 
+@pytest.fixture
+def changes_meanwhile(monkeypatch):
+    """Lets another command turn a run folder into a copy of `source` while the next one waits to hold it."""
+
+    session = sessions.run_session
+
+    def change(run_dir, source):
+        def run_session(*args):
+            shutil.rmtree(run_dir)
+            shutil.copytree(source, run_dir)
+            return session(*args)
+
+        monkeypatch.setattr(sessions, "run_session", run_session)
+
+    return change
+
+
 def test_the_same_command_again_says_that_it_is_done(command, stopped, data):
     run_dir, _ = stopped
     before = (run_dir / "results.json").read_text()
@@ -235,8 +252,10 @@ def test_the_same_command_again_says_that_it_is_done(command, stopped, data):
     assert (run_dir / "results.json").read_text() == before
 
 
-def test_it_goes_on_again_and_again(command, stopped, data, tmp_path):
-    run = shutil.copytree(stopped[0], tmp_path / "run")
+def test_it_goes_on_from_what_another_command_has_learned_while_it_waited(
+    command, run, stopped, data, changes_meanwhile
+):
+    changes_meanwhile(run, stopped[0])
     status, _, complaints = command(f"--run_dir={run}", f"--image_dir={data.more}", "--classes=f")
     assert (status, complaints) == (0, "")
     results = tiny_run.read_results(run)
@@ -245,15 +264,30 @@ def test_it_goes_on_again_and_again(command, stopped, data, tmp_path):
     assert None not in results["accuracy_matrix"][3], "the test images of all that came before are found"
 
 
-def test_while_it_is_stopped_other_commands_are_refused(command, stopped, data):
+def test_while_it_is_stopped_other_commands_are_refused(command, run, stopped, data, changes_meanwhile):
     run_dir = stopped[0].with_name("in the middle")
     for arguments in ([f"--image_dir={data.more}", "--classes=f"], [f"--image_dir={data.later}", "--classes=e,d"]):
         status, _, complaints = command(f"--run_dir={run_dir}", *arguments)
         assert status == 2 and complaints.count("\n") == 1
         assert f"was stopped while it learned d, e from {data.later}" in complaints
+    changes_meanwhile(run, run_dir)
+    status, _, complaints = command(f"--run_dir={run}", f"--image_dir={data.more}", "--classes=f")
+    assert status == 2 and "was stopped while it learned d, e" in complaints
     with pytest.raises(UserError, match="has learned on: only bin/learn"):
         config.parse(run_dir / "config.gin")
         experiment.run_experiment(run_dir)
+
+
+def test_what_another_command_does_meanwhile_is_told(command, run, first, stopped, data, changes_meanwhile, tmp_path):
+    changes_meanwhile(run, stopped[0])
+    status, printed, complaints = command(f"--run_dir={run}", f"--image_dir={data.later}")
+    assert (status, complaints) == (0, "") and f"{run} has learned d, e" in printed
+    other = shutil.copytree(first, tmp_path / "other")
+    text = (other / "config.gin").read_text()
+    (other / "config.gin").write_text(text.replace("GANSettings.epochs = 2", "GANSettings.epochs = 3"))
+    changes_meanwhile(run, other)
+    status, _, complaints = command(f"--run_dir={run}", f"--image_dir={data.later}")
+    assert status == 2 and "config.gin was changed by another command while this one waited" in complaints
 
 
 def test_a_learner_loaded_from_a_run_learns_on_in_python(first, everything, data, clean_gin):

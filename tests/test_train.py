@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 
 import numpy as np
@@ -10,7 +11,7 @@ from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-from dgm_tf import experiment, serialization, train
+from dgm_tf import experiment, serialization, sessions, train
 from dgm_tf.training.summaries import read_metrics
 from tests import tiny_run
 
@@ -49,6 +50,45 @@ def test_another_configuration_in_the_same_folder_is_refused_with_a_diff(command
     assert complaints.startswith(f"error: {finished_run} holds a run of another configuration:")
     assert "\n+GANSettings.epochs = 11" in complaints and "Name another --run_dir" in complaints
     assert _state(finished_run) == before
+
+
+@pytest.fixture
+def changes_meanwhile(monkeypatch):
+    """Lets another command write into a run folder while the next one waits to hold it."""
+
+    session = sessions.run_session
+
+    def change(write):
+        def run_session(*args):
+            write()
+            return session(*args)
+
+        monkeypatch.setattr(sessions, "run_session", run_session)
+
+    return change
+
+
+def test_a_run_that_another_command_has_ended_meanwhile_stays_as_it_is(
+    command, finished_run, tmp_path, changes_meanwhile
+):
+    run_dir, ended = tmp_path / "run", {}
+
+    def end():
+        shutil.copytree(finished_run, run_dir, dirs_exist_ok=True)
+        ended.update(_state(run_dir))
+
+    changes_meanwhile(end)
+    status, printed, complaints = command(*tiny_run.arguments(run_dir, tiny_run.LONG))
+    assert (status, complaints) == (0, "") and "is finished: see" in printed
+    assert _state(run_dir) == ended
+
+
+def test_the_configuration_that_another_command_began_with_meanwhile_stays(command, tmp_path, changes_meanwhile):
+    path = tmp_path / "run" / "config.gin"
+    changes_meanwhile(lambda: path.write_text("GANSettings.epochs = 11\n"))
+    status, printed, complaints = command(*tiny_run.arguments(path.parent, tiny_run.LONG))
+    assert status == 2 and "holds a run of another configuration:" in complaints
+    assert path.read_text() == "GANSettings.epochs = 11\n" and not (path.parent / "run.json").exists()
 
 
 MISTAKES = {
