@@ -11,6 +11,7 @@ from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.icarl import ICaRL
 from dgm_tf.networks.resnet import ResNetGenerator
+from dgm_tf.registry import register
 from dgm_tf.saved_models import ClassifierModule, GeneratorModule
 from tests import fresh_process
 from tests.methods import tiny
@@ -20,6 +21,7 @@ LABELS = {"of one class": [0], "of a task": [1, 2, 3] * 3, "of the last": [5] * 
 ORDERS = range(3)
 
 
+@register
 class PerClass(ResNetGenerator):
     """DGMa's ResNet, with all that can be per class."""
 

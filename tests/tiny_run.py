@@ -109,7 +109,7 @@ def read_results(run_dir):
 def memory(run_dir):
     """All arrays of the saved learner."""
     arrays = {}
-    for name in ("weights", "masks"):
+    for name in ("weights", "masks", "stored"):
         arrays |= serialization.read_arrays(run_dir / "memory" / f"{name}.npz")[0]
     return arrays
 
