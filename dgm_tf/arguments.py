@@ -26,6 +26,14 @@ def check_method(method):
         raise UserError("method: expected one that has learned nothing, got one in use; make each learner its own")
 
 
+def check_learner(learner):
+    """A `Learner`."""
+    from dgm_tf.learner import Learner  # which imports this module
+
+    if not isinstance(learner, Learner):
+        raise UserError(f"learner: expected a dgm_tf.Learner, such as dgm_tf.load gives, got {described(learner)}")
+
+
 def check_seed(seed):
     """An integer >= 0."""
     fits = checks.inside(seed, "[0, inf)", numbers.Integral)

@@ -10,7 +10,10 @@ It writes generator/ (signatures `sample` and `generate`), classifier/ (signatur
   generator = tf.saved_model.load("runs/quickstart/export/generator")
   images = generator.sample(labels=[0, 0, 1], seed=[1, 2])         # float32 [3, H, W, C] in [-1, 1]
   classifier = tf.saved_model.load("runs/quickstart/export/classifier")
-  labels = classifier.classify(uint8_images)["label"]              # int32 [N]
+  labels = classifier.classify(uint8_images)["label"]              # int32 [N]; floats are refused
+
+Images are classified as files hold them, uint8; the model scales them itself. (TensorFlow casts NumPy arrays that are
+given to `classifier.signatures["classify"]` or, as labels, to the generator: pass integers there.)
 
 A learner without a generative memory has no generator/. A run writes its export by itself when it ends.
 """
@@ -49,9 +52,15 @@ def export(learner, directory):
 
     Raises:
       UserError: if nothing has been learned, or one of the names is taken by something else.
+      Diverged: if a weight is not finite.
     """
+    from dgm_tf.arguments import check_learner
+    from dgm_tf.training.divergence import check_finite
+
+    check_learner(learner)
     if not learner.num_tasks:
         raise UserError("export: expected a learner that has learned a task, got one that has not")
+    check_finite(learner, learner.arrays(), lambda: "export")
     directory = user_path(directory, "directory").absolute()
     _check_replaceable(directory)
     building = files.temporary_name(directory / "building")  # of this process alone, as others may be exporting, too

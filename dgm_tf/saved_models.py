@@ -19,11 +19,13 @@ class GeneratorModule(tf.Module):
       sample(labels int32 [N], seed int32 [2]) -> images, a function of its arguments and nothing else;
       generate(labels int32 [N], z float32 [N, latent]) -> images, for z from N(0, 1); an unconditional generator
         (DGR) looks at z alone.
-    `images` are float32 [N, H, W, C] in [-1, 1]; a label is the position of a class in the order of learning.
+    `images` are float32 [N, H, W, C] in [-1, 1]; a label is the position of a class in the order of learning. Labels
+    and seeds may be lists. (NumPy arrays of another type are cast by TensorFlow, before a model sees them.)
 
     Raises, when called:
-      tf.errors.InvalidArgumentError: for a label that is no learned class, naming it and the valid range,
-        and for a number of z other than that of labels.
+      tf.errors.InvalidArgumentError: for a label that is no learned class, naming it and the valid range, for a number
+        of z other than that of labels, and for z that is not finite.
+      TypeError, ValueError: for other types and shapes.
     """
 
     def __init__(self, learner):
@@ -46,6 +48,7 @@ class GeneratorModule(tf.Module):
         @tf.function(input_signature=[_labels_spec(), tf.TensorSpec([None, latent_size], name="z")])
         def generate(labels, z):
             labels = _checked(labels, tf.shape(z)[0], len(network_of_class))
+            z = _finite(z)
             network_of_row = tf.gather(tf.constant(network_of_class), labels)
             # Each row goes through its own task's network alone, however many tasks there are.
             rows = tf.dynamic_partition(tf.range(tf.size(labels)), network_of_row, len(networks))
@@ -73,7 +76,11 @@ class ClassifierModule(tf.Module):
     Method, also under `signatures`:
       classify(images uint8 [N, H, W, C]) -> {"logits": float32 [N, classes], "label": int32 [N]}, labels
         as above. Images are taken as files hold them and scaled inside, so that no caller can scale them
-        otherwise than training did; tensors of another type are refused.
+        otherwise than training did.
+
+    Raises, when called:
+      ValueError, TypeError: for images of another type, floats of NumPy too, or another shape, naming it. (Under
+        `signatures` tensors of another type are refused, and NumPy arrays are cast by TensorFlow beforehand.)
     """
 
     def __init__(self, learner):
@@ -81,16 +88,22 @@ class ClassifierModule(tf.Module):
         network = learner.method.classifier
         self.weights = [v.value for v in network.weights]
 
-        @tf.function(input_signature=[tf.TensorSpec([None, *learner.image_shape], tf.uint8, name="images")])
+        # Without an input signature, by which TensorFlow would cast what NumPy arrays hold: 0.9 to 0.
+        @tf.function
         def classify(images):
-            _, logits = network(to_float(images), training=False)
+            count = tf.shape(images)[0]
+            # Convolutions cannot do with no images: then they get one, whose logits are left out.
+            images = tf.pad(images, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+            logits = network(to_float(images), training=False)[1][:count]
             return {"logits": logits, "label": tf.argmax(logits, axis=1, output_type=tf.int32)}
 
         self.classify = classify
+        self._images = tf.TensorSpec([None, *learner.image_shape], tf.uint8, name="images")
+        classify.get_concrete_function(self._images)
 
     def signatures(self):
         """The function by name."""
-        return {"classify": self.classify}
+        return {"classify": self.classify.get_concrete_function(self._images)}
 
 
 def _labels_spec():
@@ -107,6 +120,13 @@ def _checked(labels, count, num_classes):
     ]
     with tf.control_dependencies(checks):
         return tf.identity(labels)
+
+
+def _finite(z):
+    """z, behind a check that it is."""
+    check = tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(z)), ["z: expected finite values, got NaN or infinity"])
+    with tf.control_dependencies([check]):
+        return tf.identity(z)
 
 
 def _named(function, result):

@@ -15,7 +15,7 @@ from dgm_tf import export as export_command
 from dgm_tf import folder_lock
 from dgm_tf.benchmarks.arrays import Split
 from dgm_tf.benchmarks.benchmark import Task
-from dgm_tf.errors import UserError
+from dgm_tf.errors import Diverged, UserError
 from dgm_tf.export import export
 from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM
@@ -160,10 +160,44 @@ def test_as_many_latents_as_labels(generator):
         generator.generate([0, 1], tf.zeros([3, 128]))
 
 
-def test_classifier_refuses_float_tensors_and_other_sizes(classifier):
-    for images in (tf.zeros([1, 32, 32, 1]), tf.zeros([1, 28, 28, 1], tf.uint8)):
-        with pytest.raises((TypeError, ValueError)):
+@pytest.mark.parametrize("wrong", [np.nan, -np.inf])
+def test_latents_that_are_not_finite_are_refused(generator, wrong):
+    z = np.zeros((2, 128), np.float32)
+    z[1, 5] = wrong
+    for generate in (generator.generate, lambda labels, z: generator.signatures["generate"](labels=labels, z=z)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="z: expected finite values, got NaN or infinity"):
+            generate(tf.constant([0, 1]), tf.constant(z))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "float16", "int64", "bool"])
+def test_classifier_refuses_images_of_another_type_by_its_name(classifier, kind):
+    levels = np.full((2, 32, 32, 1), 0.7).astype(kind)
+    for images in (levels, tf.constant(levels)):
+        with pytest.raises((TypeError, ValueError), match=rf"(?s)dtype={kind}.*dtype=tf.uint8"):
             classifier.classify(images)
+    if kind != "int64":
+        with pytest.raises((TypeError, tf.errors.InvalidArgumentError), match="expected to be a uint8 tensor but is a"):
+            classifier.signatures["classify"](images=tf.constant(levels))
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28, 1), (32, 32, 1), (2, 32, 32)])
+def test_classifier_refuses_images_of_another_shape(classifier, shape):
+    with pytest.raises((TypeError, ValueError), match=r"32, 32, 1\)"):
+        classifier.classify(np.zeros(shape, np.uint8))
+
+
+def test_no_images_have_no_labels(classifier):
+    none = np.zeros((0, 32, 32, 1), np.uint8)
+    for classified in (classifier.classify(none), classifier.signatures["classify"](images=tf.constant(none))):
+        assert classified["logits"].shape == (0, 3) and classified["label"].shape == (0,)
+
+
+def test_batches_of_all_sizes_are_classified_alike(classifier):
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 1)).astype(np.uint8)
+    all_of_them = classifier.classify(images)["logits"].numpy()
+    for count in (1, 2, 4):
+        some = classifier.classify(images=images[:count])["logits"].numpy()
+        np.testing.assert_allclose(some, all_of_them[:count], rtol=1e-5)
 
 
 def test_sizes_are_those_on_disk_and_nothing_is_there_twice(exported):
@@ -270,6 +304,21 @@ def test_what_is_no_export_is_never_replaced(tmp_path):
     with pytest.raises(UserError, match="in the way"):
         export(learn_random_tasks(FineTuning(), TASKS[:1]), tmp_path)
     assert (tmp_path / "generator" / "thesis.txt").exists()
+
+
+def test_what_is_not_finite_is_not_exported(tmp_path):
+    learner = learn_random_tasks(FineTuning())
+    weight = learner.method.classifier.weights[0]
+    weight.assign(np.full(weight.shape, np.nan, np.float32))
+    for call, write in (("export", lambda: export(learner, tmp_path)), ("save", lambda: learner.save(tmp_path))):
+        with pytest.raises(Diverged, match=f"{call}: expected finite values, got NaN or infinity in weights of discri"):
+            write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_learner_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="learner: expected a dgm_tf.Learner, .* gives, got 'runs/mine'"):
+        export("runs/mine", tmp_path)
 
 
 def test_nothing_learned_is_an_error(tmp_path):
