@@ -66,8 +66,8 @@ def _file_error(message):
 def _tensorflow_file_error(message):
     """The same where TensorFlow, which writes curves and SavedModels, failed for such a reason; else None."""
     reasons = "|".join(map(re.escape, _ERRNO))
-    match = re.search(rf"(?:^|: )([^:;\n]*); ({reasons})", message)
-    return match and _sentence(match[1].strip(), match[2], _ERRNO[match[2]])
+    match = re.match(rf"(?:\{{\{{[^}}]*\}}\}} ?)?(?:[^/;\n]*: )?([^;\n]*); ({reasons})", message)
+    return match and _sentence(match[1], match[2], _ERRNO[match[2]])
 
 
 def _sentence(path, reason, number):

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import platform
+import signal
 import sys
 
 from dgm_tf import files, output
@@ -83,7 +84,8 @@ def _noted_call(run_dir, function):
         except stopping.Interrupted as interrupt:
             if interrupt.together:
                 agreement.wait_for_each_other()  # who left before the chief has saved would end it, too
-            output.say(f"\n{own_message(interrupt)}; saved. The same command goes on from here.")
+            tell = output.complain if interrupt.signum == signal.SIGPIPE else output.say
+            tell(f"\n{own_message(interrupt)}; saved. The same command goes on from here.")
             return 128 + interrupt.signum
         agreement.wait_for_each_other()
     return 0

@@ -182,19 +182,31 @@ def _plain(value):
 
 
 def _drop_events_from(folder, step):
-    """Rewrites the event files of `folder` without the events at `step` and later, each atomically.
+    """Rewrites the event files of `folder` that have events at `step` or later, each atomically; empty ones go.
 
     A `SessionLog.START` event would be the usual way, but TensorBoard's Python loader ignores it for TF 2
     summaries, so that stale points would stay in the curves.
     """
     for path in sorted(folder.glob("events.out.tfevents.*")):
-        temporary = folder / "purge.tmp"
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for record in _whole_records(path):
-                event = tf.compat.v1.Event.FromString(record)
-                if event.HasField("file_version") or event.step < step:
-                    writer.write(record)
-        os.replace(temporary, path)
+        stay = [_stays(record, step) for record in _whole_records(path)]
+        if sum(stay) <= 1:  # no more than the version of the format: each start writes a file
+            path.unlink()
+        elif not all(stay):
+            _keep(path, step)
+
+
+def _stays(record, step):
+    event = tf.compat.v1.Event.FromString(record)
+    return event.HasField("file_version") or event.step < step
+
+
+def _keep(path, step):
+    temporary = files.temporary_name(path)
+    with tf.io.TFRecordWriter(str(temporary)) as writer:
+        for record in _whole_records(path):
+            if _stays(record, step):
+                writer.write(record)
+    os.replace(temporary, path)
 
 
 def _whole_records(path):

@@ -106,6 +106,15 @@ class TestSummaries:
         assert _points(tmp_path / "train", "a") == [(1, 1.0), (2, 2.0)]
         assert list((tmp_path / "train").iterdir()) == [path]
 
+    def test_files_without_events_to_forget_are_left_alone_and_empty_ones_go(self, tmp_path):
+        for start in (1, 3, 5):
+            _write_steps(tmp_path, [start, start + 1])
+        before = {path: path.stat().st_ino for path in (tmp_path / "train").iterdir()}
+        Summaries(tmp_path, purge_from=4).close()
+        left = {path: path.stat().st_ino for path in (tmp_path / "train").iterdir()}
+        assert len(before) == 3 and len(left) == 2 and len(before.items() & left.items()) == 1
+        assert sorted(_points(tmp_path / "train", "a")) == [(1, 1.0), (2, 2.0), (3, 3.0)]
+
     def test_purging_a_fresh_folder_writes_nothing(self, tmp_path):
         Summaries(tmp_path, purge_from=3).close()
         assert list(tmp_path.iterdir()) == []
