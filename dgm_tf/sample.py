@@ -9,10 +9,12 @@ image of a class depends on the seed and n alone, not on --count or on the other
 names are replaced.
 """
 
+import numbers
+
 import numpy as np
 from absl import flags
 
-from dgm_tf import command_line, config, leftovers
+from dgm_tf import checks, command_line, config, leftovers
 from dgm_tf.errors import UserError
 from dgm_tf.output import console, say
 from dgm_tf.paths import user_path
@@ -75,9 +77,16 @@ def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: No
 
     Returns:
       The folders of the classes, by name.
+
+    Raises:
+      UserError: if an argument is not as described.
     """
+    from dgm_tf import arguments
     from dgm_tf.evaluation import figures, grids
 
+    labels = arguments.as_labels(labels, len(learner.class_names)).tolist()
+    arguments.check_seed(seed)
+    checks.argument("count", count, checks.inside(count, "[1, inf)", numbers.Integral), "an integer in [1, inf)")
     directory = user_path(directory, "directory")
     folders = [directory / name for name in file_names(learner.class_names, taken=[GRID])]
     few = {}

@@ -157,3 +157,21 @@ def test_command_without_generative_memory(tmp_path, monkeypatch, capsys):
     untrained_learner(FineTuning()).save(tmp_path)
     assert run_command(monkeypatch, f"--run_dir={tmp_path}") == 2
     assert "FineTuning has no generative memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "labels, count, seed, message",
+    [
+        ([-1], 1, 0, r"labels: expected values in \[0, 3\), got -1 to -1"),
+        (["seven"], 1, 0, r"labels: expected integers \[N\], .*; class_names.index gives a name's"),
+        ([0.0], 1, 0, r"labels: expected integers \[N\], .*, got \[0.0\]"),
+        (None, 1, 0, r"labels: expected integers \[N\], .*, got None"),
+        ([0], 0, 0, r"count: expected an integer in \[1, inf\), got 0"),
+        ([0], 1.5, 0, r"count: expected an integer in \[1, inf\), got 1.5"),
+        ([0], 1, -1, r"seed: expected an integer in \[0, inf\), got -1"),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_written(tmp_path, labels, count, seed, message):
+    with pytest.raises(UserError, match=message):
+        write_samples(FakeLearner(), labels, count, tmp_path / "samples", seed)
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ import numpy as np
 
 from dgm_tf.errors import UserError
 from dgm_tf.rows import Rows
+from dgm_tf.text import shown
 
 # Images resized at once: as fast as all of them together, in a fraction of the memory.
 _RESIZE_BATCH = 1024
@@ -70,6 +71,7 @@ class Arrays:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
+        _check_names(self.class_names, self.class_keys)
         for part in ("train", "test"):
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
             _check_images(f"{part}_images", images)
@@ -104,6 +106,14 @@ def resized(images, size):
             batch = tf.image.resize(batch, (size, size), antialias=size < max(height, width))
             result[start : start + _RESIZE_BATCH] = np.clip(np.rint(batch.numpy()), 0, 255)
     return result
+
+
+def _check_names(names, keys):
+    fits = isinstance(names, (tuple, list)) and all(isinstance(name, str) for name in names)
+    if not fits or not names:
+        raise UserError(f"class_names: expected a tuple of names, got {shown(repr(names), most=80)}")
+    if keys is not None and np.shape(keys) != (len(names),):
+        raise UserError(f"class_keys: expected {len(names)} integers, one for each name, got {_described(keys)}")
 
 
 def _check_images(argument, images):

@@ -41,7 +41,9 @@ class Task:
         return sum(int(np.sum(split.labels == label)) for split in (self.train, self.validation))
 
     def following(self, num_tasks, num_classes):
-        """The same task as it comes after `num_tasks` others that brought `num_classes` classes."""
+        """The same task as it comes after `num_tasks` others that brought `num_classes` classes; integers >= 0."""
+        for argument, value in {"num_tasks": num_tasks, "num_classes": num_classes}.items():
+            _check_number(argument, value, numbers.Integral, 0, 2**31)
         splits = {
             name: Split(split.images, split.labels + np.int32(num_classes))
             for name in ("train", "validation", "test")
@@ -281,7 +283,7 @@ class ClassIncrementalBenchmark:
             yield self.task(t)
 
     def _checked(self, t):
-        if not isinstance(t, numbers.Integral) or not 0 <= t < self.num_tasks:
+        if not isinstance(t, numbers.Integral) or isinstance(t, bool) or not 0 <= t < self.num_tasks:
             raise UserError(f"t: expected a task from 0 to {self.num_tasks - 1}, got {t!r}")
         return t
 

@@ -81,6 +81,11 @@ def test_split_refuses_other_forms(images, labels, message):
         ({"test_labels": np.array([-1, -1])}, "test_labels: expected labels from 0 to 1.*without labels"),
         ({"train_labels": np.array([0, 2])}, "train_labels: expected labels from 0 to 1"),
         ({"test_images": np.zeros((2, 4, 4, 3), np.uint8)}, "test_images: expected.*training.*shape"),
+        ({"class_names": None}, "class_names: expected a tuple of names, got None"),
+        ({"class_names": "ab"}, "class_names: expected a tuple of names, got 'ab'"),
+        ({"class_names": (3, 7)}, r"class_names: expected a tuple of names, got \(3, 7\)"),
+        ({"class_names": ()}, r"class_names: expected a tuple of names, got \(\)"),
+        ({"class_keys": (1, 2, 3)}, "class_keys: expected 2 integers, one for each name, got tuple"),
     ],
 )
 def test_arrays_refuse_what_is_no_data_set(changes, message):

@@ -97,12 +97,18 @@ def test_past_validation_is_of_past_tasks_alone():
             benchmark.past_validation(t)
 
 
-@pytest.mark.parametrize("t", [-1, 6, "0", 1.0])
+@pytest.mark.parametrize("t", [-1, 6, "0", 1.0, True])
 def test_only_tasks_of_the_stream_exist(t):
     benchmark = stream()
     for ask in (benchmark.task, benchmark.test_split, benchmark.past_validation, benchmark.task_classes):
         with pytest.raises(UserError, match="^t: expected a task from 0 to 5"):
             ask(t)
+
+
+@pytest.mark.parametrize("numbers", [(-1, 2), ("a", 2), (1, 2.0), (1, None)])
+def test_a_task_follows_whole_numbers_of_others(numbers):
+    with pytest.raises(UserError, match="num_(tasks|classes): expected an integer in"):
+        stream().task(0).following(*numbers)
 
 
 @pytest.mark.parametrize(
