@@ -230,7 +230,12 @@ class Learner:
         Raises:
           UserError: if the description is not as it should be, or arrays do not fit its networks.
         """
-        return cls._restored_from(LearnerState.from_json(description, method), arrays)
+        state = LearnerState.from_json(description, method)
+        learner = cls._restored_from(state, arrays)
+        missing = learner.arrays().keys() - arrays.keys() if state.format > 1 else ()
+        if missing:
+            raise UserError(f"saved learner: expected the arrays of all its networks, found no {min(missing)}")
+        return learner
 
     @classmethod
     def _restored_from(cls, state, arrays):

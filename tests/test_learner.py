@@ -303,6 +303,14 @@ def test_another_format_is_refused(learned):
         Learner.from_state(description | {"format": 99}, arrays)
 
 
+def test_a_state_without_one_of_its_arrays_is_refused(learned):
+    """What is missing would be as it is initialised: other images, and nobody would see why."""
+    description, arrays = learned[2][0, 1]
+    key = next(key for key in arrays if key.endswith("/kernel"))
+    with pytest.raises(UserError, match=f"expected the arrays of all its networks, found no {key}$"):
+        Learner.from_state(description, {name: array for name, array in arrays.items() if name != key})
+
+
 METHODS = {
     "dgm": lambda: tiny.dgm("weights", ClassifierSettings("balanced", closing_epochs=1, generated_current=0.25)),
     "icarl": lambda: ICaRL(tiny.Discriminator, epochs=1, batch_size=8, budget=6),

@@ -30,8 +30,11 @@ def of_class(images, num_others):
 
 def alike(excerpt, other):
     """Whether two excerpts can be of the same images."""
-    same_sizes = excerpt["sizes"] == other["sizes"]
-    return same_sizes and np.allclose(excerpt["levels"], other["levels"], rtol=0.0, atol=_TOLERANCE)
+    try:
+        same_sizes = excerpt["sizes"] == other["sizes"]
+        return same_sizes and np.allclose(excerpt["levels"], other["levels"], rtol=0.0, atol=_TOLERANCE)
+    except (KeyError, TypeError, ValueError):  # of a file that somebody has changed: no excerpt at all
+        return False
 
 
 def _level(image):

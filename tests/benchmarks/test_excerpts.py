@@ -34,3 +34,10 @@ def test_other_images_are_told(change):
 
 def test_a_class_that_has_grown_is_told_though_its_test_images_are_as_many():
     assert not excerpts.alike(excerpts.of_class(_images(), 90), excerpts.of_class(_images(), 91))
+
+
+@pytest.mark.parametrize("levels", [None, [1.0], ["x"] * 10, [[]]])
+def test_what_is_no_excerpt_is_of_other_images(levels):
+    """It may come from a stranger's run folder, whose checksums are right."""
+    excerpt = excerpts.of_class(_images(), 9)
+    assert not excerpts.alike(excerpt | {"levels": levels}, excerpt) and not excerpts.alike({}, excerpt)
