@@ -24,7 +24,7 @@ import shutil
 
 from absl import flags
 
-from dgm_tf import command_line, config, files, folder_lock, leftovers, stopping
+from dgm_tf import command_line, config, files, folder_lock, leftovers, stopping, watched_folder
 from dgm_tf.errors import UserError
 from dgm_tf.output import say
 from dgm_tf.paths import user_path
@@ -64,7 +64,7 @@ def export(learner, directory):
     directory = user_path(directory, "directory").absolute()
     _check_replaceable(directory)
     building = files.temporary_name(directory / "building")  # of this process alone, as others may be exporting, too
-    building.mkdir(parents=True)
+    watched_folder.make(building)
     try:
         leftovers.sweep_shared(directory)
         sizes = _write(learner, building)
@@ -89,7 +89,7 @@ def _write(learner, directory):
     from dgm_tf.saved_models import ClassifierModule, GeneratorModule
 
     classes = directory / CLASSES
-    classes.write_text(json.dumps(learner.class_names, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.write_atomically(classes, json.dumps(learner.class_names, indent=1, ensure_ascii=False) + "\n")
     sizes = {}
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody trains what is exported
     for make in (GeneratorModule, ClassifierModule) if learner.method.replays else (ClassifierModule,):

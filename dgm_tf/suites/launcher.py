@@ -13,10 +13,11 @@ import sys
 import time
 
 import dgm_tf
+from dgm_tf.stopping import SIGNALS
 from dgm_tf.suites import runs as states
 
 # The exit statuses of a run that was asked to stop: it has saved, or had nothing to save yet.
-_STOPPED = {128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT}
+_STOPPED = {sign * number for s in SIGNALS for sign, number in ((1, 128 + s), (-1, s))}
 
 # Starts a command that gets SIGTERM when the process that started it is gone, however that ended: no orphans, and
 # what they did is saved. PR_SET_PDEATHSIG (1) outlives exec. Linux alone has it.
