@@ -7,7 +7,6 @@ A curve is a name and run folders or results.json files: several of them are see
 one standard deviation. A run that is not finished is drawn as far as it has come.
 """
 
-import json
 import pathlib
 import sys
 
@@ -37,12 +36,13 @@ def parse_curves(arguments):
 
 
 def _results(path):
-    file = path / "results.json" if path.is_dir() else path
+    from dgm_tf import run_results
+
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
-        results = None
-    if not isinstance(results, dict) or not results.get("average_accuracy") or not results.get("classes_per_task"):
+        results = run_results.read(path, large=False)
+    except (FileNotFoundError, NotADirectoryError):
+        results = {}
+    if not results.get("average_accuracy") or not results.get("classes_per_task"):
         raise ValueError(f"{path}: expected the folder or the results.json of a run that has learned a task")
     return results
 

@@ -11,6 +11,9 @@ import argparse
 import json
 import pathlib
 import statistics
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 PHASES_LEFT_OUT = ("evaluation", "bounds", "gan_train", "summaries", "progress")
 
@@ -39,11 +42,13 @@ def read_times(root, reference="dgmw"):
 
 def _read_run(run_dir):
     """(seconds of each task by phase, machine) of a finished run, else None."""
-    path = run_dir / "results.json"
-    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    from dgm_tf import files, run_results
+
+    path = run_dir / run_results.RESULTS
+    results = run_results.read(path, large=False) if path.is_file() else {}
     if not results.get("finished"):
         return None
-    facts = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    facts = files.read_json(run_dir / "run.json")
     tasks = [{name: s for name, s in task.items() if name not in PHASES_LEFT_OUT} for task in results["seconds"]]
     return tasks, f"{facts['machine']}, {', '.join(facts['devices'])}"
 
@@ -89,7 +94,10 @@ def main():
     arguments = parser.parse_args()
     if not pathlib.Path(arguments.root).expanduser().is_dir():
         parser.error(f"--root: expected the folder of a suite's runs, got {arguments.root}")
-    rows = read_times(arguments.root, arguments.reference)
+    try:
+        rows = read_times(arguments.root, arguments.reference)
+    except ValueError as error:  # a damaged file
+        parser.error(str(error))
     if not rows:
         parser.error(f"--root: expected finished runs in {arguments.root}/<method>/seed<N>, found none")
     table = markdown(rows, arguments.reference)

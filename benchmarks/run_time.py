@@ -24,12 +24,19 @@ def seconds_by_kind(run_dir):
     """Dict kind -> seconds of a run that has ended at least one task.
 
     Raises:
-      SystemExit: if it has not.
+      SystemExit: if it has not, or its results are damaged.
     """
-    from dgm_tf.training.summaries import read_metrics
+    from dgm_tf import run_results
+    from dgm_tf.training.metrics_log import read_metrics
 
-    path = pathlib.Path(run_dir).expanduser() / "metrics.jsonl"
-    rows = [row["seconds"] for row in read_metrics(path) if row["kind"] in ("time", "end")] if path.is_file() else []
+    run_dir = pathlib.Path(run_dir).expanduser()
+    path, results = run_dir / "metrics.jsonl", run_dir / run_results.RESULTS
+    try:
+        head = run_results.read(results, large=False).get(run_results.METRICS_HEAD) if results.is_file() else None
+    except ValueError as error:
+        raise SystemExit(f"run_time: {error}") from error
+    rows = read_metrics(path, head) if path.is_file() else []
+    rows = [row["seconds"] for row in rows if row.get("kind") in ("time", "end")]
     if not rows:
         raise SystemExit(f"run_time: {run_dir}: expected a run folder with an ended task, found no time in {path}")
     return {kind: sum(row.get(kind, 0.0) for row in rows) for kind in dict.fromkeys(k for row in rows for k in row)}

@@ -6,7 +6,7 @@ from dgm_tf import run_results
 from dgm_tf.benchmarks.continued import ContinuedBenchmark
 from dgm_tf.errors import UserError
 from dgm_tf.paths import user_path
-from dgm_tf.run_results import RESULTS
+from dgm_tf.run_results import METRICS_HEAD, RESULTS
 from dgm_tf.training.checkpoints import read_checkpoint, write_checkpoint
 from dgm_tf.training.distribution import is_chief
 
@@ -109,7 +109,8 @@ class Continuation:
         """Writes the checkpoint of a run that has learned its tasks and knows of more."""
         results = extended(self._results, longer) | {"later": later}
         arrays = self._arrays | run_results.to_checkpoint(run_results.packed(results))
-        notes = self._notes | {"results": run_results.small(results), "seconds": {}}
+        head = {key: results[key] for key in (METRICS_HEAD,) if key in results}
+        notes = self._notes | {"results": run_results.small(results), "seconds": {}} | head
         write_checkpoint(self._checkpoints, arrays, self._learner, notes)
 
 

@@ -19,6 +19,7 @@ from dgm_tf.methods.method import Method
 from dgm_tf.paths import user_path
 from dgm_tf.progress import Progress
 from dgm_tf.recorder import Recorder
+from dgm_tf.run_results import METRICS_HEAD
 from dgm_tf.stopping import StopSignals
 from dgm_tf.training.agreement import loss_told
 from dgm_tf.training.checkpoints import Checkpointer, read_checkpoint
@@ -93,7 +94,8 @@ def run_experiment(
         leftovers.sweep(output_dir, held=False)
         leftovers.sweep_shared(pathlib.Path(cache_dir))
         ends_anew = learner.num_tasks == benchmark.num_tasks
-        log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position, ends_anew))
+        head = results and is_chief() and results.get(METRICS_HEAD)
+        log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position, ends_anew, head))
         recorder = Recorder(output_dir, cache_dir, benchmark, evaluation, best, drift, log, results)
         progress = Progress(benchmark, best)
         progress.tell(benchmark.overview)

@@ -12,6 +12,7 @@ from dgm_tf.evaluation import evaluator, figures, grids, metrics, report
 from dgm_tf.evaluation.fidelity import means
 from dgm_tf.export import export
 from dgm_tf.layers.storage import Storage, storage_of
+from dgm_tf.run_results import METRICS_HEAD
 from dgm_tf.text import NAME_BYTES, shown, shown_names
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.loop import Callback
@@ -43,9 +44,10 @@ class Recorder(Callback):
         self._large = run_results.packed(self._results)
 
     def notes(self):
-        """JSON value for the checkpoint: results so far, but for large ones; seconds of the task in hand."""
+        """JSON value for the checkpoint: results so far, but for large ones, seconds of the task, the log's head."""
         seconds = self._clock.read() if self._clock else {}
-        return {"results": run_results.small(self._results), "seconds": seconds}
+        head = {METRICS_HEAD: self._log.metrics.head}
+        return {"results": run_results.small(self._results), "seconds": seconds, **head}
 
     def arrays(self):
         """The large results, for the checkpoint."""
@@ -239,7 +241,7 @@ class Recorder(Callback):
             export(learner, self._run_dir / "export")
         results["seconds_end"] = learner.clock.read()
         self._log.write("end", learner, seconds=results["seconds_end"])
-        results["finished"] = True
+        results |= {"finished": True, METRICS_HEAD: self._log.metrics.head}
         self._write()
         report.print_report(report.final_table(results))
         return results

@@ -16,6 +16,7 @@ from dgm_tf.bounded_npz import read_members
 from dgm_tf.errors import Damaged, UserError
 
 RESULTS, LARGE = "results.json", "results.npz"
+METRICS_HEAD = "metrics_sha256"  # entry of results and of a checkpoint's notes: the head of metrics.jsonl
 FORMAT = 2  # of results.json; files of before had none, and were not signed
 MANY_CLASSES = 100  # the most of which all entries are in results.json
 LARGE_ENTRIES = (
@@ -34,7 +35,7 @@ _LENGTHS = "lengths"
 _KINDS = {
     **dict.fromkeys((*LISTS, "confusion", "accuracy_on_replay", "class_names", "tasks", "classes_per_task"), list),
     **dict.fromkeys(("bounds", "readings", "seconds_end", "excerpt", _BESIDE), dict),
-    "later": list, "finished": bool, "protocol": str,
+    "later": list, "finished": bool, "protocol": str, METRICS_HEAD: str,
 }  # fmt: skip
 
 

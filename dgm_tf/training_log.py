@@ -8,10 +8,12 @@ import numpy as np
 from dgm_tf.evaluation.grids import GRID_IMAGES, image_grid
 from dgm_tf.text import shown_names
 from dgm_tf.training.loop import Callback
-from dgm_tf.training.summaries import MetricsLog, Summaries
+from dgm_tf.training.metrics_log import MetricsLog
+from dgm_tf.training.summaries import Summaries
 
 # Where lines stand that are written between two steps: at a task's end, and at the run's, which is done again if it is
 # killed there.
+METRICS = "metrics.jsonl"
 AFTER_STEP = {"eval": 0.5, "time": 0.5, "end": 0.75}
 
 
@@ -23,20 +25,21 @@ class TrainingLog(Callback):
       every_seconds: least time between two points of a curve.
       position: `Position` where the run stands; what was written beyond it is dropped.
       ends_anew: whether the run's end is to come at this position; else an end written there is an earlier one.
+      head: of metrics.jsonl, as the checkpoint has it; None: not known.
 
     Attributes:
-      summaries: `Summaries`, open for others to write to.
+      summaries: `Summaries`, open for others to write to; metrics: `MetricsLog`.
     """
 
     charge = "summaries"
 
-    def __init__(self, run_dir, every_seconds, position, ends_anew=True):
+    def __init__(self, run_dir, every_seconds, position, ends_anew=True, head=None):
         run_dir = pathlib.Path(run_dir)
         done, between_tasks = position.global_step, (position.phase, position.step) == (0, 0)
         # What an evaluation wrote stands at the task's last step, and goes if the task was trained but not ended.
         purge_from = {"train": done + 1, "eval": done + 1 if between_tasks else done}
         self.summaries = Summaries(run_dir, every_seconds, purge_from)
-        self.metrics = MetricsLog(run_dir / "metrics.jsonl")
+        self.metrics = MetricsLog(run_dir / METRICS, head)
         last = AFTER_STEP["eval" if ends_anew else "end"]
         self.metrics.truncate_after(done + (last if between_tasks else 0.0))
         self._every_seconds, self._last = every_seconds, 0.0

@@ -3,11 +3,11 @@
 import dataclasses
 import datetime
 import functools
-import json
 
 from dgm_tf.errors import Damaged
 from dgm_tf.output import warn
 from dgm_tf.sessions import read_sessions
+from dgm_tf.training.metrics_log import parse_line
 
 _TAIL = 1 << 16  # bytes at the end of metrics.jsonl, enough for its last line
 
@@ -89,13 +89,12 @@ def _last_row(path, task):
     if not path.is_file():
         return {}
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL))
-        lines = file.read().splitlines(keepends=True)
-    for line in reversed(lines):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:  # cut short: the file is being written, or the tail begins in its middle
-            continue
-        if row["kind"] == "train":
-            return row if row["task"] == task else {}
+        start = file.seek(max(0, path.stat().st_size - _TAIL))
+        *lines, _ = file.read().split(b"\n")  # what follows the last newline is being written
+    for data in reversed(lines[1 if start else 0 :]):
+        line = parse_line(data)
+        if not line.is_whole:
+            _tell_once(f"{path} is damaged: a line near its end is not as written; the run says which, and goes on")
+        elif line.row.get("kind") == "train":
+            return line.row if line.row.get("task") == task else {}
     return {}

@@ -1,7 +1,5 @@
-"""What a run writes while it learns: TensorBoard events and `metrics.jsonl`."""
+"""What a run writes for TensorBoard while it learns."""
 
-import json
-import math
 import os
 import pathlib
 import time
@@ -11,6 +9,7 @@ import tensorflow as tf
 
 from dgm_tf import files, watched_folder
 from dgm_tf.text import file_name
+from dgm_tf.training.metrics_log import MetricsLog, read_metrics  # noqa: F401 - they were here before
 
 SPLITS = ("train", "eval")
 
@@ -103,82 +102,6 @@ class Summaries:
         if split not in self._writers:
             self._writers[split] = tf.summary.create_file_writer(str(self._run_dir / split))
         return self._writers[split]
-
-
-class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line, appended and flushed row by row.
-
-    A last line cut short by a killed run is dropped when the file is opened.
-    """
-
-    def __init__(self, path):
-        self._path = pathlib.Path(path)
-        watched_folder.make(self._path.parent)
-        if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
-            self._rewrite(read_metrics(self._path))
-        self._file = self._path.open("a", encoding="utf-8")
-
-    def write(self, row):
-        """Appends `row`: a dict of numbers, strings, tensors, arrays, lists, dicts. NaN becomes null."""
-        watched_folder.check(self._path)
-        with files.named(self._path):
-            self._file.write(_to_line(row))
-            self._file.flush()
-
-    def truncate_after(self, global_step):
-        """Drops the first row whose `global_step` is above the given one, and all rows after it.
-
-        For resuming at `global_step`, so that no row is doubled. Rows without a `global_step` go with
-        the rows before them. The file is replaced atomically.
-        """
-        rows = read_metrics(self._path)
-        beyond = [i for i, row in enumerate(rows) if (row.get("global_step") or 0) > global_step]
-        self._file.close()
-        self._rewrite(rows[: beyond[0]] if beyond else rows)
-        self._file = self._path.open("a", encoding="utf-8")
-
-    def close(self):
-        """Closes the file."""
-        with files.named(self._path):
-            self._file.close()
-
-    def _rewrite(self, rows):
-        files.write_atomically(self._path, "".join(map(_to_line, rows)))
-
-
-def read_metrics(path):
-    """The rows of a `metrics.jsonl`, a list of dicts; a last line that was cut short is left out.
-
-    Raises ValueError, naming file and line, where another line is not JSON.
-    """
-    text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
-    complete = text[: text.rfind("\n") + 1]
-    rows = []
-    for number, line in enumerate(complete.splitlines(), start=1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {number}: expected a JSON object, got {line[:60]!r}") from error
-    return rows
-
-
-def _to_line(row):
-    return json.dumps(_plain(row), ensure_ascii=True, allow_nan=False) + "\n"
-
-
-def _plain(value):
-    """`value` as JSON knows it: arrays and tensors as numbers or lists, NaN and infinities as None."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (np.ndarray, np.generic)) or tf.is_tensor(value):
-        return _plain(np.asarray(value).tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return value
 
 
 def _drop_events_from(folder, step):

@@ -1,6 +1,4 @@
-"""Promises of the TensorBoard writer and of metrics.jsonl."""
-
-import json
+"""Promises of the TensorBoard writer."""
 
 import numpy as np
 import pytest
@@ -8,7 +6,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
-from dgm_tf.training.summaries import MetricsLog, Summaries, read_metrics
+from dgm_tf.training.summaries import Summaries
 
 NEVER = 1e9
 
@@ -125,69 +123,3 @@ def _write_steps(folder, steps):
     for step in steps:
         summaries.scalars("train", {"a": float(step)}, step)
     summaries.close()
-
-
-class TestMetricsLog:
-    def test_rows_are_readable_at_once(self, tmp_path):
-        log = MetricsLog(tmp_path / "new" / "metrics.jsonl")
-        log.write({"global_step": 1, "loss": 0.5})
-        assert read_metrics(tmp_path / "new" / "metrics.jsonl") == [{"global_step": 1, "loss": 0.5}]
-
-    def test_values_become_plain_json(self, tmp_path):
-        log = MetricsLog(tmp_path / "m")
-        log.write(
-            {
-                "global_step": tf.constant(3, tf.int64),
-                "loss": tf.constant(0.5),
-                "nan": float("nan"),
-                "inf": np.float32("inf"),
-                "list": [np.float64(1), np.nan, None, True],
-                "array": np.array([[1.0, np.nan]]),
-                "nested": {1: tf.Variable(2.0)},
-                "name": "µ\n",
-            }
-        )
-        assert json.loads((tmp_path / "m").read_text()) == {
-            "global_step": 3,
-            "loss": 0.5,
-            "nan": None,
-            "inf": None,
-            "list": [1.0, None, None, True],
-            "array": [[1.0, None]],
-            "nested": {"1": 2.0},
-            "name": "µ\n",
-        }
-
-    def test_reopening_appends(self, tmp_path):
-        for step in (1, 2):
-            log = MetricsLog(tmp_path / "m")
-            log.write({"global_step": step})
-            log.close()
-        assert read_metrics(tmp_path / "m") == [{"global_step": 1}, {"global_step": 2}]
-
-    def test_truncate_drops_later_rows_and_writing_goes_on(self, tmp_path):
-        log = MetricsLog(tmp_path / "m")
-        rows = [{"global_step": 1}, {"note": "kept"}, {"global_step": 2}, {"global_step": 3}, {"note": "z"}]
-        for row in rows:
-            log.write(row)
-        log.truncate_after(2)
-        log.write({"global_step": 3, "again": True})
-        assert read_metrics(tmp_path / "m") == [*rows[:3], {"global_step": 3, "again": True}]
-        assert [path.name for path in tmp_path.iterdir()] == ["m"]
-
-    def test_a_half_written_last_line_is_dropped(self, tmp_path):
-        (tmp_path / "m").write_bytes(b'{"global_step": 1}\n{"global_step": 2, "na\xc3')
-        assert read_metrics(tmp_path / "m") == [{"global_step": 1}]
-        log = MetricsLog(tmp_path / "m")
-        log.write({"global_step": 2})
-        assert read_metrics(tmp_path / "m") == [{"global_step": 1}, {"global_step": 2}]
-
-    def test_a_broken_line_elsewhere_is_named(self, tmp_path):
-        (tmp_path / "m").write_text('{"global_step": 1}\n{"glob\n{"global_step": 3}\n')
-        with pytest.raises(ValueError, match="line 2"):
-            read_metrics(tmp_path / "m")
-
-    def test_truncating_an_empty_log(self, tmp_path):
-        log = MetricsLog(tmp_path / "m")
-        log.truncate_after(5)
-        assert read_metrics(tmp_path / "m") == []
