@@ -7,11 +7,16 @@ import zlib
 
 import numpy as np
 
-from dgm_tf import serialization, stopping
+from dgm_tf import files, serialization, stopping
+from dgm_tf.errors import UserError
 from dgm_tf.evaluation.evaluator import accuracy_report, fresh_classifier, seen_test_images, train_classifier
 from dgm_tf.learner import Learner
 from dgm_tf.methods.fine_tuning import FineTuning
+from dgm_tf.output import warn
 from dgm_tf.training.classifier import measuring_batch_size
+
+_ADVICE = "it is made anew"
+_FORMAT = 2  # of fine-tuning's figures
 
 
 def joint_classifier(learner, benchmark, settings, cache_dir):
@@ -22,13 +27,42 @@ def joint_classifier(learner, benchmark, settings, cache_dir):
     """
     network = fresh_classifier(learner, benchmark.num_classes, "joint")
     path = pathlib.Path(cache_dir) / f"joint-{_fingerprint(network, learner, benchmark, settings.judge_epochs)}.npz"
-    if path.is_file():
-        serialization.assign_arrays("joint", network.weights, serialization.read_arrays(path)[0])
+    arrays = _found(path, lambda: _weights(path, network))
+    if arrays is not None:
+        serialization.assign_arrays("joint", network.weights, arrays)
         return network
     groups = [(task.train.images, task.train.labels) for task in benchmark.fresh_copy()]
     train_classifier(network, groups, settings.judge_epochs, learner.seed)
     serialization.write_arrays(path, serialization.to_arrays("joint", network.weights))
     return network
+
+
+def _found(path, read):
+    """What `read` gives; None where there is no such file, or it is damaged, as is then said."""
+    if not path.is_file():
+        return None
+    try:
+        return read()
+    except UserError as error:
+        warn(error)
+        return None
+
+
+def _weights(path, network):
+    (arrays,) = serialization.read_arrays(path, advice=_ADVICE)
+    fits = serialization.to_arrays("joint", network.weights)
+    facts = [{name: (array.shape, array.dtype) for name, array in each.items()} for each in (arrays, fits)]
+    if facts[0] != facts[1]:
+        raise files.damaged(path, "expected the weights of another network", _ADVICE)
+    return arrays
+
+
+def _averages(path, num_tasks):
+    content = files.read_json(path, _ADVICE)
+    averages = content.get("average_accuracy") if isinstance(content, dict) else content  # a list before it was signed
+    if not isinstance(averages, list) or len(averages) != num_tasks:
+        raise files.damaged(path, f"expected {num_tasks} accuracies in it, found others", _ADVICE)
+    return averages
 
 
 def _fingerprint(network, learner, benchmark, training):
@@ -56,8 +90,9 @@ def fine_tuning_accuracies(learner, benchmark, settings, cache_dir):
     first = fresh_classifier(learner, len(stream.task_classes(0)), "fine-tuning")
     training = [settings.fine_tuning_epochs, [len(stream.task_classes(t)) for t in range(stream.num_tasks)]]
     path = pathlib.Path(cache_dir) / f"fine-tuning-{_fingerprint(first, learner, benchmark, training)}.json"
-    if path.is_file():
-        return serialization.read_json(path)
+    averages = _found(path, lambda: _averages(path, stream.num_tasks))
+    if averages is not None:
+        return averages
     bound = Learner(method, learner.seed)
     method.restore_networks({"discriminator": first}, ())
     averages = []
@@ -65,7 +100,7 @@ def fine_tuning_accuracies(learner, benchmark, settings, cache_dir):
         bound.learn(task)
         images, labels = seen_test_images(stream, task.index)
         averages.append(accuracy_report(bound.logits(images), labels, bound.task_classes)["average"])
-    serialization.write_json(path, averages)
+    files.write_json(path, {files.FORMAT: _FORMAT, "average_accuracy": averages})
     return averages
 
 

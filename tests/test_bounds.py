@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from dgm_tf import bounds
+from dgm_tf import bounds, files
 from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST
 from dgm_tf.evaluation import evaluator
 from dgm_tf.evaluation.evaluator import EvaluationSettings
@@ -85,6 +85,65 @@ def test_fine_tuning_forgets_all_but_the_last_task_and_is_done_once(tmp_path, mo
     with pytest.raises(pytest.fail.Exception, match="trained again"):
         other = ClassIncrementalBenchmark(PackagedMNIST(), classes_per_task=[1, 2])
         bounds.fine_tuning_accuracies(_learner(), other, SETTINGS, tmp_path)
+
+
+class TestDamage:
+    """What is damaged counts as not there: it is told in one line, made anew, and stands in its place."""
+
+    @pytest.fixture
+    def damaged(self, capfd):
+        def check(made):
+            told = capfd.readouterr().err
+            assert told.count("\n") == 1 and told.startswith("warning: ") and told.endswith("; it is made anew\n")
+            assert made == [1]
+            return told
+
+        return check
+
+    @pytest.mark.parametrize("kind", ["bit", "end", "another network's"])
+    def test_the_joint_classifier(self, joint, tmp_path, monkeypatch, damaged, kind):
+        kept = min(joint[1].glob("joint-*"), key=lambda path: path.stat().st_mtime_ns)  # others were made by tests
+        path, data = tmp_path / kept.name, kept.read_bytes()
+        if kind == "another network's":
+            files.write_arrays(path, {"joint/0000": np.zeros(3, np.float32)})
+        else:
+            path.write_bytes(data[:5000] + bytes([data[5000] ^ 4]) + data[5001:] if kind == "bit" else data[:-100])
+        made = []
+
+        def train(network, *_):
+            made.append(1)
+            for weight, value in zip(network.weights, joint[0].weights, strict=True):
+                weight.assign(value)
+
+        monkeypatch.setattr(bounds, "train_classifier", train)
+        for _ in range(2):
+            network = bounds.joint_classifier(_learner(), _benchmark(), SETTINGS, tmp_path)
+            for new, old in zip(network.weights, joint[0].weights, strict=True):
+                np.testing.assert_array_equal(np.asarray(new), np.asarray(old))
+        assert f"{path} is damaged: " in damaged(made) and path.read_bytes() == data
+
+    @pytest.mark.parametrize("content", ["x", "[1.0]", '{"format": 2}', '{"average_accuracy": 1}'])
+    def test_fine_tuning(self, tmp_path, monkeypatch, damaged, content):
+        made = []
+        learner = types.SimpleNamespace(
+            learn=lambda task: made.append(1) if not task.index else None,
+            logits=lambda images: np.zeros([len(images), 3]), task_classes=((0,), (1,), (2,)),
+        )  # fmt: skip
+        monkeypatch.setattr(bounds, "Learner", lambda *_: learner)
+        averages = bounds.fine_tuning_accuracies(_learner(), _benchmark(), SETTINGS, tmp_path)
+        (path,) = tmp_path.glob("fine-tuning-*")
+        whole = path.read_bytes()
+        path.write_text(content)
+        made.clear()
+        for _ in range(2):
+            assert bounds.fine_tuning_accuracies(_learner(), _benchmark(), SETTINGS, tmp_path) == averages
+        assert f"{path} is damaged: " in damaged(made) and path.read_bytes() == whole
+
+    def test_figures_of_before_they_were_signed_are_read(self, tmp_path, monkeypatch, capfd):
+        monkeypatch.setattr(bounds, "_fingerprint", lambda *_: "x")
+        (tmp_path / "fine-tuning-x.json").write_text("[1.0, 0.5, 0.3]")
+        assert bounds.fine_tuning_accuracies(_learner(), _benchmark(), SETTINGS, tmp_path) == [1.0, 0.5, 0.3]
+        assert capfd.readouterr().err == ""
 
 
 def test_share_correct_is_a_mean_over_classes():

@@ -1,20 +1,17 @@
-"""Images on disk as one array: decoded or unpacked once, found again by the next run."""
+"""Images on disk as one array: decoded or unpacked once, found again by the next run as long as it is whole."""
 
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from typing import NamedTuple
 
 import numpy as np
 
-from dgm_tf import leftovers, output, stopping
+from dgm_tf import output, stopping
+from dgm_tf.benchmarks import image_cache
 from dgm_tf.benchmarks.decoding import Unreadable, decode, is_grey
 from dgm_tf.benchmarks.row_facts import FACTS, facts_of
 from dgm_tf.errors import UserError
-from dgm_tf.files import temporary_name
-from dgm_tf.paths import user_path
 
 FORMAT = 2  # of what is stored; another number, and files are decoded anew
 IMAGES, ROW_FACTS, UNREADABLE = "images.npy", "facts.npy", "unreadable.json"
@@ -70,7 +67,7 @@ def stored_images(name, files, decoding, cache_dir=None):
         (folder / UNREADABLE).write_text(json.dumps(unreadable), encoding="utf-8")
         np.save(folder / ROW_FACTS, facts)
 
-    return _stored(name, write, cache_dir)
+    return image_cache.kept(name, write, _read, cache_dir)
 
 
 def unpacked(name, archive, key, cache_dir=None):
@@ -87,39 +84,16 @@ def unpacked(name, archive, key, cache_dir=None):
         (folder / UNREADABLE).write_text("{}", encoding="utf-8")
         np.save(folder / ROW_FACTS, facts_of(_mapped(folder)))
 
-    return _stored(name, write, cache_dir)
+    return image_cache.kept(name, write, _read, cache_dir)
 
 
-def _stored(name, write, cache_dir):
-    """What is in the folder of that name, which `write` has filled once."""
-    if cache_dir is None:
-        with tempfile.TemporaryDirectory() as folder:
-            return _stored(name, write, folder)  # what is mapped outlives its name
-    folder = user_path(cache_dir, "cache_dir") / f"images-{name}"
-    if not folder.is_dir():
-        _build(folder, write)
+def _read(folder):
     unreadable = json.loads((folder / UNREADABLE).read_text(encoding="utf-8"))
     return Stored(_mapped(folder), np.load(folder / ROW_FACTS), {int(row): why for row, why in unreadable.items()})
 
 
 def _mapped(folder):
     return np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
-
-
-def _build(folder, write):
-    """Fills the folder under another name first: it is there as a whole or not at all."""
-    leftovers.sweep_shared(folder.parent)
-    building = temporary_name(folder)
-    building.mkdir(parents=True)
-    try:
-        write(building)
-        try:
-            os.rename(building, folder)
-        except OSError:  # another run was as quick
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _write(path, files, decoding):
