@@ -27,7 +27,8 @@ def seconds_by_kind(run_dir):
       SystemExit: if it has not, or its results are damaged.
     """
     from dgm_tf import run_results
-    from dgm_tf.training.metrics_log import read_metrics
+    from dgm_tf.output import warn
+    from dgm_tf.training.metrics_log import read_rows
 
     run_dir = pathlib.Path(run_dir).expanduser()
     path, results = run_dir / "metrics.jsonl", run_dir / run_results.RESULTS
@@ -35,10 +36,14 @@ def seconds_by_kind(run_dir):
         head = run_results.read(results, large=False).get(run_results.METRICS_HEAD) if results.is_file() else None
     except ValueError as error:
         raise SystemExit(f"run_time: {error}") from error
-    rows = read_metrics(path, head) if path.is_file() else []
+    rows, complaint = read_rows(path, head) if path.is_file() else ([], "")
     rows = [row["seconds"] for row in rows if row.get("kind") in ("time", "end")]
+    damage = complaint and f"{path} is damaged: {complaint}"
     if not rows:
-        raise SystemExit(f"run_time: {run_dir}: expected a run folder with an ended task, found no time in {path}")
+        found = damage or f"found no time in {path}"
+        raise SystemExit(f"run_time: {run_dir}: expected a run folder with an ended task, {found}")
+    if damage:
+        warn(f"{damage}; the sums are of what is whole")
     return {kind: sum(row.get(kind, 0.0) for row in rows) for kind in dict.fromkeys(k for row in rows for k in row)}
 
 

@@ -138,10 +138,16 @@ def read_metrics(path, head=None):
 
     head: of an earlier moment, see above.
     """
-    lines, complaint = _read(path, head)
+    rows, complaint = read_rows(path, head)
     if complaint:
         warn(f"{path} is damaged: {complaint}; only what is whole is read")
-    return [line.row for line in lines if line.is_whole]
+    return rows
+
+
+def read_rows(path, head=None):
+    """(rows of what is whole, what is damaged or "")."""
+    lines, complaint = _read(path, head)
+    return [line.row for line in lines if line.is_whole], complaint
 
 
 def _read(path, head=None):
