@@ -11,6 +11,7 @@ import tensorflow as tf
 from dgm_tf import checks, keras_setup, leftovers, run_results, serialization, watched_folder
 from dgm_tf.benchmarks import ClassIncrementalBenchmark
 from dgm_tf.benchmarks.resuming import check_same_stream
+from dgm_tf.errors import Damaged, UserError
 from dgm_tf.evaluation.best_epoch import BestEpoch
 from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.evaluation.replay_drift import ReplayDrift
@@ -76,7 +77,8 @@ def run_experiment(
         benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")
     saved = read_checkpoint(run_dir / "checkpoints")  # which `extend` may have written anew
     if saved is not None and extend is None:
-        benchmark.begun_as(saved[2]["results"]["class_names"])
+        with _entries_told(run_dir):
+            benchmark.begun_as(saved[2]["results"]["class_names"])
     method.check_classes(len(benchmark.class_names))
     computing = _computing(precision, jit_compile)
     with tf.distribute.get_strategy().scope(), computing, contextlib.ExitStack() as stack:
@@ -84,10 +86,11 @@ def run_experiment(
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         if saved is not None:
             arrays, description, results = saved
-            if extend is None:
-                check_same_stream(run_dir, results["results"], benchmark)
-            learner = Learner.from_state(description, arrays, method)
-            drift.restore(learner, arrays)
+            with _entries_told(run_dir):
+                if extend is None:
+                    check_same_stream(run_dir, results["results"], benchmark)
+                learner = Learner.from_state(description, arrays, method)
+                drift.restore(learner, arrays)
         output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         output_dir.mkdir(parents=True, exist_ok=True)
         stack.enter_context(watched_folder.watched(output_dir))
@@ -110,6 +113,20 @@ def run_experiment(
         for task in range(learner.num_tasks, benchmark.num_tasks):
             learner.learn(benchmark.task(task), (best, log, progress, recorder, checkpoints))
         return recorder.finish(learner)  # all is saved by now: what a signal ends is done again
+
+
+@contextlib.contextmanager
+def _entries_told(run_dir):
+    """A checkpoint whose checksum is right may come from a stranger, and lack entries or hold others."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(
+            f"{run_dir / 'checkpoints'} is damaged: an entry is missing or of another kind "
+            f"({type(error).__name__}: {error}); restore it from a copy, or delete it, and the run begins anew"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -9,9 +9,8 @@ from dgm_tf import leftovers, watched_folder
 from dgm_tf.errors import UserError
 
 # Of a run folder: all else is written under another name and then put in its place, which replaces a link.
-_WRITTEN_IN_PLACE = (
-    ".lock", "metrics.jsonl", "train", "eval", "images", "figures", "checkpoints", "memory", "export", "samples",
-)  # fmt: skip
+_FILES_IN_PLACE = (".lock", "metrics.jsonl")
+_FOLDERS_IN_PLACE = ("train", "eval", "images", "figures", "checkpoints", "memory", "export", "samples")
 
 
 @contextlib.contextmanager
@@ -56,8 +55,12 @@ def held_itself(folder, argument, holder, patience=60.0):
 
 
 def _refuse_links(folder, argument):
-    """A run folder may come from a stranger: what is written in place must not lead to files elsewhere."""
-    for name in _WRITTEN_IN_PLACE:
+    """A run folder may come from a stranger: what is written in place must not lead elsewhere, or wait for ever."""
+    for name in _FILES_IN_PLACE:
+        path = folder / name
+        if path.exists() and not path.is_file():
+            raise UserError(f"{argument}: {path}: expected a file of the run's own, got something else; remove it")
+    for name in (*_FILES_IN_PLACE, *_FOLDERS_IN_PLACE):
         if (folder / name).is_symlink():
             raise UserError(
                 f"{argument}: {folder / name} is a link, and would be written through: expected a file or folder of "

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from dgm_tf import bounded_npz, files, registry, serialization
+from dgm_tf import bounded_npz, files, folder_lock, registry, serialization
 from dgm_tf.errors import UserError
 from dgm_tf.layers.storage import Storage, storage_of
 from dgm_tf.learner_state import LearnerState
@@ -45,12 +45,14 @@ def save(learner, directory):
     digests = {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in contents.items()
     }
-    with files.written_together() as write:
-        for name, data in contents.items():
-            write(_next(directory, name), data)
-    files.write_json(directory / DESCRIPTION, description | {"files": digests})
-    for name in FILES:
-        os.replace(_next(directory, name), directory / name)
+    directory.mkdir(parents=True, exist_ok=True)
+    with folder_lock.held_itself(directory, "save", "another save"):
+        with files.written_together() as write:
+            for name, data in contents.items():
+                write(_next(directory, name), data)
+        files.write_json(directory / DESCRIPTION, description | {"files": digests})
+        for name in FILES:
+            os.replace(_next(directory, name), directory / name)
     return {name: len(data) for name, data in contents.items()}
 
 

@@ -1,5 +1,6 @@
 """A saved learner is data: what is damaged or hostile is refused in one line, and nothing of it is ever called."""
 
+import concurrent.futures
 import copy
 import hashlib
 import json
@@ -318,3 +319,11 @@ def test_an_unregistered_method_is_refused_at_save_with_what_to_do(tmp_path, mon
     with pytest.raises(UserError, match="defined in __main__ .*move it into a module of its own"):
         learner.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_saves_at_the_same_time_leave_one_of_them_whole(saved, tmp_path):
+    learner, _ = saved
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(learner.save, tmp_path) for _ in range(8)]:
+            future.result()
+    assert_same_arrays(dgm_tf.load(tmp_path), learner)

@@ -168,3 +168,10 @@ def test_the_table_is_closed(learner):
     registry.import_own()
     assert all(isinstance(registry.find(name), type) for name in registry._own_names())
     assert {"DGM", "GANSettings", "DCGANGenerator"} <= set(registry._own_names())
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", ".lock"])
+def test_a_run_folder_with_a_fifo_waits_for_nobody(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=f"{name}: expected a file"), folder_lock.locked(tmp_path, "run_dir", "x"):
+        pass

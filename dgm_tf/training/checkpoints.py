@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import errno
 import json
 import pathlib
 import time
@@ -154,6 +155,10 @@ def read_checkpoint(directory):
             found.append(f"{path} is not there")
         except Damaged as error:
             found.append(str(error))
+        except OSError as error:
+            if error.errno != errno.EIO:  # the disk has lost it
+                raise
+            found.append(f"{path} cannot be read: {error.strerror}")
         else:
             if found:
                 warn(f"{found[0]}; going on from {name}, where {saved[1]['position']['task']} tasks are learned")

@@ -1,5 +1,6 @@
 """Checkpoints: when they are written, what a stop signal does, and that no file is ever half a checkpoint."""
 
+import errno
 import os
 import signal
 import threading
@@ -212,6 +213,19 @@ class TestTwoAreKept:
         assert latest.read_bytes() == task_end.read_bytes()
         read_checkpoint(tmp_path)
         assert capfd.readouterr().err == "", "it is said once"
+
+    def test_a_latest_that_the_disk_has_lost_is_replaced_by_the_tasks_end(self, tmp_path, capfd, monkeypatch):
+        latest, _ = self._write(tmp_path)
+        opened = files.open_regular
+
+        def lost(path, *rest):
+            if path == latest:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            return opened(path, *rest)
+
+        monkeypatch.setattr(files, "open_regular", lost)
+        assert read_checkpoint(tmp_path)[1]["position"]["step"] == 0
+        assert f"{latest} cannot be read: Input/output error; going on from" in capfd.readouterr().err
 
     def test_a_damaged_end_of_a_task_does_not_matter_while_the_latest_is_whole(self, tmp_path, capfd):
         _, task_end = self._write(tmp_path)
