@@ -1,5 +1,6 @@
 """Folders of files that are kept with their SHA-256 for the next run: one that is damaged is made anew."""
 
+import concurrent.futures
 import contextlib
 import hashlib
 import os
@@ -12,10 +13,11 @@ from dgm_tf.files import FORMAT, damaged, read_json, temporary_name, write_json
 from dgm_tf.output import warn
 from dgm_tf.paths import user_path
 
-DIGESTS = "sha256.json"  # of all other files in the folder
+DIGESTS = "sha256.json"  # of all other files in the folder, see `_sha256`
 _ADVICE = "it is made anew"
 _FORMAT = 2  # of that file
-_CHUNK = 2**24  # bytes read at once
+_BLOCK = 2**26  # bytes
+_CHUNK = 2**20  # bytes read at once
 
 
 def kept(name, write, read, cache_dir=None):
@@ -60,12 +62,29 @@ def _check(folder):
 
 
 def _sha256(path):
+    """SHA-256 of the SHA-256s of a file's blocks, which all cores work on: the files can be tens of gigabytes."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            stopping.check()
+        pool = concurrent.futures.ThreadPoolExecutor()
+        try:
+            for block in pool.map(lambda start: _block_digest(file.fileno(), start), _starts(path)):
+                digest.update(block)
+                stopping.check()
+        finally:
+            pool.shutdown(cancel_futures=True)
     return digest.hexdigest()
+
+
+def _starts(path):
+    return range(0, path.stat().st_size, _BLOCK)
+
+
+def _block_digest(descriptor, start):
+    digest, end = hashlib.sha256(), start + _BLOCK
+    while start < end and (chunk := os.pread(descriptor, _CHUNK, start)):
+        digest.update(chunk)
+        start += len(chunk)
+    return digest.digest()
 
 
 def _build(folder, write):

@@ -112,3 +112,18 @@ def test_another_run_may_put_a_damaged_one_away_first(make, tmp_path, monkeypatc
 
     monkeypatch.setattr(image_cache, "_sha256", gone)
     _check(image_cache.kept("x", make, _read, tmp_path))
+
+
+def test_every_block_of_a_large_file_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_cache, "_BLOCK", 100)
+    monkeypatch.setattr(image_cache, "_CHUNK", 30)
+    path, digests = tmp_path / "x", set()
+    for position in (None, 0, 99, 100, 229, 230, 249):
+        data = bytearray(250)
+        if position is not None:
+            data[position] = 1
+        path.write_bytes(data)
+        digests.add(image_cache._sha256(path))
+    path.write_bytes(bytes(249))
+    digests.add(image_cache._sha256(path))
+    assert len(digests) == 8
