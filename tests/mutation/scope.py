@@ -34,7 +34,9 @@ MORE_TESTS = {
         "tests/methods/test_fine_tuning.py", "tests/methods/test_joint_training.py",
     ),
     "dgm_tf/methods/mergan.py": (_GENERATIVE, "tests/methods/test_mergan.py", "tests/methods/test_shared_generator.py"),
-    "dgm_tf/training/classifier.py": (_TWO_DEVICES,),
+    "dgm_tf/training/classifier.py": (
+        "tests/training/test_classifier_updates.py", "tests/training/test_classifier.py", _TWO_DEVICES,
+    ),
     "dgm_tf/training/compilation.py": ("tests/training/test_gan.py",),
     "dgm_tf/training/fisher.py": (_TWO_DEVICES,),
     "dgm_tf/training/gan.py": ("tests/training/test_gan_updates.py", "tests/training/test_gan.py", _TWO_DEVICES),
