@@ -12,9 +12,15 @@ class Method:
     Per task the learner calls `begin_task` (new networks), `phases` (what to train; a phase is made anew when
     a killed task is taken up in it again, so making it must not change a network), then `end_task`.
     A subclass keeps its networks in attributes and says which they are through `networks`.
+
+    A task that fails is undone as a saved learner is loaded: by `restore_networks` and `restore_arrays`, on top of what
+    `__post_init__` makes. The networks are the same objects, with their earlier weights.
     """
 
     augmentation = None  # of the classifier's inputs, an `Augmentation`
+
+    # Settings to be named where losses or weights are not finite, `Remedy`s.
+    remedies = ()
 
     # Whether images replayed of an ended task stay the same for ever; `replay_drift` then measures a broken promise.
     replay_is_frozen = False

@@ -128,7 +128,7 @@ def settings_to_try(method, phase=None, losses=()):
 def _remedies(owner):
     for remedy in getattr(owner, "remedies", ()):
         yield owner, remedy
-    for field in dataclasses.fields(owner):
+    for field in dataclasses.fields(owner) if dataclasses.is_dataclass(owner) else ():
         value = getattr(owner, field.name)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             yield from _remedies(value)
@@ -136,12 +136,13 @@ def _remedies(owner):
 
 def _excess(owner, remedy):
     """How many times its default a setting is that is to be lower; the inverse of one that is to be higher."""
-    default = {field.name: field.default for field in dataclasses.fields(owner)}[remedy.field]
-    value = getattr(owner, remedy.field)
+    value, default = getattr(owner, remedy.field), getattr(type(owner), remedy.field, None)
     if remedy.advice == "another" or not default or not value:
         return 1.0
     return value / default if remedy.advice == "a lower" else default / value
 
 
 def _text(owner, remedy):
-    return f"{remedy.advice} {type(owner).__name__}.{remedy.field} (now {getattr(owner, remedy.field):g})"
+    value = getattr(owner, remedy.field)
+    value = f"{value:g}" if isinstance(value, float) else value
+    return f"{remedy.advice} {type(owner).__name__}.{remedy.field} (now {value})"

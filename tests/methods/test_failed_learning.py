@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dgm_tf.benchmarks.arrays import Split
 from dgm_tf.errors import Diverged, UserError
 from dgm_tf.learner import Learner
 from dgm_tf.methods import dgr, selection
@@ -16,6 +17,7 @@ from dgm_tf.methods.joint_training import JointTraining
 from dgm_tf.methods.real_replay import RealReplay
 from dgm_tf.methods.rwalk import RWalk
 from dgm_tf.methods.synaptic_intelligence import SynapticIntelligence
+from dgm_tf.rows import Rows
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.distillation import Distillation
 from dgm_tf.training.loop import Callback
@@ -128,6 +130,31 @@ def test_a_failed_task_leaves_no_trace(name, references, monkeypatch):
     fail_at_the_end(learner, TASKS[1], monkeypatch)
     learner.learn(TASKS[1])
     resuming.assert_same(learner, references(name)[0], TASKS[0].test.images)
+
+
+def test_images_that_cannot_be_read_leave_no_trace_either(references):
+    class Broken:
+        """Images on a disk that fails in the middle of the task."""
+
+        dtype, shape = TASKS[1].train.images.dtype, TASKS[1].train.images.shape
+        reads = 0
+
+        def __len__(self):
+            return len(TASKS[1].train)
+
+        def __getitem__(self, rows):
+            self.reads += 1
+            if self.reads == 2:
+                raise OSError("the disk is gone")
+            return TASKS[1].train.images[rows]
+
+    learner = resuming.learned(METHODS["fine-tuning"](), TASKS[:1])
+    before = state(learner)
+    with pytest.raises((OSError, tf.errors.OpError), match="the disk is gone"):
+        learner.learn(dataclasses.replace(TASKS[1], train=Split(Rows([Broken()]), TASKS[1].train.labels)))
+    assert_unchanged(learner, before)
+    learner.learn(TASKS[1])
+    resuming.assert_same(learner, references("fine-tuning")[0], TASKS[0].test.images)
 
 
 @pytest.mark.parametrize("name", ["dgmw", "mergan_ra", "dgr", "icarl", "rwalk"])
