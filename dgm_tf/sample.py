@@ -15,6 +15,7 @@ import numpy as np
 from absl import flags
 
 from dgm_tf import checks, command_line, config, leftovers
+from dgm_tf.benchmarks.class_names import position
 from dgm_tf.errors import UserError
 from dgm_tf.output import console, say
 from dgm_tf.paths import user_path
@@ -50,8 +51,8 @@ def find_classes(names, class_names):
     positions = not any(name.isdecimal() for name in class_names)
     labels = []
     for name in names:
-        if name in class_names:
-            labels.append(class_names.index(name))
+        if (label := position(name, class_names)) is not None:
+            labels.append(label)
         elif positions and name.isdecimal() and int(name) < len(class_names):
             labels.append(int(name))
         else:

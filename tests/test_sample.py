@@ -175,3 +175,7 @@ def test_arguments_are_checked_before_anything_is_written(tmp_path, labels, coun
     with pytest.raises(UserError, match=message):
         write_samples(FakeLearner(), labels, count, tmp_path / "samples", seed)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_may_be_given_in_another_normal_form():
+    assert sample_command.find_classes(["cafe\u0301"], ["dog", "caf\u00e9"]) == [1]

@@ -1,5 +1,6 @@
 """Anybody's images: a folder for each class."""
 
+import collections
 import functools
 import logging
 
@@ -18,7 +19,9 @@ from dgm_tf.rows import Rows
 from dgm_tf.text import shown
 
 SIZES = (16, 32, 64, 128)
-_NAMED = 20  # files that the warning names; the report has them all
+_NAMED = 20  # files that the warning names
+_REPORTED = 1000  # that the report lists, which stands in results.json: there may be a text beside every image
+_REASONS = 20  # why, that it counts
 
 _log = logging.getLogger("dgm_tf")
 
@@ -45,7 +48,8 @@ class ImageFolder:
         white: the level that becomes 255 in images of more than 8 bits, such as 4095 for 12 bits; None: 65535.
 
     Attributes:
-        report: after `load`: {"directory", "train", "test": numbers of images, "skipped": [[what, why], ...]}.
+        report: after `load`: {"directory", "train", "test": numbers of images, "skipped": [[what, why], ...], the first
+            1000 of them, "num_skipped", "reasons": {why: number}}.
 
     Raises:
         UserError: an argument is not as described.
@@ -157,7 +161,14 @@ class ImageFolder:
         if self.report is None and skipped:
             _log.warning("%s: %d left out: %s", shown(self._directory), len(skipped), _named(skipped))
         counts = {part: len(r) for part, r in rows.items()}
-        self.report = {"directory": str(self._directory), **counts, "skipped": [list(pair) for pair in skipped]}
+        reasons = collections.Counter(why for _, why in skipped).most_common(_REASONS)
+        self.report = {
+            "directory": str(self._directory),
+            **counts,
+            "skipped": [list(pair) for pair in skipped[:_REPORTED]],
+            "num_skipped": len(skipped),
+            "reasons": dict(reasons),
+        }
 
 
 def _named(skipped):

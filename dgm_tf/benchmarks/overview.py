@@ -1,7 +1,5 @@
 """What was understood of a data set, as text that is printed before training."""
 
-import collections
-
 import numpy as np
 
 from dgm_tf.text import shown
@@ -22,12 +20,10 @@ def overview(class_names, counts, report=None):
     """
     counts = np.asarray(counts, int).reshape(-1, 3)
     lines = _table(class_names, counts) if len(class_names) <= _LISTED else _summary(class_names, counts)
-    skipped = (report or {}).get("skipped", ())
-    if skipped:
-        reasons = collections.Counter(why.split(":")[0] for _, why in skipped).most_common()
-        told = [f"{count} {why}" for why, count in reasons[:_REASONS]]
-        told += [f"{sum(n for _, n in reasons[_REASONS:])} for other reasons"] if len(reasons) > _REASONS else []
-        lines.append(f"left out: {len(skipped)} ({'; '.join(shown(text, most=100) for text in told)})")
+    if count := (report or {}).get("num_skipped"):
+        told = [f"{number} {shown(why, most=60)}" for why, number in list(report["reasons"].items())[:_REASONS]]
+        others = count - sum(list(report["reasons"].values())[:_REASONS])
+        lines.append(f"left out: {count} ({'; '.join(told)}{f'; {others} for other reasons' if others else ''})")
     return lines
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgm_tf.benchmarks import Arrays, ClassIncrementalBenchmark, ImageArchive, ImageFolder, PackagedMNIST
+from dgm_tf.benchmarks import Arrays, ClassIncrementalBenchmark, ImageArchive, ImageFolder, PackagedMNIST, image_folder
 from dgm_tf.benchmarks.overview import overview
 from dgm_tf.benchmarks.resuming import check_same_stream
 from dgm_tf.benchmarks.row_facts import facts_of
@@ -165,6 +165,19 @@ class TestOverview:
         lines = ClassIncrementalBenchmark(ImageFolder(tmp_path, size=16), image_size=16).overview
         assert lines[-1] == "left out: 4 (2 not an image; 1 hidden; 1 a FIFO, not a file)"
 
+    def test_a_text_beside_every_image_does_not_fill_the_results(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(image_folder, "_REPORTED", 3)
+        draw(tmp_path, "cat", "dog")
+        for index in range(40):
+            (tmp_path / "cat" / f"{index}.txt").write_text("text")
+        (tmp_path / "dog" / ".hidden").touch()
+        source = ImageFolder(tmp_path, size=16)
+        lines = ClassIncrementalBenchmark(source, image_size=16).overview
+        assert lines[-1] == "left out: 41 (40 not an image; 1 hidden)"
+        report = source.report
+        assert len(report["skipped"]) == 3 and report["num_skipped"] == 41
+        assert report["reasons"] == {"not an image": 40, "hidden": 1}
+
     def test_many_classes_are_summed_up(self):
         names = [f"class{i}" for i in range(1000)]
         lines = overview(names, np.column_stack([np.arange(1000) + 5, np.ones(1000), np.full(1000, 2)]))
@@ -175,7 +188,8 @@ class TestOverview:
         ]
 
     def test_names_are_shortened_and_shown(self):
-        lines = overview(["\x1b[2Jcat", "d" * 500], [[1, 0, 1], [1, 0, 1]], {"skipped": [["x", "\x1bodd"]]})
+        report = {"num_skipped": 1, "reasons": {"\x1bodd": 1}}
+        lines = overview(["\x1b[2Jcat", "d" * 500], [[1, 0, 1], [1, 0, 1]], report)
         assert max(map(len, lines)) < 100 and not any("\x1b" in line for line in lines)
         assert "\\x1b[2Jcat" in lines[2]
 
