@@ -1,6 +1,7 @@
 """~ is the home directory wherever a path is given, and what is recorded is the real path."""
 
 import pathlib
+import types
 
 import gin
 import numpy as np
@@ -13,6 +14,7 @@ from dgm_tf import export as exports
 from dgm_tf.benchmarks import TFDS, ImageArchive, ImageFolder
 from dgm_tf.errors import UserError
 from dgm_tf.paths import user_path
+from dgm_tf.training.loop import Position
 from tests.benchmarks.test_listing import draw
 
 
@@ -85,13 +87,16 @@ def test_learners_and_exports_take_it(home, monkeypatch):
     with pytest.raises(Stop):
         saved_learner.save(None, "~/memory")
     assert calls[0][0] == "~/memory"
+    learned = object.__new__(dgm_tf.Learner)
+    learned.position, learned.class_names = Position(1), ["a"]
+    learned.method = types.SimpleNamespace(arrays=dict, networks=dict)
     calls = seen(monkeypatch, exports, "_check_replaceable")
     with pytest.raises(Stop):
-        exports.export(type("Learned", (), {"num_tasks": 1}), "~/export")
+        exports.export(learned, "~/export")
     assert calls == [(home / "export",)]
     calls = seen(monkeypatch, sample, "file_names")
     with pytest.raises(Stop):
-        sample.write_samples(type("Learned", (), {"class_names": ["a"]}), [0], 1, "~/samples")
+        sample.write_samples(learned, [0], 1, "~/samples")
 
 
 def test_gin_files_take_it(home, clean_gin):
