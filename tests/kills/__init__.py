@@ -1,0 +1,1 @@
+"""Kills commands at random moments: see docs/development.md."""
