@@ -91,14 +91,17 @@ def test_what_is_lost_is_made_anew(make, tmp_path, capfd, name):
     assert f"images-x is damaged: expected {name} in it, found none" in capfd.readouterr().err and make.calls == 2
 
 
-def test_another_run_may_have_been_as_quick(make, tmp_path):
+def test_another_run_may_have_been_as_quick_and_what_it_has_made_stays(make, tmp_path):
+    images, inodes = tmp_path / "images-x" / "images.npy", []
+
     def meanwhile(folder):
-        if not (tmp_path / "images-x").exists():
+        if not images.exists():
             image_cache.kept("x", make, _read, tmp_path)
+            inodes.append(images.stat().st_ino)
         return make(folder)
 
     _check(image_cache.kept("x", meanwhile, _read, tmp_path))
-    assert [path.name for path in tmp_path.iterdir()] == ["images-x"]
+    assert [path.name for path in tmp_path.iterdir()] == ["images-x"] and [images.stat().st_ino] == inodes
 
 
 def test_another_run_may_put_a_damaged_one_away_first(make, tmp_path, monkeypatch):
