@@ -69,6 +69,38 @@ def check_task(task):
             raise UserError(f"task.{name}: expected a tuple of {expected}, got {described(values)}")
 
 
+def check_follows(task, class_names, task_classes, num_tasks, image_shape):
+    """The task's index, labels and images go on from what has been learned, or are those of the task in hand.
+
+    Args:
+      task: as `check_task` has found it.
+      class_names, task_classes: of what a learner has begun; num_tasks: tasks of it that are learned.
+      image_shape: of its images, or None.
+    """
+    if task.index != num_tasks:
+        raise UserError(f"task: expected task {num_tasks} next, got task {task.index}")
+    known = sum(len(classes) for classes in task_classes[:num_tasks])
+    expected = tuple(range(known, known + len(task.class_names)))
+    if not expected or tuple(task.classes) != expected:
+        raise UserError(f"task.classes: expected {expected}, one for each of its class names, got {task.classes}")
+    begun = class_names[known:]
+    if begun and begun != list(task.class_names):
+        begun, found = (shown(", ".join(names)) for names in (begun, task.class_names))
+        raise UserError(f"task: expected the one that was begun, of {begun}, got one of {found}")
+    labels = tuple(np.unique(task.train.labels).tolist())
+    if labels != expected:
+        raise UserError(f"task.train.labels: expected images of the classes {expected}, got labels {labels}")
+    for name in ("validation", "test"):
+        strangers = np.setdiff1d(getattr(task, name).labels, expected).tolist()
+        if strangers:
+            raise UserError(f"task.{name}.labels: expected labels among {expected}, got {strangers[:5]}")
+    shape = tuple(task.train.images.shape[1:]) if image_shape is None else image_shape
+    for name in ("train", "validation", "test"):
+        found = tuple(getattr(task, name).images.shape[1:])
+        if found != shape:
+            raise UserError(f"task.{name}: expected images of shape {shape}, got {found}")
+
+
 def as_labels(labels, count):
     """int32 [N] for integers [N] in [0, count)."""
     expected = "labels: expected integers [N], positions in class_names"

@@ -11,7 +11,6 @@ from dgm_tf.paths import user_path
 from dgm_tf.rollback import Moment
 from dgm_tf.rows import Rows
 from dgm_tf.saved_learner import METHOD_ARRAYS
-from dgm_tf.text import shown
 from dgm_tf.training.clock import Clock
 from dgm_tf.training.divergence import check_finite, task_name
 from dgm_tf.training.loop import Position, notify, run_phase
@@ -70,7 +69,7 @@ class Learner:
         """
         callbacks = arguments.check_callbacks(callbacks)
         arguments.check_task(task)
-        self._check(task)
+        arguments.check_follows(task, self.class_names, self.task_classes, self.position.task, self.image_shape)
         context, outcome = self._learn_or_restore(task, callbacks)
         notify(self, callbacks, "on_task_end", context, outcome)
         return outcome
@@ -132,30 +131,6 @@ class Learner:
             serialization.assign_arrays("phase", phase.variables(), self._restored)
             self._restored = None
         return phase
-
-    def _check(self, task):
-        """The task's labels and images must go on from what has been learned, or be those of the task in hand."""
-        if task.index != self.position.task:
-            raise UserError(f"task: expected task {self.position.task} next, got task {task.index}")
-        known = sum(len(classes) for classes in self.task_classes[: self.position.task])
-        expected = tuple(range(known, known + len(task.class_names)))
-        if not expected or tuple(task.classes) != expected:
-            raise UserError(f"task.classes: expected {expected}, one for each of its class names, got {task.classes}")
-        if self._restored is not None and self.class_names[known:] != list(task.class_names):
-            begun, found = (shown(", ".join(names)) for names in (self.class_names[known:], task.class_names))
-            raise UserError(f"task: expected the one that was begun, of {begun}, got one of {found}")
-        labels = tuple(np.unique(task.train.labels).tolist())
-        if labels != expected:
-            raise UserError(f"task.train.labels: expected images of the classes {expected}, got labels {labels}")
-        for name in ("validation", "test"):
-            strangers = np.setdiff1d(getattr(task, name).labels, expected).tolist()
-            if strangers:
-                raise UserError(f"task.{name}.labels: expected labels among {expected}, got {strangers[:5]}")
-        shape = tuple(task.train.images.shape[1:]) if self.image_shape is None else self.image_shape
-        for name in ("train", "validation", "test"):
-            found = tuple(getattr(task, name).images.shape[1:])
-            if found != shape:
-                raise UserError(f"task.{name}: expected images of shape {shape}, got {found}")
 
     def logits(self, images):
         """float32 [N, classes seen so far]; images: uint8, or floats in [-1, 1], [N, H, W, C], an array or `Rows`.
