@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from dgm_tf import serialization
+from dgm_tf import run_results, serialization
 
 PARAMS = (
     "GANSettings.min_batches = 1",
@@ -98,12 +98,8 @@ def timeless(results):
 
 
 def read_results(run_dir):
-    """results.json, strictly: NaN and infinities are no JSON."""
-
-    def refuse(constant):
-        raise AssertionError(f"{constant} in results.json")
-
-    return json.loads((run_dir / "results.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    """results.json, whole and as it was written; NaN and infinities, which are no JSON, are refused."""
+    return run_results.read(run_dir)
 
 
 def memory(run_dir):
