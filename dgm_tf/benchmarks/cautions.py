@@ -62,13 +62,13 @@ def _repeated(digests, labels, is_test, name):
     leaked = [rows for rows in twins if 0 < is_test[rows].sum() < len(rows)]
     if mixed:
         yield (
-            f"{sum(map(len, mixed))} images stand in more than one class with the same pixels, such as "
+            f"images with the same pixels in more than one class: {sum(map(len, mixed))}, such as "
             f"{_pairs(mixed, labels, name)}: no classifier can tell these apart; keep each in one class"
         )
     if leaked:
         yield (
-            f"{sum(int(is_test[rows].sum()) for rows in leaked)} test images stand among the training images with the "
-            f"same pixels, such as {_pairs(leaked, is_test, name)}: accuracies on them are no test; keep each in one"
+            f"test images with the same pixels as training images: "
+            f"{sum(int(is_test[rows].sum()) for rows in leaked)}, such as {_pairs(leaked, is_test, name)}: accuracies on them are no test; keep each in one"
         )
 
 

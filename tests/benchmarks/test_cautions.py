@@ -58,14 +58,14 @@ class TestTwins:
         train = IMAGES[:18].copy()
         train[4] = train[6] = train[0]  # of the classes 1, 0 and 0
         (told,) = cautions(Given(train))
-        assert told.startswith("3 images stand in more than one class with the same pixels, such as training image 0 (")
+        assert told.startswith("images with the same pixels in more than one class: 3, such as training image 0 (")
         assert "training image 4 (b)" in told
 
     def test_the_same_image_in_training_and_test(self):
         test = IMAGES[18:].copy()
         test[3] = test[0] = IMAGES[3]
         (told,) = cautions(Given(test=test))
-        assert told.startswith("2 test images stand among the training images with the same pixels, such as training ")
+        assert told.startswith("test images with the same pixels as training images: 2, such as training image ")
         assert "= test image 0 (a)" in told
 
     def test_nothing_is_told_of_classes_that_are_not_learned_or_of_twins_within_a_part(self):
