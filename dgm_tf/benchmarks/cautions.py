@@ -67,8 +67,8 @@ def _repeated(digests, labels, is_test, name):
         )
     if leaked:
         yield (
-            f"test images with the same pixels as training images: "
-            f"{sum(int(is_test[rows].sum()) for rows in leaked)}, such as {_pairs(leaked, is_test, name)}: accuracies on them are no test; keep each in one"
+            f"test images with the same pixels as training images: {sum(int(is_test[rows].sum()) for rows in leaked)}, "
+            f"such as {_pairs(leaked, is_test, name)}: accuracies on them are no test; keep each in one"
         )
 
 
