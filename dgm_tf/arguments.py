@@ -10,7 +10,7 @@ from dgm_tf.benchmarks.benchmark import Task
 from dgm_tf.errors import UserError
 from dgm_tf.methods.method import Method
 from dgm_tf.rows import Rows
-from dgm_tf.text import shown
+from dgm_tf.text import is_text, shown
 from dgm_tf.training.loop import Callback
 
 _MOST = 80  # characters of a value that are shown
@@ -67,6 +67,9 @@ def check_task(task):
         values = getattr(task, name)
         if not isinstance(values, (list, tuple, range)) or not all(isinstance(value, kind) for value in values):
             raise UserError(f"task.{name}: expected a tuple of {expected}, got {described(values)}")
+    foreign = [name for name in task.class_names if not is_text(name)]
+    if foreign:
+        raise UserError(f"task.class_names: expected text that UTF-8 can hold, got {shown(foreign[0])}")
 
 
 def check_follows(task, class_names, task_classes, num_tasks, image_shape):

@@ -69,7 +69,8 @@ def named(path):
     try:
         yield
     except OSError as error:
-        if error.errno is None:
+        told = isinstance(error.filename, str) and not any(map(process_of, pathlib.Path(error.filename).parts))
+        if error.errno is None or told:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -40,6 +40,11 @@ def _escape(character):
     return character.encode("unicode_escape").decode("ascii")
 
 
+def is_text(name):
+    """Whether it is a string that UTF-8 can hold: no half of a character that files could not."""
+    return isinstance(name, str) and not any("\ud800" <= c <= "\udfff" for c in name)
+
+
 def shown_names(names, most=NAME_BYTES):
     """Each name as `shown`, and none like another: what comes out alike gets its position."""
     plain = [shown(name, most=most) for name in names]

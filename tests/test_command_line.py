@@ -1,12 +1,17 @@
 """Commands end as a shell expects, and tell mistakes in one line."""
 
+import errno
+import os
+import signal
 import sys
 
 import pytest
 from absl import flags
 
-from dgm_tf import command_line
-from dgm_tf.errors import UserError
+from dgm_tf import command_line, stopping
+from dgm_tf.errors import DetailedError, UserError
+from dgm_tf.text import shown
+from tests import hostile
 
 
 def run(monkeypatch, function, *arguments):
@@ -49,6 +54,41 @@ def test_mistakes_are_told_in_one_line(monkeypatch, capsys, arguments, message):
     assert run(monkeypatch, refuse, *arguments) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ") and message in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", hostile.NAMES)
+def test_a_mistakes_message_is_one_line_of_text(monkeypatch, capsys, name):
+    def refuse_name(_):
+        raise UserError(f"classes: expected names of learned classes, got {name}")
+
+    assert run(monkeypatch, refuse_name) == 2
+    told = capsys.readouterr().err
+    assert told == f"error: classes: expected names of learned classes, got {shown(name)}\n"
+    assert hostile.sends_no_commands(told)
+
+
+def test_a_comparison_of_files_keeps_its_lines(monkeypatch, capsys):
+    def refuse_lines(_):
+        raise DetailedError("changed:\n-a\x1b\n+b")
+
+    assert run(monkeypatch, refuse_lines) == 2
+    assert capsys.readouterr().err == "error: changed:\n-a\\x1b\n+b\n"
+
+
+def test_a_file_that_cannot_be_written_is_told_in_one_line(monkeypatch, capsys):
+    def write(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/a\x1b/latest.npz")
+
+    assert run(monkeypatch, write) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: runs/a\\x1b/latest.npz: No space left on device; make room, ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("signum", stopping.SIGNALS)
+def test_a_signal_ends_a_command_with_its_number_and_a_line(monkeypatch, capsys, signum):
+    assert run(monkeypatch, lambda _: signal.raise_signal(signum)) == 128 + signum
+    assert capsys.readouterr().err.strip() == f"stopped by {signal.Signals(signum).name}"
 
 
 def test_other_errors_keep_their_stack_trace(monkeypatch):

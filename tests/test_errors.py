@@ -1,9 +1,7 @@
 """What goes wrong with files is told in one line: path, reason, what to do."""
 
-import contextlib
 import errno
 import os
-import resource
 
 import gin
 import pytest
@@ -12,17 +10,7 @@ import tensorflow as tf
 from dgm_tf import files
 from dgm_tf.errors import Damaged, UserError, told
 from dgm_tf.training.summaries import MetricsLog, Summaries
-
-
-@contextlib.contextmanager
-def files_of_at_most(size):
-    """Files may not grow beyond so many bytes, in this process and in TensorFlow."""
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+from tests.limited_files import files_of_at_most
 
 
 def message_of(function, *arguments):

@@ -269,6 +269,13 @@ def test_a_refused_task_leaves_the_learner_as_it_was():
     assert learner.task_classes == [] and learner.class_names == [] and learner.image_shape is None
 
 
+def test_a_name_that_no_file_could_hold_is_refused_at_once():
+    learner = new_learner()
+    with pytest.raises(UserError, match=r"class_names: expected text that UTF-8 can hold, got caf\\udce9$"):
+        learner.learn(dataclasses.replace(TASKS[0], class_names=("cat", "caf\udce9")))
+    assert learner.task_classes == []
+
+
 @pytest.mark.parametrize("labels", [[3], [-1], [0, 7]])
 def test_replay_of_unknown_labels_is_refused(learner, labels):
     with pytest.raises(UserError, match=r"labels: expected values in \[0, 3\)"):

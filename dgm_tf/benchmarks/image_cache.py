@@ -9,7 +9,7 @@ import tempfile
 
 from dgm_tf import leftovers, stopping
 from dgm_tf.errors import Damaged
-from dgm_tf.files import FORMAT, damaged, read_json, temporary_name, write_json
+from dgm_tf.files import FORMAT, damaged, named, read_json, temporary_name, write_json
 from dgm_tf.output import warn
 from dgm_tf.paths import user_path
 
@@ -93,10 +93,11 @@ def _build(folder, write):
     building = temporary_name(folder)
     building.mkdir(parents=True)
     try:
-        write(building)
-        digests = {path.name: _sha256(path) for path in sorted(building.iterdir())}
-        write_json(building / DIGESTS, {FORMAT: _FORMAT, "files": digests})
-        _put(building, folder)
+        with named(folder):
+            write(building)
+            digests = {path.name: _sha256(path) for path in sorted(building.iterdir())}
+            write_json(building / DIGESTS, {FORMAT: _FORMAT, "files": digests})
+            _put(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

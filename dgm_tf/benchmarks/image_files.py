@@ -40,6 +40,8 @@ _OTHERS = (
     (0, b"\x93NUMPY", "a NumPy array, not an image: put images into one archive, see ImageArchive"),
     (0, b"PK\3\4", "a zip archive, not an image: unpack it, or see ImageArchive for an .npz"),
 )
+# What is no fault of a file: it would be left out today and be there tomorrow.
+_NOT_THE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
 _alone = threading.Lock()  # held while a large image is in memory
 
 
@@ -58,6 +60,7 @@ def opened_image(path, max_pixels=None, draft=None):
 
     Raises:
         Unreadable: the file is no regular file, no image, broken or too large; also for what Pillow raises inside.
+        OSError: the system has too many files open, or no memory.
     """
     with _told(path), open_regular(path) as file:
         if os.fstat(file.fileno()).st_size > limits.MAX_IMAGE_FILE_BYTES:
@@ -76,6 +79,8 @@ def _told(path):
     except NotRegular as error:
         raise Unreadable(str(error)) from error
     except OSError as error:
+        if error.errno in _NOT_THE_FILES:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise Unreadable(_why_not_opened(path, error)) from error
     except MemoryError as error:
         raise Unreadable("it takes more memory than there is") from error

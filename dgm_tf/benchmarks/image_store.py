@@ -160,13 +160,16 @@ def _decoded(files, decoding):
     """Yields (first row, uint8 [n, size, size, channels], n reasons as bytes, empty for what is readable)."""
     import tensorflow as tf  # here, so that importing the package stays quick
 
-    shape = (decoding.size, decoding.size, decoding.channels)
+    shape, failed = (decoding.size, decoding.size, decoding.channels), []
 
     def read(index):
         try:
             return decode(files[index], *decoding), b""
         except Unreadable as error:
             return np.zeros(shape, np.uint8), str(error).encode()
+        except OSError as error:  # to be raised as it is: TensorFlow would wrap it
+            failed.append(error)
+            return np.zeros(shape, np.uint8), b""
 
     def load(index):
         image, reason = tf.numpy_function(read, [index], (tf.uint8, tf.string), stateful=False)
@@ -177,5 +180,7 @@ def _decoded(files, decoding):
         data = data.batch(_BATCH).prefetch(2)
     start = 0
     for images, reasons in data.as_numpy_iterator():
+        if failed:
+            raise failed[0]
         yield start, images, reasons
         start += len(images)

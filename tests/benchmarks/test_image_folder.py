@@ -1,5 +1,6 @@
 """Anybody's folder of images: nothing is lost, and what is left out is named."""
 
+import errno
 import logging
 import os
 import time
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgm_tf.benchmarks import ClassIncrementalBenchmark, ImageFolder, image_store
+from dgm_tf.benchmarks import ClassIncrementalBenchmark, ImageFolder, image_files, image_store
 from dgm_tf.benchmarks.decoding import Unreadable, decode
-from dgm_tf.errors import UserError
+from dgm_tf.errors import UserError, told
+from dgm_tf.regular_files import open_regular
 from dgm_tf.rows import Rows
 from tests.benchmarks import letters
+from tests.limited_files import files_of_at_most
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +169,28 @@ class TestStore:
         monkeypatch.setattr(image_store, "_decoded", fail)
         with pytest.raises(KeyboardInterrupt):
             ImageFolder(photos, cache_dir=tmp_path).load()
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("channels", [None, 1])
+    def test_too_many_open_files_leave_no_image_out(self, photos, tmp_path, monkeypatch, channels):
+        opened = []
+
+        def open_few(path, *arguments):
+            opened.append(path)
+            if len(opened) > 5:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+            return open_regular(path, *arguments)
+
+        monkeypatch.setattr(image_files, "open_regular", open_few)
+        with pytest.raises(OSError, match="Too many open files: '.*/photos/"):
+            ImageFolder(photos, channels=channels, cache_dir=tmp_path).load()
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("size", [0, 200, 2000])
+    def test_a_disk_without_room_is_named(self, photos, tmp_path, size):
+        with files_of_at_most(size), pytest.raises((OSError, UserError), match=f"{tmp_path}.*") as caught:
+            ImageFolder(photos, cache_dir=tmp_path).load()
+        assert "File too large" in told(caught.value) and ".tmp" not in told(caught.value)
         assert not list(tmp_path.iterdir())
 
     def test_what_a_killed_run_left_goes_after_a_day(self, photos, tmp_path):
