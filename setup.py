@@ -27,8 +27,9 @@ def _gin_packages():
 
 
 def _long_description():
-    """The README for a package index, which has no files beside it: without pictures, links to files as plain text."""
+    """The README for a package index, which has no files beside it: no pictures or comments, links to files as text."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^<!--.*?-->\n+", "", text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^!\[[^]]*\]\((?!https?:)[^)]*\)\n+", "", text, flags=re.MULTILINE)
     return re.sub(r"\[([^]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
 

@@ -48,7 +48,7 @@ def run_experiment(
     """Learns all tasks of the benchmark, or what a killed run left of them; returns the results.
 
     Args:
-      run_dir: the run folder; see the README for what it holds.
+      run_dir: the run folder; docs/running.md says what it holds.
       benchmark: `ClassIncrementalBenchmark`.
       method: `Method`.
       seed: int, of all randomness in training; the benchmark has its own.

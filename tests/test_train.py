@@ -199,7 +199,7 @@ def test_a_fault_of_the_program_keeps_its_stack_trace(tmp_path, monkeypatch):
 
 
 class TestRunFolder:
-    """What the README says that a run folder holds."""
+    """What docs/running.md says that a run folder holds."""
 
     def test_the_configuration_stands_alone(self, finished_run, tmp_path, monkeypatch, clean_gin):
         text = (finished_run / "config.gin").read_text()

@@ -224,7 +224,7 @@ class TestLargeImages:
         assert done.stdout.strip() == "255.0", done.stderr[-2000:]
 
 
-def test_every_format_that_is_read_is_in_the_readme(project_root):
-    text = pathlib.Path(project_root / "README.md").read_text(encoding="utf-8")
+def test_every_format_that_is_read_is_in_the_docs(project_root):
+    text = pathlib.Path(project_root / "docs" / "data.md").read_text(encoding="utf-8")
     names = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
     assert not [name for name in image_files.FORMATS if names.get(name, name) not in text]

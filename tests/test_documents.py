@@ -1,0 +1,172 @@
+"""The promises of README and docs: links lead somewhere, code runs as written, figures are those of files."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from dgm_tf import config
+from tests import documents
+from tests.conftest import ROOT
+
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md")))
+}
+REPORTS = "docs/results/"  # pages about single experiments, with figures of their own
+WRITTEN = {name: text for name, text in PAGES.items() if not name.startswith(REPORTS)}
+SECTIONS = [(name, section) for name, text in WRITTEN.items() for section in documents.sections(text)]
+COMMANDS = ("bin/train", "bin/learn", "bin/benchmark", "bin/export", "bin/sample")
+
+
+def test_the_readme_is_short():
+    assert len(PAGES["README.md"].encode()) <= 14_000
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_no_line_is_longer_than_100_columns(page):
+    assert [line for line in WRITTEN[page].splitlines() if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file_and_a_heading(page):
+    for target in documents.links(PAGES[page]):
+        name, _, anchor = target.partition("#")
+        path = (ROOT / page).parent / name if name else ROOT / page
+        assert path.exists(), target
+        assert not anchor or anchor in documents.anchors(path.read_text(encoding="utf-8")), target
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached, new = set(), ["README.md"]
+    while new:
+        page = new.pop()
+        reached.add(page)
+        targets = [target.partition("#")[0] for target in documents.links(PAGES[page])]
+        paths = [((ROOT / page).parent / name).resolve() for name in targets if name.endswith(".md")]
+        new += {path.relative_to(ROOT).as_posix() for path in paths} - reached - set(new)
+    assert set(PAGES) - reached == set()
+
+
+def test_every_gin_file_that_is_named_exists_and_every_shipped_one_is_named():
+    named = {name for text in PAGES.values() for name in re.findall(r"\bgin/(?:\w+/)*\w+\.gin", text)}
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+    for file in (*(ROOT / "gin").glob("*.gin"), *(ROOT / "gin" / "suites").glob("*.gin")):
+        family = "fashion_mnist_*.gin" if file.name.startswith("fashion_mnist_") else file.name
+        assert f"/{family}`" in PAGES["docs/methods.md"], file.name
+
+
+def test_every_key_of_the_results_is_explained():
+    shown = re.findall(r"`(\w+)", PAGES["docs/measures.md"])
+    for file in (ROOT / "docs" / "results").glob("mnist_dgm*.json"):
+        missing = set(json.loads(file.read_text(encoding="utf-8"))) - set(shown)
+        assert not missing - {"seconds_bounds"}, file.name
+
+
+@pytest.mark.parametrize(("page", "section"), SECTIONS, ids=[f"{p}:{s[:30].split(chr(10))[0]}" for p, s in SECTIONS])
+def test_every_figure_is_that_of_a_file(page, section):
+    figures = documents.figures(section)
+    for figure in figures:
+        assert documents.value(figure, ROOT) == figure.text, figure
+    unexplained = set(documents.measured(section)) - {figure.text for figure in figures}
+    assert not unexplained, f"{page} gives figures that no file has: {unexplained}"
+
+
+def test_figures_are_found_and_compared():
+    named = [figure for _, section in SECTIONS for figure in documents.figures(section)]
+    assert len([figure for figure in named if figure.row]) > 100 and len([f for f in named if not f.row]) >= 5
+    comment = "<!-- figures: docs/results/quickstart.json\n97.6 = 100 * average_accuracy[-1]\n-->\n"
+    (right,) = documents.figures("It reaches 97.6 %.\n" + comment)
+    assert documents.value(right, ROOT) == "97.6" != documents.value(right._replace(text="97.60"), ROOT)
+    assert documents.measured("It reaches 97.6 % in 12 minutes with `0.5`, Python 3.12 and 3 epochs.") == ["97.6", "12"]
+    with pytest.raises(AssertionError, match="does not stand"):
+        documents.figures("It reaches 98.6 %.\n" + comment)
+
+
+def _flags(command):
+    """Names of the flags that a command or script defines, read from its source: no process for each."""
+    path = ROOT / (f"dgm_tf/{command.removeprefix('bin/')}.py" if command in COMMANDS else command)
+    source = path.read_text(encoding="utf-8")
+    switches = re.findall(r'DEFINE_bool(?:ean)?\(\s*"(\w+)"', source)
+    others = re.findall(r'(?:DEFINE_\w+\(|add_argument\()\s*"-{0,2}(\w+)"', source)
+    return {*others, *(f"no{name}" for name in switches)}
+
+
+def test_every_flag_of_every_command_and_script_exists():
+    given = {}
+    for text in PAGES.values():
+        for line in documents.command_lines(text):
+            words = shlex.split(line, comments=True)
+            script = words[1:2] if words[:1] == ["python"] and words[1].endswith(".py") else words[:1]
+            if script and (script[0] in COMMANDS or script[0].endswith(".py")):
+                given.setdefault(script[0], set()).update(word.strip("[]") for word in words)
+    assert {*COMMANDS, "benchmarks/learning_curves.py"} <= set(given)
+    for command, words in given.items():
+        names = {word.removeprefix("--").split("=")[0] for word in words if word.startswith("--")}
+        assert names - _flags(command) == set(), command
+
+
+def _run(command, folder):
+    environment = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", "PATH": "/usr/bin:/bin"}
+    run = [sys.executable, "-P", *command]
+    result = subprocess.run(run, capture_output=True, text=True, cwd=folder, env=environment)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_python_of_all_pages_runs_as_written(tmp_path):
+    """In one process, the README's first; then what other pages read is made: an export, results of many classes."""
+    code = {name: documents.blocks(text, "python") for name, text in WRITTEN.items()}
+    code["docs/methods.md"].remove(_rehearsal())  # another test runs it
+    (api,) = code.pop("README.md")
+    between = """
+assert len(labels) == len(task.test.images) and replayed.shape == (3, 32, 32, 1)
+from dgm_tf.export import export
+export(learner, "runs/quickstart/export")
+from dgm_tf import run_results
+names = [str(number) for number in range(run_results.MANY_CLASSES + 1)]
+shares = [[0.5] * len(names)]
+large = {"per_class_accuracy": shares, "fidelity": [{"recall": shares[0]}], "confusion": [[1]]}
+run_results.write("runs/imagenet", {"class_names": names, **large})
+"""
+    after = """
+assert images.shape == (3, 32, 32, 1) and label.shape == (1,)
+assert accuracies.shape == recalls.shape == (1, 101) and confusion.shape == (1, 1)
+(stripes,) = ClassIncrementalBenchmark(Stripes(), classes_per_task=2)
+assert stripes.class_names == ("across", "down")
+"""
+    others = [block for blocks in code.values() for block in blocks]
+    assert len(others) >= 3
+    _run(["-c", "\n".join([api, between, *others, after])], tmp_path)
+
+
+def test_the_gin_of_all_pages_is_understood(tmp_path, clean_gin):
+    snippets = [block for text in WRITTEN.values() for block in documents.blocks(text, "gin")]
+    snippets = [snippet for snippet in snippets if "import rehearsal" not in snippet]  # another test runs it
+    assert snippets
+    for index, snippet in enumerate(snippets):
+        path = tmp_path / f"snippet{index}.gin"
+        path.write_text(snippet)
+        config.parse(path)
+
+
+def _rehearsal():
+    (method,) = [block for block in documents.blocks(PAGES["docs/methods.md"], "python") if "class Rehearsal" in block]
+    return method
+
+
+def test_the_method_and_the_suite_of_ones_own_run_as_written(tmp_path):
+    page = PAGES["docs/methods.md"]
+    (suite,) = documents.blocks(page, "gin")
+    (command,) = [line for line in documents.command_lines(page) if "rehearsal.gin" in line]
+    (tmp_path / "rehearsal.py").write_text(_rehearsal())
+    (tmp_path / "rehearsal.gin").write_text(suite)
+    flags = [word for word in shlex.split(command)[1:] if not word.startswith(("--seeds", "--jobs"))]
+    two_tasks = ["ClassIncrementalBenchmark.num_tasks = 2", "EvaluationSettings.fine_tuning_epochs = 0"]
+    short = [f"--gin_param=Suite.params = {two_tasks}", "--gin_param=Suite.at = (2,)", "--methods=ten"]
+    _run(["-m", "dgm_tf.benchmark", *flags, *short], tmp_path)
+    results = json.loads((tmp_path / "runs" / "rehearsal" / "ten" / "seed0" / "results.json").read_text())
+    assert results["memory_bytes"][-1] == {"images": 2 * 10 * 32 * 32}
+    assert results["average_accuracy"][1] > 0.6, "ten stored images keep the first class from being forgotten"
