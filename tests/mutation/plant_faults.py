@@ -28,7 +28,10 @@ import time
 import mutants
 import scope
 
-COPIED = ("dgm_tf", "tests", "gin", "docs", "benchmarks", "bin", "pyproject.toml", "setup.py", "README.md")
+COPIED = (
+    "dgm_tf", "tests", "gin", "docs", "benchmarks", "bin", "pyproject.toml", "setup.py", "README.md", "CHANGELOG.md",
+    "CONTRIBUTING.md",
+)  # fmt: skip
 EXPLAINED = pathlib.Path(__file__).with_name("survivors.json")
 
 
