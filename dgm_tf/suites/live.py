@@ -32,7 +32,9 @@ class Watcher:
         self._runs, self._every_seconds = runs, every_seconds
         self._console = console or output.console()
         self._live, self._last, self._told = None, 0.0, {}
-        self._progress = {run.name: read_progress(run) for run in runs}
+        self._progress, self._complaints = {}, set()
+        for run in runs:
+            self._read(run)
         self._news()  # how it stood before is no news
 
     def __enter__(self):
@@ -56,7 +58,7 @@ class Watcher:
         self._last = now
         for run in self._runs:
             if run.state == states.RUNNING or run in changed:
-                self._progress[run.name] = read_progress(run)
+                self._read(run)
         news = self._news()
         if self._live is not None:
             self._live.update(progress_table(self._runs, self._progress), refresh=True)
@@ -64,6 +66,13 @@ class Watcher:
             for line in news:
                 line = f"{time.strftime('%H:%M:%S')} {shown(line)}"
                 self._console.print(line, soft_wrap=True, markup=False, emoji=False)
+
+    def _read(self, run):
+        progress = self._progress[run.name] = read_progress(run)
+        for complaint in progress.complaints:
+            if complaint not in self._complaints:
+                self._complaints.add(complaint)
+                output.warn(complaint)
 
     def _news(self):
         """A line for each run whose state or number of learned tasks is another than it was."""

@@ -2,10 +2,8 @@
 
 import dataclasses
 import datetime
-import functools
 
 from dgm_tf.errors import Damaged
-from dgm_tf.output import warn
 from dgm_tf.sessions import read_sessions
 from dgm_tf.training.metrics_log import parse_line
 
@@ -22,6 +20,7 @@ class RunProgress:
       accuracy: A_k after the last task learned, a fraction, or None.
       elapsed: seconds that the run has taken, earlier sessions included.
       left: seconds that the other tasks will take at the pace of those learned, or None.
+      complaints: about files that are damaged, texts of one line.
     """
 
     learned: int = 0
@@ -31,19 +30,20 @@ class RunProgress:
     accuracy: float | None = None
     elapsed: float = 0.0
     left: float | None = None
+    complaints: tuple = ()
 
 
 def read_progress(run, now=None):
     """The `RunProgress` of a `Run`. now: `datetime`, for tests."""
-    results = _results(run)
+    results, complaints = _results(run), []
     accuracies, tasks = results.get("average_accuracy", []), len(results.get("tasks", []))
-    learned, elapsed = len(accuracies), _elapsed(run.run_dir / "run.json", now)
-    last = {} if learned == tasks else _last_row(run.run_dir / "metrics.jsonl", learned)
+    learned, elapsed = len(accuracies), _elapsed(run.run_dir / "run.json", complaints, now)
+    last = {} if learned == tasks else _last_row(run.run_dir / "metrics.jsonl", learned, complaints)
     epoch = f"{last['epoch']}/{last['epochs']}" if "epochs" in last else ""
     phase = "bounds" if tasks and learned == tasks else last.get("phase", "")
     accuracy = accuracies[-1] if accuracies else None
     left = _left(results, learned, tasks, elapsed)
-    return RunProgress(learned, tasks, phase, epoch, accuracy, elapsed, left)
+    return RunProgress(learned, tasks, phase, epoch, accuracy, elapsed, left, tuple(complaints))
 
 
 def _results(run):
@@ -51,11 +51,6 @@ def _results(run):
         return run.results() or {}
     except Damaged:  # while it runs; when it has ended, the suite looks at it again and says so
         return {}
-
-
-@functools.cache
-def _tell_once(text):
-    warn(text)
 
 
 def _left(results, learned, tasks, elapsed):
@@ -67,7 +62,7 @@ def _left(results, learned, tasks, elapsed):
     return max(0.0, done / learned * tasks - max(done, elapsed))
 
 
-def _elapsed(path, now=None):
+def _elapsed(path, complaints, now=None):
     """Seconds of all sessions; of one that was killed nobody noted the end, and it counts up to the next start."""
     if not path.is_file():
         return 0.0
@@ -75,7 +70,7 @@ def _elapsed(path, now=None):
     try:
         sessions = read_sessions(path)
     except Damaged as error:
-        _tell_once(str(error))
+        complaints.append(str(error))
         return 0.0
     if len(sessions) > 1:
         sessions = [s for s in sessions[:-1] if s["ended"]] + sessions[-1:]
@@ -84,7 +79,7 @@ def _elapsed(path, now=None):
     return sum(span.total_seconds() for span in spans)
 
 
-def _last_row(path, task):
+def _last_row(path, task, complaints):
     """The last training row of metrics.jsonl, of the task at this position; {} where there is none yet."""
     if not path.is_file():
         return {}
@@ -94,7 +89,8 @@ def _last_row(path, task):
     for data in reversed(lines[1 if start else 0 :]):
         line = parse_line(data)
         if not line.is_whole:
-            _tell_once(f"{path} is damaged: a line near its end is not as written; the run says which, and goes on")
+            found = "a line near its end is not as written; the run says which, and goes on"
+            complaints.append(f"{path} is damaged: {found}")
         elif line.row.get("kind") == "train":
             return line.row if line.row.get("task") == task else {}
     return {}

@@ -27,8 +27,8 @@ READERS = (
     (FINISHED, "metrics.jsonl", ("bin/learn", "run_time.py")),
     (FINISHED, _LATEST, ("bin/learn",)),
     (FINISHED, _TASK_END, ("bin/learn",)),
-    *((BEGUN, name, ("bin/train",))
-      for name in ("results.json", "run.json", "config.gin", "metrics.jsonl", _LATEST, _TASK_END)),
+    *((BEGUN, name, ("bin/train", "bin/benchmark")) for name in ("results.json", "run.json", "config.gin")),
+    *((BEGUN, name, ("bin/train",)) for name in ("metrics.jsonl", _LATEST, _TASK_END)),
     (ENDED, _LATEST, ("bin/train",)),
     *((state, f".cache/images-*/{name}", (command,))
       for state, command in ((BEGUN, "bin/train"), (FINISHED, "bin/learn"))

@@ -38,6 +38,17 @@ def test_without_a_terminal_each_change_is_a_line(tmp_path):
     ]
 
 
+def test_a_damaged_file_is_told_once(tmp_path, capfd):
+    run = fake.run(tmp_path)
+    run.run_dir.mkdir(parents=True)
+    (run.run_dir / "run.json").write_text("{")
+    run.state = runs.RUNNING
+    with live.Watcher([run], console(terminal=False), every_seconds=0.0) as watcher:
+        watcher.update()
+    told = capfd.readouterr().err
+    assert told.startswith(f"warning: {run.run_dir / 'run.json'} is damaged: ") and told.count("\n") == 1
+
+
 def test_on_a_terminal_it_is_one_table(tmp_path):
     run = fake.run(tmp_path)
     out = console(terminal=True)

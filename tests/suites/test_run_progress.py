@@ -54,16 +54,26 @@ def test_the_last_task_s_metrics_are_not_the_next_one_s(run):
     assert (progress.phase, progress.epoch) == ("", "")
 
 
-def test_a_damaged_run_json_costs_no_more_than_the_time_and_is_told_once(run, capfd):
+def test_a_damaged_run_json_costs_no_more_than_the_time_and_is_told(run):
     serialization.write_json(run.run_dir / "results.json", fake.results([1.0, 0.9]))
     sessions(run, (30, 20))
     path = run.run_dir / "run.json"
     path.write_text(path.read_text()[:-9])
-    for _ in range(2):
-        progress = read_progress(run, NOW)
+    progress = read_progress(run, NOW)
     assert (progress.learned, progress.elapsed) == (2, 0.0)
-    told = capfd.readouterr().err
-    assert told.startswith(f"warning: {path} is damaged: ") and told.count("\n") == 1
+    (told,) = progress.complaints
+    assert told.startswith(f"{path} is damaged: ") and "\n" not in told
+
+
+def test_a_damaged_line_of_the_curves_is_told_and_the_one_before_it_shown(run):
+    serialization.write_json(run.run_dir / "results.json", fake.results([1.0], finished=False) | {"tasks": [[0], [1]]})
+    metrics(run, {"task": 1, "phase": "gan", "epoch": 1, "epochs": 8}, cut='{"kind"\n{"ki')
+    progress = read_progress(run)
+    assert progress.epoch == "1/8"
+    assert progress.complaints == (
+        f"{run.run_dir / 'metrics.jsonl'} is damaged: a line near its end is not as written; the run says which, and "
+        "goes on",
+    )
 
 
 def test_results_that_are_damaged_while_the_run_goes_on_are_as_none(run):
