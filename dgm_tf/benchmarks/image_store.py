@@ -77,7 +77,7 @@ def unpacked(name, archive, key, cache_dir=None):
         member = archive.members[key]
         with open(folder / IMAGES, "wb") as file:
             try:
-                os.posix_fallocate(file.fileno(), 0, member.start + member.nbytes)  # or none of it
+                _take_place(file.fileno(), 0, member.start + member.nbytes)  # or none of it
                 archive.copy(key, file)
             except OSError as error:
                 raise _no_room(folder, member.nbytes, error) from error
