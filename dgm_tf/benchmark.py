@@ -111,6 +111,8 @@ def _run(suite, runs, root):
     from dgm_tf.suites.live import Watcher
 
     with locked(root, "--run_root", "another bin/benchmark, or a run that it left,") as lock:
+        for run in runs:  # as they stand now that no other command is at work there
+            run.look()
         launcher = _launcher(lock)
         with StopSignals(patient=True) as signals, Watcher(runs) as watcher:
             well = run_all(runs, launcher, watcher, signals)

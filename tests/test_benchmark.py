@@ -3,13 +3,14 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 from absl.testing import flagsaver
 
-from dgm_tf import benchmark
+from dgm_tf import benchmark, folder_lock
 from tests import tiny_run
 
 SUITE = """
@@ -124,6 +125,19 @@ def test_a_finished_suite_is_not_run_again(finished_suite, command, monkeypatch,
     monkeypatch.setattr("dgm_tf.suites.launcher.start_process", lambda *_: pytest.fail("started something"))
     status, printed, _ = command("--suite=suite.gin", f"--output={tmp_path}")
     assert status == 0 and "running" not in printed and "table.md" in printed
+
+
+def test_what_another_command_has_run_meanwhile_is_not_run_again(finished_suite, command, monkeypatch, tmp_path):
+    monkeypatch.chdir(finished_suite[0])
+    root, held = tmp_path / "runs", folder_lock.locked
+
+    def locked(*args):
+        shutil.copytree(finished_suite[0] / "runs" / "suite", root)
+        return held(*args)
+
+    monkeypatch.setattr(folder_lock, "locked", locked)
+    monkeypatch.setattr("dgm_tf.suites.launcher.start_process", lambda *_: pytest.fail("started something"))
+    assert command("--suite=suite.gin", f"--run_root={root}")[0] == 0
 
 
 def test_dry_run_lists_how_the_runs_stand(finished_suite, command, monkeypatch):

@@ -22,12 +22,17 @@ def _after(task):
     return lambda at: (at["task"], at["step"], at["phase"]) == (task + 1, 0, 0)
 
 
+def _evaluating(task):
+    return lambda at: (at["task"], at["phase"]) == (task, 2)
+
+
 STOPS = (
     (_during(0, GAN), tiny_run.TERM),
     (_during(0, CLOSING), tiny_run.KILL),
     (_after(0), tiny_run.KILL),
     (_during(1, GAN), tiny_run.KILL),
     (_during(1, CLOSING), tiny_run.INT),
+    (_evaluating(1), tiny_run.KILL),
 )
 
 
@@ -51,7 +56,7 @@ def stopped_run(project_root, tmp_path_factory):
 
 
 def test_the_exit_status_names_the_signal(stopped_run):
-    assert stopped_run.statuses == [143, -9, -9, -9, 130]
+    assert stopped_run.statuses == [143, -9, -9, -9, 130, -9]
 
 
 def test_a_polite_signal_loses_nothing(stopped_run):
@@ -63,7 +68,7 @@ def test_a_polite_signal_loses_nothing(stopped_run):
 
 def test_it_was_stopped_where_it_should(stopped_run):
     before = [moment(at) for (moment, _), at in zip(STOPS, stopped_run.positions, strict=True)]
-    assert before.count(True) >= 4, stopped_run.positions  # the moment after a task is short
+    assert before.count(True) >= 5, stopped_run.positions  # the moment after a task is short
 
 
 def test_results_are_those_of_the_run_that_was_never_stopped(stopped_run, finished_run):

@@ -75,7 +75,7 @@ class Kills:
         life = Life(self._subject, self._folder / f"life{index}")
         while len(kills) < most:
             from_start = bool(rng.random() < _FROM_START) or not self._subject.begins
-            moment = rng.uniform(0.0, seconds / (1 + len(kills)))  # the less there is left to do, the earlier
+            moment = rng.uniform(0.0, seconds / min(3, 1 + len(kills)))  # the less is left to do, the earlier
             where = life.kill_after(moment, from_start, bool(rng.random() < 0.5))
             if where is None:
                 break

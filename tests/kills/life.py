@@ -1,5 +1,6 @@
 """A command in a folder of its own: started, killed after some processor time, started again, let come to its end."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -33,7 +34,7 @@ class Life:
         subject.begin(folder)
 
     def _start(self):
-        """The command as a process group of its own."""
+        """The command as a process of its own, which a terminal's Ctrl-C does not reach."""
         with open(self.log, "ab") as log:
             return subprocess.Popen(
                 self.subject.command(self.folder), cwd=self.folder.parent, env=os.environ | ENVIRONMENT, stdout=log,
@@ -47,10 +48,13 @@ class Life:
         self.status = process.returncode = os.waitstatus_to_exitcode(status)
         return usage.ru_utime + usage.ru_stime
 
-    def kill_after(self, seconds, from_start, whole_group):
+    def kill_after(self, seconds, from_start, with_children):
         """Kills it after so much processor time; returns where it was, or None if it had come to its end before.
 
-        from_start: whether they count from the start of Python, and not from where the run begins.
+        Args:
+          seconds: of processor time, its children's included.
+          from_start: whether they count from the start of Python, and not from where the run begins.
+          with_children: whether its processes are killed, too, such as a suite's runs.
         """
         self.status, before = None, self.subject.sessions(self.folder)
         process, begun = self._start(), 0.0 if from_start else None
@@ -59,7 +63,9 @@ class Life:
             if begun is None and self.subject.sessions(self.folder) > before:
                 begun = used
             if begun is not None and used - begun >= seconds:
-                (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+                for pid in _family(process.pid) if with_children else [process.pid]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 process.wait()
                 return self.subject.position(self.folder, before)
             time.sleep(0.02)
@@ -67,11 +73,20 @@ class Life:
         return None
 
 
+def _family(pid):
+    """Ids of a process and its descendants."""
+    try:
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it has ended
+        children = []
+    return [pid, *(member for child in children for member in _family(int(child)))]
+
+
 def _processor_seconds(pid):
     """Of a process and its descendants, those that have ended included."""
-    try:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (OSError, IndexError):  # it has ended
-        return 0.0
-    return sum(map(int, fields[11:15])) / _TICKS + sum(map(_processor_seconds, children))
+    ticks = 0
+    for member in _family(pid):
+        with contextlib.suppress(OSError):  # it has ended
+            fields = pathlib.Path(f"/proc/{member}/stat").read_text().rsplit(") ", 1)[1].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / _TICKS
