@@ -84,7 +84,7 @@ class Continuation:
             "class_names": list(stream.class_names),
             "classes_per_task": [len(stream.task_classes(t)) for t in range(stream.num_tasks)],
             "train_sizes": list(stream.train_sizes),
-            "data": run_results.shortened(stream.report),
+            "data": stream.report,
         }  # fmt: skip
         if self._goes_on:
             _check_same(later[-1], entry)

@@ -18,7 +18,6 @@ from dgm_tf.errors import Damaged, UserError
 RESULTS, LARGE = "results.json", "results.npz"
 METRICS_HEAD = "metrics_sha256"  # entry of results and of a checkpoint's notes: the head of metrics.jsonl
 FORMAT = 2  # of results.json; files of before had none, and were not signed
-MOST_SKIPPED = 1000  # files left out that are named
 MANY_CLASSES = 100  # the most of which all entries are in results.json
 LARGE_ENTRIES = (
     "confusion", "per_class_accuracy", "accuracy_on_replay", "fidelity", "validation_accuracy", "test_excerpts",
@@ -49,16 +48,8 @@ def empty(benchmark, settings):
         "excerpt": benchmark.excerpt, "readings": {},
     }  # fmt: skip
     if benchmark.report is not None:
-        facts["data"] = shortened(benchmark.report)
+        facts["data"] = benchmark.report
     return facts | {name: [] for name in LISTS}
-
-
-def shortened(report):
-    """A source's report in which at most so many of the files that were left out are named; the others are counted."""
-    more = len((report or {}).get("skipped", ())) - MOST_SKIPPED
-    if more <= 0:
-        return report
-    return report | {"skipped": report["skipped"][:MOST_SKIPPED], "more_skipped": more}
 
 
 def are_large(results):

@@ -119,15 +119,6 @@ def test_many_classes_and_tasks_take_little_room_in_the_run_folder_and_in_checkp
     assert read["results"] == results
 
 
-def test_of_very_many_files_that_were_left_out_some_are_named(tmp_path):
-    report = {"directory": "photos", "train": 1, "test": 1, "skipped": [[f"{i}.txt", "no image"] for i in range(5000)]}
-    short = run_results.shortened(report)
-    assert short == report | {"skipped": report["skipped"][:1000], "more_skipped": 4000}
-    assert run_results.shortened(short) == short and run_results.shortened(None) is None
-    benchmark = types.SimpleNamespace(class_names=(), num_tasks=0, excerpt=None, report=report)
-    assert run_results.empty(benchmark, types.SimpleNamespace(protocol="strict"))["data"] == short
-
-
 class TestDamage:
     """One line says what is damaged, what was found and what to do."""
 
