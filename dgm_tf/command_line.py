@@ -60,6 +60,9 @@ def _status(function, usage, flag_values):
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as error:
+        if ended := stopping.ended():
+            output.complain(f"\n{ended}")
+            return 128 + ended.signum
         text = str(error) if isinstance(error, flags.Error) else told(error)
         if text is None:
             raise

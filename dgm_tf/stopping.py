@@ -126,6 +126,11 @@ def request(signum):
         _main.note(signum)
 
 
+def ended():
+    """The `Ended` that a signal raised in this command, or None; a library may have put another error in its place."""
+    return None if _command is None else _command.ended
+
+
 @contextlib.contextmanager
 def held():
     """Inside this context, which is short, signals wait for its end: for what must not be left half done."""
@@ -165,13 +170,14 @@ class _Watch:
     """Ends the process after a signal that the main thread does not answer to."""
 
     def __init__(self):
-        self.signum = None
+        self.signum = self.ended = None
         self._closed = threading.Event()
 
     def end(self, signum, frame=None):
         """The handler where no run is at work."""
         self.signum = signum
-        raise Ended(signum)
+        self.ended = Ended(signum)
+        raise self.ended
 
     def start(self):
         """Python's own handlers wait for the main thread; what the interpreter writes into a pipe does not."""

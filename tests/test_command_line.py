@@ -91,6 +91,17 @@ def test_a_signal_ends_a_command_with_its_number_and_a_line(monkeypatch, capsys,
     assert capsys.readouterr().err.strip() == f"stopped by {signal.Signals(signum).name}"
 
 
+def test_a_signal_that_a_library_turns_into_another_error_is_told_as_what_it_was(monkeypatch, capsys):
+    def turn(_):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise AttributeError("'SymbolicTensor' object has no attribute") from None
+
+    assert run(monkeypatch, turn) == 143
+    assert capsys.readouterr().err == "\nstopped by SIGTERM\n"
+
+
 def test_other_errors_keep_their_stack_trace(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         run(monkeypatch, lambda _: 1 / 0)
