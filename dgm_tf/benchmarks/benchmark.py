@@ -12,6 +12,7 @@ from dgm_tf.benchmarks import cautions, excerpts, ordering
 from dgm_tf.benchmarks.arrays import Split, resized
 from dgm_tf.benchmarks.class_names import position
 from dgm_tf.benchmarks.overview import overview
+from dgm_tf.benchmarks.task import Task, check_interval
 from dgm_tf.errors import UserError
 
 _log = logging.getLogger("dgm_tf")
@@ -19,38 +20,6 @@ _log = logging.getLogger("dgm_tf")
 
 class PastTaskError(UserError):
     """Real training images of a task that the stream has already passed were asked for."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Task:
-    """One step of the stream.
-
-    index: position in the stream, from 0; classes: learning-order labels, consecutive; class_names: the data
-    set's own names of these classes; train, validation (held out of the training images), test: `Split`s.
-    """
-
-    index: int
-    classes: tuple[int, ...]
-    class_names: tuple[str, ...]
-    train: Split
-    validation: Split
-    test: Split
-
-    def num_trained(self, label):
-        """Number of the class's training and validation images."""
-        return sum(int(np.sum(split.labels == label)) for split in (self.train, self.validation))
-
-    def following(self, num_tasks, num_classes):
-        """The same task as it comes after `num_tasks` others that brought `num_classes` classes; integers >= 0."""
-        for argument, value in {"num_tasks": num_tasks, "num_classes": num_classes}.items():
-            _check_number(argument, value, numbers.Integral, 0, 2**31)
-        splits = {
-            name: Split(split.images, split.labels + np.int32(num_classes))
-            for name in ("train", "validation", "test")
-            for split in [getattr(self, name)]
-        }
-        classes = tuple(label + num_classes for label in self.classes)
-        return dataclasses.replace(self, index=self.index + num_tasks, classes=classes, **splits)
 
 
 @dataclasses.dataclass(eq=False)
@@ -113,9 +82,9 @@ class ClassIncrementalBenchmark:
         ordering.check_order(class_order)
         if not isinstance(class_order, str) and classes_per_task is not None:
             ordering.task_sizes(classes_per_task, num_tasks, len(class_order))
-        _check_number("seed", seed, numbers.Integral, 0, 2**32)
-        _check_number("validation_fraction", validation_fraction, numbers.Real, 0, 1)
-        _check_number("image_size", image_size, numbers.Integral, 1, 2**16)
+        check_interval("seed", seed, numbers.Integral, 0, 2**32)
+        check_interval("validation_fraction", validation_fraction, numbers.Real, 0, 1)
+        check_interval("image_size", image_size, numbers.Integral, 1, 2**16)
         decoded_at = getattr(source, "size", image_size)
         if decoded_at != image_size:
             raise UserError(
@@ -345,12 +314,6 @@ def _check_source(source):
             f"source: expected an object with load(), such as TFDS('mnist') (in gin: @TFDS() with brackets), "
             f"got {source!r}"
         )
-
-
-def _check_number(argument, value, kind, low, high):
-    if not isinstance(value, kind) or isinstance(value, bool) or not low <= value < high:
-        expected = "an integer" if kind is numbers.Integral else "a number"
-        raise UserError(f"{argument}: expected {expected} in [{low}, {high}), got {value!r}")
 
 
 def _check_tested(order, arrays):

@@ -34,11 +34,17 @@ _OTHERS = (
     (0, b"%!PS", f"EPS, which is not read, since that would start a program: {_CONVERT}"),
     (0, b"\xc5\xd0\xd3\xc6", f"EPS, which is not read, since that would start a program: {_CONVERT}"),
     (0, b"\xd7\xcd\xc6\x9a", f"WMF, which is not read, since that would start a program: {_CONVERT}"),
-    (0, b"<svg", f"SVG, which holds no pixels: {_CONVERT}"),
     (0, b"v/1\x01", f"OpenEXR, whose levels have no known range: {_CONVERT}"),
     (128, b"DICM", f"DICOM, which is not read: {_CONVERT}, with the window that shows what matters"),
     (0, b"\x93NUMPY", "a NumPy array, not an image: put images into one archive, see ImageArchive"),
     (0, b"PK\3\4", "a zip archive, not an image: unpack it, or see ImageArchive for an .npz"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS, not an image: fetch the files with git lfs pull"),
+)
+# Text, perhaps after blanks and a byte order mark: (what is in it, name and what to do).
+_TEXTS = (
+    (b"<svg", f"SVG, which holds no pixels: {_CONVERT}"),
+    (b"<html", "a web page, not an image: was it saved in an image's place?"),
+    (b"<!doctype html", "a web page, not an image: was it saved in an image's place?"),
 )
 # What is no fault of a file: it would be left out today and be there tomorrow.
 _NOT_THE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
@@ -124,6 +130,8 @@ def _unknown(prefix, broken):
     if not prefix:
         return Unreadable("not an image: an empty file")
     known = next((text for place, mark, text in _OTHERS if prefix[place:].startswith(mark)), None)
+    if prefix.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        known = next((text for mark, text in _TEXTS if mark in prefix.lower()), None)
     if known and not (broken and known.endswith(_NOT_HERE)):  # else it can read it, but not this one
         return Unreadable(known)
     others = [n for n, (_, accept) in Image.OPEN.items() if accept and n not in FORMATS and _accepts(accept, prefix)]
