@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import threading
 import zlib
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 # Named, as by default each kind of device takes one of its own. (XLA's numbers are others all the same.)
 ALGORITHM = "philox"
+_python_random = threading.RLock()  # the generator is the whole process's
 
 
 def _key(names):
@@ -29,14 +31,15 @@ def stateless_seed(seed, *names):
 def seeded_initializers(seed, *names):
     """Keras initializers without a seed of their own become functions of (seed, names) inside.
 
-    Keras draws such seeds from Python's `random`, whose state is put back afterwards.
+    Keras draws such seeds from Python's `random`, whose state is put back afterwards; other threads wait meanwhile.
     """
-    state = random.getstate()
-    random.seed(int(numpy_generator(seed, *names).integers(2**62)))
-    try:
-        yield
-    finally:
-        random.setstate(state)
+    with _python_random:
+        state = random.getstate()
+        random.seed(int(numpy_generator(seed, *names).integers(2**62)))
+        try:
+            yield
+        finally:
+            random.setstate(state)
 
 
 def split_seed(seed, count):
