@@ -13,6 +13,7 @@ import sys
 import time
 
 import dgm_tf
+from dgm_tf.errors import told
 from dgm_tf.stopping import SIGNALS
 from dgm_tf.suites import runs as states
 
@@ -64,10 +65,14 @@ def run_all(runs, launcher, watcher, signals, interval=0.5):
 
 
 def _start(launcher, run):
-    run.log.parent.mkdir(parents=True, exist_ok=True)
-    run.log_start = run.log.stat().st_size if run.log.is_file() else 0
-    run.state = states.RUNNING
-    launcher.start(run)
+    """Starts a run; where that fails, as on a full disk, it has failed, and the others go on."""
+    try:
+        run.log.parent.mkdir(parents=True, exist_ok=True)
+        run.log_start = run.log.stat().st_size if run.log.is_file() else 0
+        run.state = states.RUNNING
+        launcher.start(run)
+    except OSError as error:
+        run.state, run.reason = states.FAILED, told(error)
 
 
 def _end(run, status):

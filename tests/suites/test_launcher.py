@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from dgm_tf.stopping import SIGNALS
 from dgm_tf.suites import launcher, runs
 from dgm_tf.suites.launcher import LocalLauncher, run_all
 from tests.suites import fake
@@ -75,6 +76,31 @@ def test_a_failure_is_told_and_stops_no_other(tmp_path):
     assert [run.state for run in all_runs] == [runs.FAILED, runs.FAILED, runs.FINISHED]
     assert all_runs[0].reason == "exit status 1" and "it did not work" in all_runs[0].log_tail()
     assert all_runs[1].reason == "killed by SIGKILL (out of memory?)"
+
+
+def test_a_run_that_cannot_be_started_is_told_and_stops_no_other(tmp_path):
+    all_runs = [fake.run(tmp_path, name="first"), fake.run(tmp_path, name="second")]
+    (tmp_path / "first").write_text("a file in the place of its folder")
+    well, _ = run_here(all_runs)
+    assert not well and [run.state for run in all_runs] == [runs.FAILED, runs.FINISHED]
+    assert all_runs[0].reason == f"{tmp_path / 'first'}: File exists" and all_runs[0].log_tail() == ""
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+@pytest.mark.parametrize("sign, offset", [(1, 128), (-1, 0)])
+def test_a_run_that_was_stopped_by_any_signal_has_not_failed(tmp_path, signum, sign, offset):
+    class Stopped:
+        running, free = (), True
+
+        def start(self, run):
+            self.started = run
+
+        def ended(self):
+            return [(self.started, sign * (signum + offset))]
+
+    (run,) = all_runs = [fake.run(tmp_path)]
+    run_all(all_runs, Stopped(), Watcher(all_runs), Signals())
+    assert run.state == runs.STOPPED
 
 
 def test_a_failed_run_is_tried_again_by_the_next_command(tmp_path):
