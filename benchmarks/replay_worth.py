@@ -71,7 +71,10 @@ def memory_bytes(method):
     """Of the generator's weights and masks, in memory."""
     import numpy as np
 
-    return sum(np.asarray(weight).nbytes for weight in method.memory.weights if weight.name not in method.derived)
+    from dgm_tf.layers.storage import Storage, storage_of
+
+    kept = [weight for weight in method.memory.weights if storage_of(weight) is not Storage.REBUILD]
+    return sum(np.asarray(weight).nbytes for weight in kept)
 
 
 def real_groups(tasks, per_class, seed):

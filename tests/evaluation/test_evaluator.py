@@ -153,6 +153,7 @@ def test_a_classifier_for_measuring_learns_in_batches_of_64_and_so_many_passes(m
 
         def step(self, index):
             made.append(index)
+            return super().step(index)
 
     monkeypatch.setattr(evaluator, "ClassifierPhase", Phase)
     images = Shades().replay(np.zeros(130, np.int32), 0)

@@ -12,7 +12,7 @@ from tests.methods import tiny
 def test_a_method_that_says_nothing_prepares_reports_and_shows_nothing():
     method = Method()
     assert method.begin_task(None) is None and method.end_task(None) == {} and method.watch({}) == ({}, {})
-    assert method.derived == () and not method.replays and method.caution is None
+    assert not method.replays and method.caution is None
 
 
 def test_without_a_memory_replay_says_so():
