@@ -229,7 +229,8 @@ class Archive:
         """Raises UserError if these arrays together take more than so many bytes."""
         total = sum(self.members[name].nbytes for name in names)
         if total > max_bytes:
-            raise self.refused(f"its arrays take {_size(total)} unpacked, at most {_size(max_bytes)} are read")
+            what = "its arrays take" if len(names) > 1 else f"{_quoted(*names)} takes"
+            raise self.refused(f"{what} {_size(total)} unpacked, at most {_size(max_bytes)} are read")
 
     def read(self, name):
         """The array, in the machine's byte order."""

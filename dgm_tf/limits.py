@@ -20,5 +20,6 @@ MAX_DIRECTORY_BYTES = 16_000_000  # of the list of members at an archive's end
 MAX_RATIO = 200  # of unpacked to packed bytes of images; pictures are far below, a bomb is near 1000
 FREE_BYTES = 50_000_000  # unpacked, that may have any ratio
 MAX_NAME_CHARACTERS = 1000  # of a class's name
-MAX_LABELS_BYTES = 2_000_000_000  # of all labels of an archive
+MAX_LABELS_BYTES = 500_000_000  # of the labels of an archive, and of those for the test
+MAX_NAMES_BYTES = 64_000_000  # of the names of its classes
 MAX_CLASSES = 1_000_000

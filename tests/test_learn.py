@@ -150,6 +150,7 @@ def test_the_run_folder_is_enough(command, run, everything, data, tmp_path):
     (caution,) = results["cautions"]
     assert caution.startswith("No test images are here of a, b, c") and caution[:40] in re.sub(r"\s+", " ", printed)
     assert "on replay, without test images" in printed
+    assert "2 classes, images: 14 for training, 2 for validation, 4 for test\n" in printed
 
 
 class Killed(BaseException):

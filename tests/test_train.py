@@ -258,3 +258,11 @@ def test_json_is_strict(finished_run):
     texts += (finished_run / "metrics.jsonl").read_text().splitlines()
     for text in texts:
         json.loads(text, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
+
+
+def test_the_images_of_each_class_are_printed_before_training(finished_run):
+    printed = (finished_run.parent / f"{finished_run.name}.log").read_text(encoding="utf-8")
+    begin = re.search(r"2 classes, images: \d+ for training, \d+ for validation, 200 for test\n", printed)
+    assert begin and begin.start() < printed.index("task 1/2")
+    rows = re.findall(r"^  ([01]) +(\d+) +(\d+) +100$", printed[begin.end() : printed.index("task 1/2")], re.MULTILINE)
+    assert [int(a) + int(b) for _, a, b in rows] == [500, 500]

@@ -120,4 +120,4 @@ def _check_text(archive, name, member):
         raise UserError(
             f"{archive.name}: expected names of at most {limits.MAX_NAME_CHARACTERS} characters in {name}, got {member}"
         )
-    archive.check_total([name], limits.MAX_LABELS_BYTES)
+    archive.check_total([name], limits.MAX_NAMES_BYTES if name == NAMES else limits.MAX_LABELS_BYTES)

@@ -185,6 +185,10 @@ class TestBombs:
         source = archive(np.savez_compressed, images=IMAGES, labels=np.zeros(20_000_000, np.uint8))
         self.refused(source, r"one for each image: \[12\] or \[12, 1\], got uint8 \[20000000\]")
 
+    def test_names_without_classes(self, archive):
+        source = archive(np.savez_compressed, images=IMAGES, labels=LABELS, class_names=np.zeros(900_000, "U20"))
+        self.refused(source, "'class_names' takes 72.0 MB unpacked, at most 64.0 MB are read")
+
     def test_images_without_labels_leave_nothing_in_the_cache(self, archive, tmp_path):
         source = archive(np.savez_compressed, images=np.zeros((20_000, 32, 32), np.uint8), labels=LABELS)
         source._memory_limit, source.cache_dir = 1000, tmp_path / "cache"
