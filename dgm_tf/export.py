@@ -135,6 +135,8 @@ def _export_run():
         raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
     run_dir = user_path(_FLAGS.run_dir, "--run_dir")
     output = user_path(_FLAGS.output or run_dir / "export", "--output")
+    if not _FLAGS.output:
+        folder_lock.refuse_links([output], "--run_dir")
 
     with command_line.quiet_start():
         from dgm_tf.learner import load

@@ -60,11 +60,16 @@ def _refuse_links(folder, argument):
         path = folder / name
         if path.exists() and not path.is_file():
             raise UserError(f"{argument}: {path}: expected a file of the run's own, got something else; remove it")
-    for name in (*_FILES_IN_PLACE, *_FOLDERS_IN_PLACE):
-        if (folder / name).is_symlink():
+    refuse_links((folder / name for name in (*_FILES_IN_PLACE, *_FOLDERS_IN_PLACE)), argument)
+
+
+def refuse_links(paths, argument):
+    """Raises UserError, naming the argument, for a path of a run folder that leads elsewhere."""
+    for path in paths:
+        if path.is_symlink():
             raise UserError(
-                f"{argument}: {folder / name} is a link, and would be written through: expected a file or folder of "
-                "the run's own; remove the link"
+                f"{argument}: {path} is a link, and would be written through: expected a file or folder of the run's "
+                "own; remove the link"
             )
 
 

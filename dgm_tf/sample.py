@@ -14,7 +14,7 @@ import numbers
 import numpy as np
 from absl import flags
 
-from dgm_tf import checks, command_line, config, leftovers
+from dgm_tf import checks, command_line, config, folder_lock, leftovers
 from dgm_tf.benchmarks.class_names import position
 from dgm_tf.errors import UserError
 from dgm_tf.output import console, say
@@ -122,6 +122,8 @@ def _sample_run():
         raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
     run_dir = user_path(_FLAGS.run_dir, "--run_dir")
     output = user_path(_FLAGS.output or run_dir / "samples", "--output")
+    if not _FLAGS.output:
+        folder_lock.refuse_links([output, *output.glob("*")], "--run_dir")
 
     from rich.progress import Progress
 

@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 import dgm_tf
-from dgm_tf import config, files, folder_lock, registry
+from dgm_tf import config, export, files, folder_lock, registry, sample
 from dgm_tf.benchmarks import TFDS, ImageArchive, ImageFolder
 from dgm_tf.errors import UserError
 from dgm_tf.learner import Learner
 from dgm_tf.training.checkpoints import read_checkpoint
+from tests.faults.commands import give
 from tests.methods import tiny
 
 
@@ -168,6 +169,20 @@ def test_the_table_is_closed(learner):
     registry.import_own()
     assert all(isinstance(registry.find(name), type) for name in registry._own_names())
     assert {"DGM", "GANSettings", "DCGANGenerator"} <= set(registry._own_names())
+
+
+@pytest.mark.parametrize(
+    ("command", "link", "target"),
+    [(sample, "samples", "."), (sample, "samples/class 0", "."), (sample, "samples", "none"), (export, "export", ".")],
+)
+def test_no_command_writes_through_a_link_that_a_run_folder_holds(learner, tmp_path, command, link, target):
+    learner.save(tmp_path / "run" / "memory")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "run" / link).parent.mkdir(exist_ok=True)
+    (tmp_path / "run" / link).symlink_to(tmp_path / "mine" / target)
+    outcome = give(command, f"--run_dir={tmp_path / 'run'}", "--import=tests.methods.tiny")
+    assert outcome.ended == 2 and "is a link, and would be written through" in outcome.complaints
+    assert not list((tmp_path / "mine").iterdir())
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", ".lock"])
