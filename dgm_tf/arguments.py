@@ -4,10 +4,11 @@ import numbers
 
 import numpy as np
 
-from dgm_tf import checks
+from dgm_tf import checks, limits
 from dgm_tf.benchmarks.arrays import Split
 from dgm_tf.benchmarks.benchmark import Task
 from dgm_tf.errors import UserError
+from dgm_tf.learner_state import MOST_SEED
 from dgm_tf.methods.method import Method
 from dgm_tf.rows import Rows
 from dgm_tf.text import is_text, shown
@@ -35,9 +36,11 @@ def check_learner(learner):
 
 
 def check_seed(seed):
-    """An integer >= 0."""
+    """An integer >= 0, which JSON can hold."""
     fits = checks.inside(seed, "[0, inf)", numbers.Integral)
     checks.argument("seed", seed, fits, "an integer in [0, inf)")
+    if seed >= MOST_SEED:  # which no saved learner could name
+        raise UserError("seed: expected an integer of at most 300 digits, got a larger one")
 
 
 def check_callbacks(callbacks):
@@ -70,6 +73,9 @@ def check_task(task):
     foreign = [name for name in task.class_names if not is_text(name)]
     if foreign:
         raise UserError(f"task.class_names: expected text that UTF-8 can hold, got {shown(foreign[0])}")
+    longest, most = max(map(len, task.class_names), default=0), limits.MAX_NAME_CHARACTERS
+    if longest > most:
+        raise UserError(f"task.class_names: expected names of at most {most} characters, got one of {longest}")
 
 
 def check_follows(task, class_names, task_classes, num_tasks, image_shape):

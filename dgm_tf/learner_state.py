@@ -9,6 +9,7 @@ from dgm_tf.training.loop import Position
 
 FORMAT = 2  # of saved learners; of format 1 arrays are numbered and classes are named by their modules
 MOST_TASKS = 10_000
+MOST_SEED = 10**300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +70,10 @@ class LearnerState:
         _check(isinstance(value["networks"], dict), "networks", "a JSON object", value["networks"])
         for name in value["networks"]:
             _check(name.isidentifier() and name.isascii(), "networks", "names of networks", name)
+        seed = value["seed"]
+        _check(type(seed) is int and abs(seed) < MOST_SEED, "seed", "an integer of at most 300 digits", seed)
         return cls(
-            method or _method(value["method"]), value["networks"], _integer("seed", value["seed"], -(2**63), 2**63),
+            method or _method(value["method"]), value["networks"], seed,
             class_names, task_classes, _image_shape(value["image_shape"]), position, form,
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST
 from dgm_tf.benchmarks.arrays import Split
 from dgm_tf.errors import UserError
-from dgm_tf.learner import Learner
+from dgm_tf.learner import Learner, load
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.rows import Rows
@@ -154,6 +154,14 @@ class TestReplay:
         refused(f"seed: expected an integer in [0, inf), got {seed!r}", learner.replay, [0], seed)
         refused(f"seed: expected an integer in [0, inf), got {seed!r}", Learner, tiny.dgm(), seed)
 
+    def test_a_seed_is_one_that_a_saved_learner_can_have(self, tmp_path):
+        refused("seed: expected an integer of at most 300 digits", Learner, tiny.dgm(), 10**300)
+        learner = Learner(tiny.dgm(), 2**64)
+        learner.method.phases = lambda context: []
+        learner.learn(tiny.task(0))
+        learner.save(tmp_path)
+        assert load(tmp_path).seed == 2**64
+
     def test_integers_of_all_kinds_are_labels(self, learner):
         expected = learner.replay([0, 1], 3)
         for labels in ((0, 1), range(2), np.array([0, 1], np.uint8), tf.constant([0, 1])):
@@ -178,6 +186,7 @@ class TestLearn:
             "a pair": (replace(TASK, train=(IMAGES, TASK.test.labels)), ".train: expected a benchmarks.Split(images, "),
             "no test": (replace(TASK, test=None), ".test: expected a benchmarks.Split(images, labels), got None"),
             "one name": (replace(TASK, class_names="c"), ".class_names: expected a tuple of names, got 'c'"),
+            "too long": (replace(TASK, class_names=("c" * 1001,)), ".class_names: expected names of at most 1000 char"),
             "numbers": (replace(TASK, class_names=(3,)), ".class_names: expected a tuple of names, got (3,)"),
             "a label": (replace(TASK, classes=2), ".classes: expected a tuple of labels, got 2"),
             "floats": (replace(TASK, classes=(2.0,)), ".classes: expected a tuple of labels, got (2.0,)"),
