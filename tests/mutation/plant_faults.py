@@ -190,11 +190,15 @@ def main(arguments):
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     parser.add_argument("--count", type=int, default=100, help="faults to draw")
     parser.add_argument("--only", default="", help="part of a module's path: draw from such alone, none of KNOWN")
+    parser.add_argument("--without", default="none", help="part of a test's path: leave such out, to look quickly")
     parser.add_argument("--jobs", type=int, default=1, help="copies of the project to work in at a time")
     parser.add_argument("--json", type=pathlib.Path, help="file to write the result to")
     given = parser.parse_args(arguments)
     since = time.monotonic()
     drawn, known = drawn_faults(given.seed, given.count, given.only), [] if given.only else known_faults()
+    for fault in (*known, *drawn):
+        fault["tests"] = [test for test in fault["tests"] if given.without not in test]
+    drawn = [fault for fault in drawn if fault["tests"]]
     done = judged([*known, *drawn], given.jobs)
     result = report(arguments, done[len(known) :], done[: len(known)], time.monotonic() - since)
     if given.json:

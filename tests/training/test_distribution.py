@@ -5,13 +5,15 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from dgm_tf.errors import UserError
-from dgm_tf.training.distribution import apply_mean_gradients, clipped, is_chief, make_strategy
+from dgm_tf.training.cluster import Cluster
+from dgm_tf.training.distribution import apply_mean_gradients, clipped, description, is_chief, make_strategy
 from tests.training.replicas import on_two_replicas
 
 TOLERANCE = 5e-5  # sums in another order, by the compensation's factors
@@ -55,6 +57,28 @@ def test_finite_gradients_are_clipped_as_tensorflow_clips_them(clip_norm):
 def test_a_gradient_of_zero_stays_zero_beside_one_that_explodes(wild):
     zeros, exploded = clipped([tf.constant([0.0, 1.0]), tf.constant([wild, 0.0])], 1.0)
     assert zeros[0] == 0 and exploded[1] == 0 and np.isnan(exploded[0]) and np.isnan(zeros[1])
+
+
+TWO, ONE = Cluster(("a:1", "b:2"), 1), Cluster(("a:1",), 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus", "replicas", "workers", "told"),
+    [
+        ("auto", 0, 1, None, None), ("auto", 1, 1, None, None), ("none", 2, 1, None, "one of 2 GPUs is used"),
+        ("auto", 2, 2, None, "2 replicas, on 2 GPUs here"), ("mirrored", 0, 2, None, "2 replicas, on CPU"),
+        ("mirrored", 1, 1, None, "one replica, as there is one GPU here"),
+        ("mirrored", 0, 1, ONE, "one replica, as there is no GPU here"),
+        ("auto", 0, 1, TWO, "TF_CONFIG names 2 workers, this process works alone"),
+        ("multi_worker", 0, 1, None, "TF_CONFIG names no other worker: one replica"),
+        ("multi_worker", 0, 2, ONE, "TF_CONFIG names no other worker: 2 replicas"),
+        ("multi_worker", 1, 2, TWO, "worker 2 of 2 (b:2), 2 replicas in all, on 1 GPU here"),
+    ],
+)  # fmt: skip
+def test_what_a_person_should_know_of_a_strategy_is_told(monkeypatch, name, gpus, replicas, workers, told):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU"] * gpus)
+    said = description(name, types.SimpleNamespace(num_replicas_in_sync=replicas), workers)
+    assert said is None if told is None else said.startswith(told), said
 
 
 def test_each_replica_applies_its_half_of_the_mean_which_keras_sums(monkeypatch):

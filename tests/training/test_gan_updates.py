@@ -48,9 +48,10 @@ class Discriminator(keras.Model):
         )
         for layer in (self.hidden, self.realness, self.logits):
             layer.build((None, 4))
-        self.built = True
+        self.built, self.asked = True, set()
 
     def call(self, images, training=False, update_statistics=False):
+        self.asked.add((training, update_statistics))
         features = tf.tanh(self.hidden(tf.reshape(images, [-1, 4])))
         return self.realness(features)[:, 0], self.logits(features)
 
@@ -255,6 +256,37 @@ def test_every_update_of_every_step_draws_a_z_of_its_own():
     values = np.concatenate([np.ravel(z) for z in step.rules.drawn])
     assert abs(values.mean()) < 0.4 and 0.7 < values.std() < 1.3
     assert len(set(step.rules.seeds)) == 2
+
+
+def test_the_networks_are_in_training_mode_and_only_the_classifiers_updates_move_their_averages():
+    assert Step().discriminator.asked == {(True, False)}
+    assert Step(classifier=ClassifierSettings("constant")).discriminator.asked == {(True, False), (True, True)}
+
+
+def test_a_preview_is_of_the_classes_asked_for_from_the_same_z_at_the_steps_schedule():
+    step, asked = Step(), []
+
+    def preview(z, labels, schedule):
+        asked.append((np.asarray(z), labels, float(schedule["epoch"])))
+        return 7
+
+    step.rules.preview = preview
+    assert step.phase.preview(0, [1, 0]) == step.phase.preview(3, [1, 0]) == 7
+    (first, labels, epoch), (again, _, last_epoch) = asked
+    assert first.shape == (2, LATENT) and labels == [1, 0] and (epoch, last_epoch) == (0.0, 1.0)
+    np.testing.assert_array_equal(first, again)
+
+
+def test_the_parts_of_a_step_run_alone(fixed_noise):
+    step = Step(classifier=ClassifierSettings("constant"))
+    parts = step.phase.parts()
+    assert set(parts) == {"step", "classifier", "critic", "generator"}
+    before = [len(optimizer.steps) for optimizer in (step.d_optimizer, step.g_optimizer)]
+    for name, more in (("classifier", (1, 0)), ("critic", (1, 0)), ("generator", (0, 1)), ("step", (2, 1))):
+        parts[name](1)
+        after = [len(optimizer.steps) for optimizer in (step.d_optimizer, step.g_optimizer)]
+        assert tuple(np.subtract(after, before)) == more, name
+        before = after
 
 
 def test_a_step_is_a_function_of_its_number_and_the_seed():
