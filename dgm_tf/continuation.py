@@ -50,6 +50,10 @@ class Continuation:
         if saved is None:
             raise UserError(f"run_dir: expected the folder of a run, got {run_dir}, which holds none")
         self._arrays, self._learner, self._notes = saved
+        with run_results.entries_told(run_dir):
+            self._see(run_dir)
+
+    def _see(self, run_dir):
         ended = self._ended(run_dir)
         begun = self._notes["results"].get("later", [])
         # Where nothing of it was learned yet, as its settings were refused, say, another command may take its place.
@@ -71,11 +75,12 @@ class Continuation:
         benchmark: of the run; cache_dir: folder for decoded images.
         """
         self._cache_dir = cache_dir
-        later = self._results.get("later", [])
-        done = later[:-1] if self._goes_on else later
-        num_tasks = later[-1]["first_task"] if self._goes_on else len(self._results["tasks"])
-        tasks = self._results["tasks"][:num_tasks]
-        names = self._results["class_names"][: sum(map(len, tasks))]
+        with run_results.entries_told(self._run_dir):
+            later = self._results.get("later", [])
+            done = later[:-1] if self._goes_on else later
+            num_tasks = later[-1]["first_task"] if self._goes_on else len(self._results["tasks"])
+            tasks = self._results["tasks"][:num_tasks]
+            names = self._results["class_names"][: sum(map(len, tasks))]
         stream = self._stream(benchmark, self._kind, self._place, self._classes_per_task, self._class_order)
         if later:
             stream.begun_as(later[-1]["class_names"])
@@ -93,9 +98,10 @@ class Continuation:
         sources = [(kind, e[kind]) for e in done for kind in ("image_dir", "archive") if kind in e]
         earlier = [benchmark, *(self._stream(benchmark, *source) for source in sources)]
         excerpts = self._results.get("test_excerpts", [])[: len(names)]
-        longer = ContinuedBenchmark(names, tasks, earlier, stream, excerpts)
-        if not self._goes_on and is_chief():
-            self._begin(longer, [*later, entry])
+        with run_results.entries_told(self._run_dir):
+            longer = ContinuedBenchmark(names, tasks, earlier, stream, excerpts)
+            if not self._goes_on and is_chief():
+                self._begin(longer, [*later, entry])
         self._arrays = None  # large, and read again by the run
         return longer
 

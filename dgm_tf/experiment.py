@@ -11,7 +11,6 @@ import tensorflow as tf
 from dgm_tf import checks, keras_setup, leftovers, run_results, serialization, watched_folder
 from dgm_tf.benchmarks import ClassIncrementalBenchmark
 from dgm_tf.benchmarks.resuming import check_same_stream
-from dgm_tf.errors import Damaged, UserError
 from dgm_tf.evaluation.best_epoch import BestEpoch
 from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.evaluation.replay_drift import ReplayDrift
@@ -77,7 +76,7 @@ def run_experiment(
         benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")
     saved = read_checkpoint(run_dir / "checkpoints")  # which `extend` may have written anew
     if saved is not None and extend is None:
-        with _entries_told(run_dir):
+        with run_results.entries_told(run_dir / "checkpoints"):
             benchmark.begun_as(saved[2]["results"]["class_names"])
     method.check_classes(len(benchmark.class_names))
     computing = _computing(precision, jit_compile)
@@ -86,7 +85,7 @@ def run_experiment(
         best, drift = BestEpoch(benchmark, evaluation), ReplayDrift()
         if saved is not None:
             arrays, description, results = saved
-            with _entries_told(run_dir):
+            with run_results.entries_told(run_dir / "checkpoints"):
                 if extend is None:
                     check_same_stream(run_dir, results["results"], benchmark)
                 learner = Learner.from_state(description, arrays, method)
@@ -113,20 +112,6 @@ def run_experiment(
         for task in range(learner.num_tasks, benchmark.num_tasks):
             learner.learn(benchmark.task(task), (best, log, progress, recorder, checkpoints))
         return recorder.finish(learner)  # all is saved by now: what a signal ends is done again
-
-
-@contextlib.contextmanager
-def _entries_told(run_dir):
-    """A checkpoint whose checksum is right may come from a stranger, and lack entries or hold others."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Damaged(
-            f"{run_dir / 'checkpoints'} is damaged: an entry is missing or of another kind "
-            f"({type(error).__name__}: {error}); restore it from a copy, or delete it, and the run begins anew"
-        ) from error
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ from dgm_tf import command_line, config, files, folder_lock, leftovers, stopping
 from dgm_tf.errors import UserError
 from dgm_tf.output import say
 from dgm_tf.paths import user_path
-from dgm_tf.text import shown
+from dgm_tf.text import is_text, shown
 
 # Of this command alone: training imports this module and has flags of its own.
 _FLAGS = flags.FlagValues()
@@ -83,13 +83,18 @@ def _check_replaceable(directory):
             raise UserError(f"{path} is in the way: it exists and is no SavedModel that could be replaced")
 
 
+def _json(names):
+    """The names as JSON; as escapes where one is of a file system's and no text (a surrogate)."""
+    return json.dumps(names, indent=1, ensure_ascii=not all(map(is_text, names)))
+
+
 def _write(learner, directory):
     import tensorflow as tf
 
     from dgm_tf.saved_models import ClassifierModule, GeneratorModule
 
     classes = directory / CLASSES
-    files.write_atomically(classes, json.dumps(learner.class_names, indent=1, ensure_ascii=False) + "\n")
+    files.write_atomically(classes, _json(learner.class_names) + "\n")
     sizes = {}
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody trains what is exported
     for make in (GeneratorModule, ClassifierModule) if learner.method.replays else (ClassifierModule,):

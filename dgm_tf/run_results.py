@@ -5,6 +5,7 @@ results.json hundreds of megabytes. They stand in results.npz instead, which res
 are put back when both are read. The same bytes go into checkpoints.
 """
 
+import contextlib
 import hashlib
 import pathlib
 import tempfile
@@ -14,6 +15,7 @@ import numpy as np
 from dgm_tf import files
 from dgm_tf.bounded_npz import read_members
 from dgm_tf.errors import Damaged, UserError
+from dgm_tf.text import shown
 
 RESULTS, LARGE = "results.json", "results.npz"
 METRICS_HEAD = "metrics_sha256"  # entry of results and of a checkpoint's notes: the head of metrics.jsonl
@@ -37,6 +39,10 @@ _KINDS = {
     **dict.fromkeys(("bounds", "readings", "seconds_end", "excerpt", _BESIDE), dict),
     "later": list, "finished": bool, "protocol": str, METRICS_HEAD: str,
 }  # fmt: skip
+
+
+_MANY = {str: "texts", list: "lists", dict: "objects"}
+_KINDS_WITHIN = {"class_names": str, "tasks": list, "accuracy_matrix": list, "seconds": dict, "later": dict}
 
 
 def empty(benchmark, settings):
@@ -133,9 +139,28 @@ def checked(results, path, advice=ADVICE):
     for name, kind in _KINDS.items():
         if not isinstance(results.get(name, kind()), kind):
             raise files.damaged(path, f"{name}: expected a {kind.__name__}, got {results[name]!r:.40}", advice)
-    if not all(isinstance(name, str) for name in results.get("class_names", ())):
-        raise files.damaged(path, "class_names: expected texts", advice)
+    for name, kind in _KINDS_WITHIN.items():
+        for entry in results.get(name, ()):
+            if not isinstance(entry, kind):
+                raise files.damaged(path, f"{name}: expected {_MANY[kind]}, got {entry!r:.40}", advice)
+    if not all(type(label) is int for task in results.get("tasks", ()) for label in task):
+        raise files.damaged(path, "tasks: expected lists of labels", advice)
     return results
+
+
+@contextlib.contextmanager
+def entries_told(place):
+    """Turns what missing entries or entries of other kinds lead to into `Damaged`; place: of what was read.
+
+    What has the right checksum may come from a stranger all the same.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        found = f"an entry is missing or of another kind ({type(error).__name__}: {shown(error, most=200)})"
+        raise files.damaged(place, found, "restore it from a copy, or delete it and begin anew") from error
 
 
 def to_checkpoint(large):

@@ -11,7 +11,7 @@ from tests.benchmarks.test_listing import draw
 def taken_up(folder, later, goes_on):
     """A `Continuation` of a run that has learned one class and then begun, or ended, what `later` says."""
     longer = object.__new__(Continuation)
-    longer._kind, longer._place = "image_dir", str(folder)
+    longer._kind, longer._place, longer._run_dir = "image_dir", str(folder), folder
     longer._classes_per_task, longer._class_order = 1, "natural"
     longer._make_source = lambda kind, path, shape: ImageFolder(path, size=16, channels=1)
     longer._learner, longer._goes_on, longer._arrays = {"image_shape": [16, 16, 1]}, goes_on, {}

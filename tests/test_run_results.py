@@ -159,7 +159,7 @@ class TestDamage:
             ([], "expected results, got list"),
             ({"average_accuracy": {}}, "average_accuracy: expected a list, got {}"),
             ({"finished": 1}, "finished: expected a bool, got 1"),
-            ({"class_names": [None]}, "class_names: expected texts"),
+            ({"class_names": [None]}, "class_names: expected texts, got None"),
         ],
     )
     def test_entries_of_another_kind(self, tmp_path, content, found):

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import dgm_tf
-from dgm_tf import config, export, files, folder_lock, registry, sample
+from dgm_tf import config, export, files, folder_lock, registry, run_results, sample
 from dgm_tf.benchmarks import TFDS, ImageArchive, ImageFolder
-from dgm_tf.errors import UserError
+from dgm_tf.errors import Damaged, UserError
 from dgm_tf.learner import Learner
 from dgm_tf.training.checkpoints import read_checkpoint
 from tests.faults.commands import give
@@ -190,3 +190,24 @@ def test_a_run_folder_with_a_fifo_waits_for_nobody(tmp_path, name):
     os.mkfifo(tmp_path / name)
     with pytest.raises(UserError, match=f"{name}: expected a file"), folder_lock.locked(tmp_path, "run_dir", "x"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [("tasks", ["x"]), ("tasks", [[0], "x"]), ("later", [3]), ("seconds", [None]), ("accuracy_matrix", [0.5])],
+)
+def test_results_of_a_stranger_with_other_entries_are_told_in_one_line(tmp_path, entry, value):
+    files.write_json(tmp_path / "results.json", {"format": 2, "class_names": ["a", "b"], entry: value})
+    with pytest.raises(Damaged, match=f"{entry}: expected") as caught:
+        run_results.read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_entry_is_told_wherever_it_is_missed(tmp_path):
+    told = "an entry is missing or of another kind \\(KeyError: 'protocol'\\)"
+    with pytest.raises(Damaged, match=told), run_results.entries_told(tmp_path):
+        raise KeyError("protocol")
+
+
+def test_a_name_that_is_no_text_is_exported_as_an_escape():
+    assert json.loads(export._json(["caf\udce9", "b"])) == ["caf\udce9", "b"] and "\\udce9" in export._json(["\udce9"])

@@ -23,8 +23,8 @@ class TaskContext:
 
     @property
     def index(self):
-        """0-based position of the task."""
-        return self.task.index
+        """0-based position of the task, an int."""
+        return int(self.task.index)
 
     @property
     def task_seed(self):
