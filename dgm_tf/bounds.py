@@ -13,6 +13,7 @@ from dgm_tf.evaluation.evaluator import accuracy_report, fresh_classifier, seen_
 from dgm_tf.learner import Learner
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.output import warn
+from dgm_tf.training import agreement
 from dgm_tf.training.classifier import measuring_batch_size
 
 _ADVICE = "it is made anew"
@@ -28,12 +29,13 @@ def joint_classifier(learner, benchmark, settings, cache_dir):
     network = fresh_classifier(learner, benchmark.num_classes, "joint")
     path = pathlib.Path(cache_dir) / f"joint-{_fingerprint(network, learner, benchmark, settings.judge_epochs)}.npz"
     arrays = _found(path, lambda: _weights(path, network))
-    if arrays is not None:
+    if agreement.all_of(arrays is not None):
         serialization.assign_arrays("joint", network.weights, arrays)
         return network
     groups = [(task.train.images, task.train.labels) for task in benchmark.fresh_copy()]
     train_classifier(network, groups, settings.judge_epochs, learner.seed)
-    serialization.write_arrays(path, serialization.to_arrays("joint", network.weights))
+    if agreement.is_chief():
+        serialization.write_arrays(path, serialization.to_arrays("joint", network.weights))
     return network
 
 
@@ -91,7 +93,7 @@ def fine_tuning_accuracies(learner, benchmark, settings, cache_dir):
     training = [settings.fine_tuning_epochs, [len(stream.task_classes(t)) for t in range(stream.num_tasks)]]
     path = pathlib.Path(cache_dir) / f"fine-tuning-{_fingerprint(first, learner, benchmark, training)}.json"
     averages = _found(path, lambda: _averages(path, stream.num_tasks))
-    if averages is not None:
+    if agreement.all_of(averages is not None):
         return averages
     bound = Learner(method, learner.seed)
     method.restore_networks({"discriminator": first}, ())
@@ -100,7 +102,8 @@ def fine_tuning_accuracies(learner, benchmark, settings, cache_dir):
         bound.learn(task)
         images, labels = seen_test_images(stream, task.index)
         averages.append(accuracy_report(bound.logits(images), labels, bound.task_classes)["average"])
-    files.write_json(path, {files.FORMAT: _FORMAT, "average_accuracy": averages})
+    if agreement.is_chief():
+        files.write_json(path, {files.FORMAT: _FORMAT, "average_accuracy": averages})
     return averages
 
 

@@ -21,7 +21,7 @@ from dgm_tf.progress import Progress
 from dgm_tf.recorder import Recorder
 from dgm_tf.run_results import METRICS_HEAD
 from dgm_tf.stopping import StopSignals
-from dgm_tf.training.agreement import loss_told
+from dgm_tf.training import agreement
 from dgm_tf.training.checkpoints import Checkpointer, read_checkpoint
 from dgm_tf.training.compilation import jit_compilation
 from dgm_tf.training.distribution import is_chief
@@ -72,13 +72,16 @@ def run_experiment(
     _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile)
     cache_dir = user_path(cache_dir or run_dir.parent / ".cache", "run_experiment.cache_dir")
     benchmark.keep_in(cache_dir)
-    if extend is not None:
-        benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")
-    saved = read_checkpoint(run_dir / "checkpoints")  # which `extend` may have written anew
-    if saved is not None and extend is None:
-        with run_results.entries_told(run_dir / "checkpoints"):
-            benchmark.begun_as(saved[2]["results"]["class_names"])
-    method.check_classes(len(benchmark.class_names))
+    with agreement.chief_first():  # it decodes images, or begins to learn on, and writes that down
+        if extend is not None:
+            benchmark, evaluation = extend(benchmark, cache_dir), dataclasses.replace(evaluation, protocol="strict")
+        saved = read_checkpoint(run_dir / "checkpoints")  # which `extend` may have written anew
+        if saved is not None and extend is None:
+            with run_results.entries_told(run_dir / "checkpoints"):
+                benchmark.begun_as(saved[2]["results"]["class_names"])
+        class_names = list(benchmark.class_names)
+    method.check_classes(len(class_names))
+    _check_workers(benchmark, saved)
     computing = _computing(precision, jit_compile)
     with tf.distribute.get_strategy().scope(), computing, contextlib.ExitStack() as stack:
         learner, results = Learner(method, seed), None
@@ -103,7 +106,7 @@ def run_experiment(
         progress.tell(benchmark.overview)
         stack.callback(progress.close)  # a bar hides the terminal's cursor
         signals = stack.enter_context(StopSignals())
-        stack.enter_context(loss_told(signals))
+        stack.enter_context(agreement.loss_told(signals))
         watched = best, drift, recorder
         checkpoints = Checkpointer(
             run_dir / "checkpoints", checkpoint_seconds, signals, watched, recorder.notes, is_chief()
@@ -125,6 +128,15 @@ def _computing(precision, jit_compile):
             yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _check_workers(benchmark, saved):
+    """All workers must train on the same images, from the same state."""
+    if agreement.place()[1] == 1:
+        return
+    tests = [len(benchmark.test_split(task)) for task in range(benchmark.num_tasks)]
+    agreement.check_same("images", list(benchmark.class_names), list(benchmark.train_sizes), tests)
+    agreement.check_same("checkpoints", *(saved or ()))
 
 
 def _check_objects(benchmark, method, evaluation):

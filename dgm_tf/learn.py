@@ -40,6 +40,7 @@ def main():
 def _learn():
     run_dir, (kind, path) = _run_dir(), _images()
     sizes = _sizes(_FLAGS.classes_per_task)
+    command_line.expect_loss(_FLAGS.strategy)
     with command_line.quiet_start():
         modules = _FLAGS["import"].value
         config.import_modules(modules)

@@ -35,24 +35,21 @@ def run_session(run_dir, strategy_name, function, wait_seconds=cluster.WAIT_SECO
     Raises:
       UserError: if another process is at work in the run folder, or the workers cannot come together.
     """
-    from dgm_tf.training import agreement
-
-    with contextlib.ExitStack() as stack:
-        _join(stack, strategy_name, wait_seconds)
-        try:
-            with agreement.loss_told():
-                return _call(run_dir, look, function)
-        except cluster.WorkerLost as loss:
-            output.complain(f"\nerror: {own_message(loss)}")
-            return 128 + loss.signum if loss.signum else cluster.LOST_STATUS
+    try:
+        with contextlib.ExitStack() as stack:
+            _join(stack, strategy_name, wait_seconds)
+            return _call(run_dir, look, function)
+    except cluster.WorkerLost as loss:
+        output.complain(f"\nerror: {own_message(loss)}")
+        return 128 + loss.signum if loss.signum else cluster.LOST_STATUS
 
 
 def _join(stack, strategy_name, wait_seconds):
     """Enters the strategy's scope, when all workers are there."""
     from dgm_tf import command_line
-    from dgm_tf.training import distribution
+    from dgm_tf.training import agreement, distribution
 
-    workers = cluster.cluster_of_environment()
+    workers = _workers(strategy_name)
     if strategy_name == "multi_worker" and workers is not None:
         cluster.wait_for_all(workers, wait_seconds)
         stack.enter_context(cluster.Watch(workers))
@@ -61,6 +58,17 @@ def _join(stack, strategy_name, wait_seconds):
     if told := distribution.description(strategy_name, strategy, workers):
         output.say(f"--strategy={strategy_name}: {told}")
     stack.enter_context(strategy.scope())
+    stack.enter_context(agreement.loss_told())
+
+
+def _workers(strategy_name):
+    """The `Cluster` of the environment, or None; what cannot be understood matters to multi_worker alone."""
+    try:
+        return cluster.cluster_of_environment()
+    except UserError:
+        if strategy_name == "multi_worker":
+            raise
+        return None
 
 
 def _call(run_dir, look, function):
@@ -70,6 +78,7 @@ def _call(run_dir, look, function):
         agreement.wait_for_each_other()  # the chief holds the folder: all see it as it stays
         status = look()
         if status is None:
+            agreement.wait_for_each_other()  # before the chief changes what they have looked at
             status = _noted_call(run_dir, function)
         return status
 

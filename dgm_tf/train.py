@@ -37,6 +37,7 @@ def main():
 def train():
     """Runs, resumes, or says that the run is finished; returns the exit status."""
     run_dir = user_path(FLAGS.run_dir or f"runs/{pathlib.Path(FLAGS.gin_file).stem}", "--run_dir")
+    command_line.expect_loss(FLAGS.strategy)
     with command_line.quiet_start():
         modules = FLAGS["import"].value
         config.import_modules(modules)
@@ -68,25 +69,27 @@ def _look(run_dir, text):
 
 
 def _run(run_dir, text):
+    from dgm_tf.training import agreement
+
     sessions.make_folder(run_dir)
     _bind_flags()
 
     def run():
-        from dgm_tf.training import distribution
-
+        agreement.check_same("configurations", text)
         is_new = not (run_dir / "config.gin").exists()
-        if distribution.is_chief():
+        if agreement.is_chief():
             _write_configuration(run_dir, text)
         try:
             _run_experiment(run_dir)
         except UserError:
-            if is_new and distribution.is_chief():
+            if is_new and agreement.is_chief():
                 _release(run_dir)
             raise
 
     def look():
         status = _look(run_dir, text)
-        if status is not None and not (run_dir / "config.gin").exists():  # it was deleted, as it was damaged
+        lost = status is not None and not (run_dir / "config.gin").exists()  # it was deleted, as it was damaged
+        if lost and agreement.is_chief():
             _write_configuration(run_dir, text)
         return status
 

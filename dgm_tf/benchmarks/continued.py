@@ -54,6 +54,11 @@ class ContinuedBenchmark:
         return (*self._known, *self._stream.class_names)
 
     @property
+    def train_sizes(self):
+        """Numbers of training images of the new tasks."""
+        return self._stream.train_sizes
+
+    @property
     def report(self):
         """What the new classes' source tells of its data."""
         return self._stream.report

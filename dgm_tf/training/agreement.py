@@ -4,6 +4,8 @@ With one process these return its own answer and cost nothing.
 """
 
 import contextlib
+import functools
+import json
 import zlib
 
 import numpy as np
@@ -46,7 +48,13 @@ def everyones(number):
         return [number]
     row = np.zeros(count)
     row[index] = number
-    return tf.distribute.get_strategy().reduce(tf.distribute.ReduceOp.SUM, tf.constant(row), axis=None).numpy().tolist()
+    return _summing(tf.distribute.get_strategy())(tf.constant(row)).numpy().tolist()
+
+
+@functools.cache
+def _summing(strategy):
+    """A function of float64 [workers], their sum over workers; a graph, as without one TensorFlow makes threads."""
+    return tf.function(lambda row: strategy.reduce(tf.distribute.ReduceOp.SUM, row, axis=None))
 
 
 @contextlib.contextmanager
@@ -68,6 +76,11 @@ def wait_for_each_other():
     everyones(0)
 
 
+def all_of(flag):
+    """Whether the flag is true on all workers."""
+    return all(everyones(bool(flag)))
+
+
 def agreed_signal(received):
     """The signal that this worker or any other was sent, None where none was; the same on all. received: or None."""
     return int(max(everyones(received or 0))) or None
@@ -78,14 +91,24 @@ def chief_first():
     """What stands inside is done by the chief, then by the others: they find on disk what it has put there."""
     if not is_chief():
         wait_for_each_other()
-    yield
-    if is_chief():
+        yield
+        return
+    try:
+        yield
+    except Exception:  # the others meet the same, and say so
         wait_for_each_other()
+        raise
+    wait_for_each_other()
 
 
-def check_same(what, text):
-    """Raises UserError on all workers unless all have the same text. what: for the message, a plural."""
-    sums = everyones(zlib.crc32(text.encode("utf-8", "surrogateescape")))
+def check_same(what, *facts):
+    """Raises UserError on all workers unless all have the same facts.
+
+    Args:
+      what: for the message, a plural.
+      facts: what JSON can hold, or dicts of arrays.
+    """
+    sums = everyones(_checksum(facts) if place()[1] > 1 else 0)
     others = [str(i + 1) for i, each in enumerate(sums) if each != sums[0]]
     if others:
         raise UserError(
@@ -93,3 +116,14 @@ def check_same(what, text):
             f"{', '.join(others)} than on worker 1: start all with the same command and version, in a --run_dir "
             "that they share"
         )
+
+
+def _checksum(facts):
+    checksum = 0
+    for fact in facts:
+        if isinstance(fact, dict) and all(isinstance(value, np.ndarray) for value in fact.values()):
+            for name in sorted(fact):
+                checksum = zlib.crc32(np.ascontiguousarray(fact[name]), zlib.crc32(name.encode(), checksum))
+        else:
+            checksum = zlib.crc32(json.dumps(fact, sort_keys=True).encode(), checksum)
+    return checksum

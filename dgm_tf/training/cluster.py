@@ -169,8 +169,9 @@ class Watch:
         self._thread.start()
         return self
 
-    def __exit__(self, *_):
-        self._over.set()
+    def __exit__(self, kind, *_):
+        if kind is None or not issubclass(kind, WorkerLost):  # else TensorFlow might still wait for the lost one
+            self._over.set()
 
     def _look(self):
         answered = dict.fromkeys(self._cluster.others, time.monotonic())

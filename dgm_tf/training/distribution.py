@@ -85,11 +85,9 @@ def mean_gradients(gradients):
 
 def apply_mean_gradients(optimizer, gradients, variables, clip_norm=None):
     """One optimizer step with the gradients' mean over replicas, clipped by global norm after the reduction."""
-    gradients, replicas = mean_gradients(gradients), replica_count()
+    gradients = mean_gradients(gradients)
     if clip_norm is not None:
         gradients = clipped(gradients, clip_norm)
-    if replicas > 1:
-        gradients = [gradient / replicas for gradient in gradients]  # Keras sums them over replicas
     optimizer.apply(gradients, variables)
 
 

@@ -3,20 +3,20 @@
 import keras
 import tensorflow as tf
 
-from dgm_tf.training.randomness import replica_count
-
 
 class FusedAdam(keras.optimizers.Adam):
-    """Keras's Adam (Kingma and Ba, 2015), the same numbers from TensorFlow's fused kernel on one replica.
+    """Keras's Adam (Kingma and Ba, 2015), the same numbers from TensorFlow's fused kernel.
 
     Keras writes an update out in a dozen operations, each of which passes over the variable once: a third of what a
-    classifier's update costs beside its convolutions. Over several replicas it is Keras's own.
+    classifier's update costs beside its convolutions.
     """
 
     def apply(self, grads, trainable_variables=None):
-        """One step; grads and trainable_variables: lists of the same length, built before."""
-        if replica_count() > 1:
-            return super().apply(grads, trainable_variables)
+        """One step; grads and trainable_variables: lists of the same length, built before.
+
+        Each replica updates its own copies: the gradients must be the same on all of them, their mean. (Keras sums
+        them over replicas.)
+        """
         step = tf.cast(self.iterations + 1, tf.float32)
         rate = tf.convert_to_tensor(self.learning_rate)
         powers = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dgm_tf import serialization, sessions
 from dgm_tf.errors import UserError
+from dgm_tf.training import agreement
 from dgm_tf.training.cluster import Cluster
 from dgm_tf.training.distribution import apply_mean_gradients, clipped, description, is_chief, make_strategy
 from tests.training.replicas import on_two_replicas
@@ -29,7 +31,29 @@ def test_no_strategy_on_one_device():
 
 
 def test_a_single_process_is_chief():
-    assert is_chief()
+    assert is_chief() and agreement.place() == (0, 1)
+
+
+def test_a_single_process_agrees_with_itself():
+    assert agreement.everyones(7) == [7]
+    assert agreement.agreed_signal(None) is None and agreement.agreed_signal(15) == 15
+    assert agreement.all_of(True) and not agreement.all_of(False)
+    agreement.check_same("things", {"a": np.zeros(2)}, "text")
+    with agreement.chief_first():
+        agreement.wait_for_each_other()
+
+
+def test_an_error_of_a_single_process_is_no_lost_worker():
+    with pytest.raises(tf.errors.UnavailableError), agreement.loss_told():
+        raise tf.errors.UnavailableError(None, None, "a server of somebody else's")
+
+
+def test_mirrored_on_one_device_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert sessions.run_session(tmp_path / "run", "mirrored", lambda: None) == 0
+    if not tf.config.list_logical_devices("GPU"):
+        assert "--strategy=mirrored: one replica, as there is no GPU here" in capsys.readouterr().out
+    assert serialization.read_json(tmp_path / "run" / "run.json")["replicas"] == 1
 
 
 class Recorder:
@@ -81,14 +105,14 @@ def test_what_a_person_should_know_of_a_strategy_is_told(monkeypatch, name, gpus
     assert said is None if told is None else said.startswith(told), said
 
 
-def test_each_replica_applies_its_half_of_the_mean_which_keras_sums(monkeypatch):
+def test_each_replica_applies_the_mean(monkeypatch):
     optimizers = [Recorder(), Recorder()]
 
     def step(index):
         apply_mean_gradients(optimizers[index], [tf.constant([1.0 + 4 * index]), tf.constant([8.0])], [None, None])
 
     on_two_replicas(monkeypatch, step)
-    assert [optimizer.gradients for optimizer in optimizers] == [[[1.5], [4.0]]] * 2
+    assert [optimizer.gradients for optimizer in optimizers] == [[[3.0], [8.0]]] * 2
 
 
 def test_what_is_clipped_is_the_mean_over_replicas(monkeypatch):
@@ -100,7 +124,7 @@ def test_what_is_clipped_is_the_mean_over_replicas(monkeypatch):
 
     on_two_replicas(monkeypatch, step)
     for optimizer in optimizers:
-        assert optimizer.gradients == [pytest.approx([0.3]), pytest.approx([0.4])], "halves of 3 / 5 and 4 / 5"
+        assert optimizer.gradients == [pytest.approx([0.6]), pytest.approx([0.8])]
 
 
 @pytest.fixture(scope="module")
