@@ -31,10 +31,13 @@ WORDS = (
     ("one_hot", "embedding"), ("task", "class"), ("balanced", "constant"), ("strict", "published"), ("model", "labels"),
 )  # fmt: skip
 _OTHER_WORDS = {b: a for a, b in WORDS} | dict(WORDS)
+# Numbers that only tell one purpose from another: any others would do.
+_ANY_NUMBERS = ("fold_in", "stateless_seed", "numpy_generator", "seeded_initializers")
 _SKIPPED_FIELDS = {
     ast.FunctionDef: ("decorator_list", "returns"), ast.ClassDef: ("decorator_list", "bases", "keywords"),
     ast.AnnAssign: ("annotation", "target"), ast.arg: ("annotation",), ast.Import: ("names",),
     ast.ImportFrom: ("names",), ast.Raise: ("exc", "cause"), ast.Assert: ("msg",), ast.JoinedStr: ("values",),
+    ast.Dict: ("keys",),
 }  # fmt: skip
 
 
@@ -86,11 +89,10 @@ class _Finder:
                 method(node)
         skipped = _SKIPPED_FIELDS.get(type(node), ())
         for field, value in ast.iter_fields(node):
-            if field in skipped or isinstance(node, ast.Dict) and field == "keys":
-                continue
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST) and not _is_docstring(child):
-                    self._visit(child)
+            if field not in skipped:
+                for child in value if isinstance(value, list) else [value]:
+                    if isinstance(child, ast.AST) and not _is_left_alone(node, child):
+                        self._visit(child)
 
     def _offset(self, line, column):
         prefix = self._lines[line - 1].encode()[:column].decode()
@@ -201,8 +203,10 @@ def _may_be_mistaken(argument):
     return bool(name) and not name.startswith(("float", "int", "uint", "bool", "self"))
 
 
-def _is_docstring(node):
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+def _is_left_alone(parent, node):
+    docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    purpose = isinstance(node, ast.Constant) and isinstance(parent, ast.Call) and _called(parent) in _ANY_NUMBERS
+    return docstring or purpose
 
 
 def _on_a_line(code, limit=160):

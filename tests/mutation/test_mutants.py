@@ -43,7 +43,7 @@ def test_each_kind_of_fault(text, faulty):
     "text",
     [
         '"""It is 2 + 2."""\n', "import a\n", "x: int\n", "@f(1)\ndef g(): pass\n", "raise E(f'{a + 1} 2', 3)\n",
-        "x = f'{a + 1}'\n", "x = {1: a}\n", "class A(f(1)):\n    '''1.'''\n",
+        "x = f'{a + 1}'\n", "x = fold_in(a, 1)\n", "x = {1: a}\n", "class A(f(1)):\n    '''1.'''\n",
     ],
 )  # fmt: skip
 def test_what_no_program_looks_at_is_left_alone(text):

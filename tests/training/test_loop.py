@@ -73,6 +73,10 @@ def test_who_stops_the_loop_leaves_the_position_of_the_steps_done():
     assert phase.steps == [0, 1] and learner.position.step == 2
 
 
+def test_a_learner_begins_at_the_first_step_of_the_first_task():
+    assert Position() == Position(task=0, phase=0, step=0, global_step=0)
+
+
 def test_watching_nothing_is_fine():
     learner = Learner(Position())
     run_phase(learner, None, Counting(1, 1), (Callback(),))

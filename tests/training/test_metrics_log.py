@@ -73,6 +73,14 @@ def test_an_empty_row_has_its_digests_too(path):
     assert read_metrics(path, head) == [{}, {"a": 1}]
 
 
+def test_a_whole_file_is_not_written_again(path):
+    head = _write(path)
+    before = path.stat().st_ino
+    log = MetricsLog(path, head)
+    log.truncate_after(5)
+    assert path.stat().st_ino == before
+
+
 class TestDamage:
     """Told in one line; what is whole is kept, and the next run finds a whole file."""
 
@@ -151,3 +159,12 @@ class TestOldFiles:
         path.write_text(path.read_text().replace('"loss": 0.25', '"loss": 0.26'))
         read_metrics(path)
         assert "lines before line 6 are missing or changed" in capfd.readouterr().err
+
+    def test_what_a_damaged_line_breaks_is_not_told_as_missing_too(self, path, capfd):
+        head = _write(path)
+        lines = path.read_bytes().split(b"\n")
+        lines[1] = lines[1].replace(b"2", b"7", 1)
+        path.write_bytes(b"\n".join(lines))
+        assert read_metrics(path, head) == [ROWS[0], *ROWS[2:]]
+        told = capfd.readouterr().err
+        assert "line 2 of 5: not as written" in told and "missing" not in told

@@ -64,7 +64,7 @@ def test_a_pass_takes_every_image_once_and_drops_the_rest():
 
 @pytest.mark.parametrize(("share", "expected"), [(None, [0.25, 0.25, 0.25, 0.25]), (0.8, [0.1, 0.1, 0.4, 0.4])])
 def test_few_stored_images_are_not_lost_among_many(share, expected):
-    stored = tuple(np.concatenate(parts) for parts in zip(group(0, 2), group(1, 3), strict=True))
+    stored = tuple(np.concatenate(parts) for parts in zip(group(0, 20), group(1, 30), strict=True))
     current = tuple(np.concatenate(parts) for parts in zip(group(2, 900), group(3, 1100), strict=True))
     pool = RehearsalPool(stored, current, share)
     batches = pool.epoch_batches(np.random.default_rng(0), 20)

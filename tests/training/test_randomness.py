@@ -56,6 +56,14 @@ def test_initializers_follow_from_seed_and_purpose():
     assert not np.array_equal(draw("grow", 1), draw("grow", 2))
 
 
+def test_many_purposes_have_initializers_of_their_own():
+    states = set()
+    for index in range(500):
+        with randomness.seeded_initializers(0, "grow", index):
+            states.add(random.random())
+    assert len(states) == 500
+
+
 def test_layers_inside_differ_from_each_other():
     with randomness.seeded_initializers(0, "test"):
         one, two = keras.layers.Dense(3), keras.layers.Dense(3)

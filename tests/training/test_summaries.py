@@ -40,6 +40,14 @@ class TestSummaries:
         summaries.close()
         assert _points(tmp_path / "train", "a") == [(1, 1.0), (3, 3.0)]
 
+    def test_they_are_due_again_after_the_time_between_two(self, tmp_path, monkeypatch):
+        now = [50.0]
+        monkeypatch.setattr("dgm_tf.training.summaries.time.monotonic", lambda: now[0])
+        summaries = Summaries(tmp_path)  # every ten seconds
+        for seconds, due in ((0.0, True), (9.9, False), (0.1, True), (9.9, False), (25.0, True)):
+            now[0] += seconds
+            assert summaries.due("train") == due and summaries.scalars("train", {"a": 1.0}, 1) == due
+
     def test_a_forced_write_does_not_delay_the_next_one(self, tmp_path):
         summaries = Summaries(tmp_path, every_seconds=NEVER)
         summaries.scalars("train", {"a": 1.0}, 1, force=True)
