@@ -17,7 +17,7 @@ import pathlib
 from absl import flags
 
 from dgm_tf import command_line, config, output
-from dgm_tf.errors import UserError
+from dgm_tf.errors import UserError, reason
 from dgm_tf.paths import user_path
 from dgm_tf.suites import runs as states
 from dgm_tf.text import shown
@@ -157,7 +157,7 @@ def _report(suite, runs, root):
     try:
         path = write_report(comparison, folder)
     except OSError as error:
-        raise UserError(f"--output: cannot write to {folder}: {error.strerror or error}") from error
+        raise UserError(f"--output: cannot write to {folder}: {reason(error)}") from error
     print_report(formats.terminal_table(comparison))
     for number, text in enumerate(formats.remarks(comparison), 1):
         output.say(f"[{number}] {shown(text)}")

@@ -48,10 +48,25 @@ def told(error):
         return own_message(error)
     if isinstance(error, OSError):
         return _file_error(own_message(error))
+    found = file_error(error)
+    return found and _file_error(str(found))
+
+
+def reason(error):
+    """Of an `OSError` why, and what to do, for a message that names the path itself."""
+    return _sentence(None, error.strerror, error.errno) if error.errno else str(error)
+
+
+def file_error(error):
+    """The `OSError` that an error is or stands for, as those of TensorFlow about curves and SavedModels; or None."""
+    if isinstance(error, OSError):
+        return error if error.errno else None
     tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
-        return _tensorflow_file_error(own_message(error))
-    return None
+    if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
+        return None
+    reasons = "|".join(map(re.escape, _ERRNO))
+    match = re.match(rf"(?:\{{\{{[^}}]*\}}\}} ?)?(?:[^/;\n]*: )?([^;\n]*); ({reasons})", own_message(error))
+    return match and OSError(_ERRNO[match[2]], match[2], match[1])
 
 
 def _file_error(message):
@@ -59,17 +74,10 @@ def _file_error(message):
     match = re.fullmatch(r"\[Errno (\d+)\] (.*?)(?:: (['\"].*))?", message, re.DOTALL)
     if match is None:
         return message
-    number, reason, path = match.groups()
-    return _sentence(path and path[1:-1].replace("' -> '", " -> "), reason, int(number))
+    number, why, path = match.groups()
+    return _sentence(path and path[1:-1].replace("' -> '", " -> "), why, int(number))
 
 
-def _tensorflow_file_error(message):
-    """The same where TensorFlow, which writes curves and SavedModels, failed for such a reason; else None."""
-    reasons = "|".join(map(re.escape, _ERRNO))
-    match = re.match(rf"(?:\{{\{{[^}}]*\}}\}} ?)?(?:[^/;\n]*: )?([^;\n]*); ({reasons})", message)
-    return match and _sentence(match[1], match[2], _ERRNO[match[2]])
-
-
-def _sentence(path, reason, number):
+def _sentence(path, why, number):
     advice = _ADVICE.get(number)
-    return (f"{path}: " if path else "") + reason + (f"; {advice}" if advice else "")
+    return (f"{path}: " if path else "") + why + (f"; {advice}" if advice else "")

@@ -25,7 +25,7 @@ import shutil
 from absl import flags
 
 from dgm_tf import command_line, config, files, folder_lock, leftovers, stopping, watched_folder
-from dgm_tf.errors import UserError
+from dgm_tf.errors import UserError, reason
 from dgm_tf.output import say
 from dgm_tf.paths import user_path
 from dgm_tf.text import is_text, shown
@@ -67,7 +67,8 @@ def export(learner, directory):
     watched_folder.make(building)
     try:
         leftovers.sweep_shared(directory)
-        sizes = _write(learner, building)
+        with files.named(directory):
+            sizes = _write(learner, building)
         with folder_lock.held_itself(directory, "export", "another export"), stopping.held():
             _check_replaceable(directory)
             _swap(building, directory)
@@ -151,7 +152,7 @@ def _export_run():
     try:
         sizes = export(learner, output)
     except OSError as error:
-        raise UserError(f"--output: cannot write to {output}: {error.strerror or error}") from error
+        raise UserError(f"--output: cannot write to {output}: {reason(error)}") from error
     for name, size in sizes.items():
         say(shown(f"{output / name}: {size / 1e6:.1f} MB"))
 

@@ -20,7 +20,7 @@ import zipfile
 import numpy as np
 
 from dgm_tf import bounded_npz, watched_folder
-from dgm_tf.errors import Damaged, UserError
+from dgm_tf.errors import Damaged, UserError, file_error
 from dgm_tf.regular_files import NotRegular, open_regular
 
 RESTORE = "restore it from a copy"
@@ -68,11 +68,12 @@ def named(path):
     """An `OSError` from inside names the path: a full disk's names none, and a temporary's name says nothing."""
     try:
         yield
-    except OSError as error:
-        told = isinstance(error.filename, str) and not any(map(process_of, pathlib.Path(error.filename).parts))
-        if error.errno is None or told:
+    except Exception as error:
+        found = file_error(error)
+        path_told = found and isinstance(found.filename, str) and not any(map(process_of, found.filename.split(os.sep)))
+        if found is None or path_told:
             raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise OSError(found.errno, found.strerror, str(path)) from error
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from absl import flags
 
 from dgm_tf import checks, command_line, config, folder_lock, leftovers
 from dgm_tf.benchmarks.class_names import position
-from dgm_tf.errors import UserError
+from dgm_tf.errors import UserError, reason
 from dgm_tf.output import console, say
 from dgm_tf.paths import user_path
 from dgm_tf.text import file_names, shown
@@ -139,7 +139,7 @@ def _sample_run():
             row = bar.add_task("Generating", total=len(labels) * _FLAGS.count)
             write_samples(learner, labels, _FLAGS.count, output, _FLAGS.seed, lambda: bar.advance(row))
     except OSError as error:
-        raise UserError(f"--output: cannot write to {output}: {error.strerror or error}") from error
+        raise UserError(f"--output: cannot write to {output}: {reason(error)}") from error
     text = f"{_FLAGS.count} images of each class in {output}, a few of all in {output / GRID}"
     say(shown(text))
 

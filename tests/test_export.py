@@ -15,7 +15,7 @@ from dgm_tf import export as export_command
 from dgm_tf import folder_lock
 from dgm_tf.benchmarks.arrays import Split
 from dgm_tf.benchmarks.benchmark import Task
-from dgm_tf.errors import Diverged, UserError
+from dgm_tf.errors import Diverged, UserError, told
 from dgm_tf.export import export
 from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM
@@ -23,6 +23,7 @@ from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.networks.task_generator import conditional_latents
 from dgm_tf.registry import register
+from tests.limited_files import files_of_at_most
 
 CLASS_NAMES = ["seven", "T-shirt/top", "drei"]
 TASKS = [(0,), (1, 2)]
@@ -296,6 +297,15 @@ def test_without_memory_only_the_classifier(tmp_path):
     learner = learn_random_tasks(FineTuning())
     assert list(export(learner, tmp_path)) == ["classifier"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["classes.json", "classifier"]
+
+
+@pytest.mark.parametrize("size", [0, 1000, 20000])
+def test_a_disk_without_room_is_named_and_nothing_half_written_stays(tmp_path, size):
+    learner = learn_random_tasks(FineTuning())
+    with files_of_at_most(size), pytest.raises(OSError, match="File too large") as caught:
+        export(learner, tmp_path / "export")
+    assert told(caught.value).startswith(f"{tmp_path / 'export'}") and ".tmp" not in told(caught.value)
+    assert not list((tmp_path / "export").iterdir())
 
 
 def test_what_is_no_export_is_never_replaced(tmp_path):
