@@ -42,7 +42,7 @@ _KINDS = {
 
 
 _MANY = {str: "texts", list: "lists", dict: "objects"}
-_KINDS_WITHIN = {"class_names": str, "tasks": list, "accuracy_matrix": list, "seconds": dict, "later": dict}
+_KINDS_WITHIN = {"class_names": str, "tasks": list, "accuracy_matrix": list, "later": dict}
 
 
 def empty(benchmark, settings):

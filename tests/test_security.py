@@ -194,7 +194,7 @@ def test_a_run_folder_with_a_fifo_waits_for_nobody(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("entry", "value"),
-    [("tasks", ["x"]), ("tasks", [[0], "x"]), ("later", [3]), ("seconds", [None]), ("accuracy_matrix", [0.5])],
+    [("tasks", ["x"]), ("tasks", [[0], "x"]), ("later", [3]), ("accuracy_matrix", [0.5])],
 )
 def test_results_of_a_stranger_with_other_entries_are_told_in_one_line(tmp_path, entry, value):
     files.write_json(tmp_path / "results.json", {"format": 2, "class_names": ["a", "b"], entry: value})
