@@ -72,17 +72,18 @@ setup(
             "tensorflow>=2.21,<2.22; sys_platform == 'darwin' or platform_machine == 'aarch64'",
         ],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "ray": ["ray>=2.9"],  # bin/benchmark --launcher=ray
+        "ray": ["ray>=2.9"],  # bin/compare --launcher=ray
         "test": ["pytest", "pytest-xdist", "ruff", "ray>=2.9", "pip", "setuptools>=77"],
         "release": ["build", "twine"],
     },
     entry_points={
         "console_scripts": [
-            "dgm-train = dgm_tf.train:main",
-            "dgm-export = dgm_tf.export:main",
-            "dgm-sample = dgm_tf.sample:main",
-            "dgm-learn = dgm_tf.learn:main",
-            "dgm-benchmark = dgm_tf.benchmark:main",
+            "dgm-train = dgm_tf.cli.train:main",
+            "dgm-export = dgm_tf.cli.export:main",
+            "dgm-sample = dgm_tf.cli.sample:main",
+            "dgm-learn = dgm_tf.cli.learn:main",
+            "dgm-compare = dgm_tf.cli.compare:main",
+            "dgm-benchmark = dgm_tf.cli.compare:main",  # its earlier name
         ]
     },
     classifiers=[

@@ -9,7 +9,10 @@ __version__ = "0.1.0"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
+from dgm_tf import aliases  # noqa: E402
 from dgm_tf.registry import register  # noqa: E402, F401 - for classes of one's own
+
+aliases.install()
 
 
 def __getattr__(name):

@@ -21,9 +21,10 @@ from typing import NamedTuple
 import gin
 from gin import config_parser
 
-from dgm_tf import sealed_text
+from dgm_tf import aliases
+from dgm_tf.disk import sealed_text
+from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
-from dgm_tf.paths import user_path
 from dgm_tf.text import shown
 
 PACKAGE = "dgm_tf"
@@ -64,9 +65,10 @@ def resolve(path):
     Raises UserError, listing the shipped files, if there is none.
     """
     shipped, path = gin_directory(), user_path(path, "gin file")
-    for folder in (pathlib.Path(), shipped.parent, shipped):
-        if (folder / path).is_file():
-            return folder / path
+    for name in (path, aliases.gin_path(str(path))):
+        for folder in (pathlib.Path(), shipped.parent, shipped):
+            if (folder / name).is_file():
+                return folder / name
     available = sorted(f"gin/{file.name}" for file in shipped.glob("*.gin"))
     raise UserError(f"gin file {str(path)!r} does not exist.{_suggest(str(path), available)}")
 
@@ -117,7 +119,7 @@ def difference(path, text):
     Raises:
       UserError: if the file is damaged or no text.
     """
-    texts = [_without_comments(t) for t in (read_own(path), text)]
+    texts = [_without_comments(t) for t in (aliases.gin_text(read_own(path)), text)]
     return "\n".join(difflib.unified_diff(*texts, str(path), "this command", lineterm="", n=1))
 
 
@@ -200,6 +202,7 @@ def _read(file, path, may_be_empty=False):
 
 def _flatten_text(text, name, including):
     """The lines of `text`, with those of the files it includes in place of each include."""
+    text = aliases.gin_text(text)
     lines = [_Line(line, f"{name}, line {i}") for i, line in enumerate(text.rstrip("\n").split("\n"), 1)]
     flattened, done = [], 0
     for statement in _statements(text, name):

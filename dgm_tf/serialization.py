@@ -9,14 +9,6 @@ import numpy as np
 
 from dgm_tf import registry
 from dgm_tf.errors import UserError
-from dgm_tf.files import (  # noqa: F401 - where they were before
-    read_arrays,
-    read_json,
-    write_arrays,
-    write_atomically,
-    write_json,
-    written_together,
-)
 from dgm_tf.text import shown
 
 MOST_ENTRIES = 10_000  # of a list in a network's config: a list of tasks or of widths

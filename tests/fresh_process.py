@@ -9,7 +9,7 @@ import signal
 import traceback
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["dgm_tf.experiment", "dgm_tf.learn", "dgm_tf.saved_models", "tests.methods.tiny"])
+_CONTEXT.set_forkserver_preload(["dgm_tf.run.experiment", "dgm_tf.cli.learn", "dgm_tf.export", "tests.methods.tiny"])
 
 
 def call(function, *arguments):

@@ -19,7 +19,7 @@ PAGES = {
 REPORTS = "docs/results/"  # pages about single experiments, with figures of their own
 WRITTEN = {name: text for name, text in PAGES.items() if not name.startswith(REPORTS)}
 SECTIONS = [(name, section) for name, text in WRITTEN.items() for section in documents.sections(text)]
-COMMANDS = ("bin/train", "bin/learn", "bin/benchmark", "bin/export", "bin/sample")
+COMMANDS = ("bin/train", "bin/learn", "bin/compare", "bin/export", "bin/sample")
 
 
 def test_the_readme_is_short():
@@ -103,7 +103,7 @@ def test_every_flag_of_every_command_and_script_exists():
             script = words[1:2] if words[:1] == ["python"] and words[1].endswith(".py") else words[:1]
             if script and (script[0] in COMMANDS or script[0].endswith(".py")):
                 given.setdefault(script[0], set()).update(word.strip("[]") for word in words)
-    assert {*COMMANDS, "benchmarks/learning_curves.py"} <= set(given)
+    assert {*COMMANDS, "tools/learning_curves.py"} <= set(given)
     for command, words in given.items():
         names = {word.removeprefix("--").split("=")[0] for word in words if word.startswith("--")}
         assert names - _flags(command) == set(), command
@@ -134,7 +134,7 @@ run_results.write("runs/imagenet", {"class_names": names, **large})
     after = """
 assert images.shape == (3, 32, 32, 1) and label.shape == (1,)
 assert accuracies.shape == recalls.shape == (1, 101) and confusion.shape == (1, 1)
-(stripes,) = ClassIncrementalBenchmark(Stripes(), classes_per_task=2)
+(stripes,) = ClassIncrementalStream(Stripes(), classes_per_task=2)
 assert stripes.class_names == ("across", "down")
 """
     others = [block for blocks in code.values() for block in blocks]
@@ -164,9 +164,9 @@ def test_the_method_and_the_suite_of_ones_own_run_as_written(tmp_path):
     (tmp_path / "rehearsal.py").write_text(_rehearsal())
     (tmp_path / "rehearsal.gin").write_text(suite)
     flags = [word for word in shlex.split(command)[1:] if not word.startswith(("--seeds", "--jobs"))]
-    two_tasks = ["ClassIncrementalBenchmark.num_tasks = 2", "EvaluationSettings.fine_tuning_epochs = 0"]
+    two_tasks = ["ClassIncrementalStream.num_tasks = 2", "EvaluationSettings.fine_tuning_epochs = 0"]
     short = [f"--gin_param=Suite.params = {two_tasks}", "--gin_param=Suite.at = (2,)", "--methods=ten"]
-    _run(["-m", "dgm_tf.benchmark", *flags, *short], tmp_path)
+    _run(["-m", "dgm_tf.cli.compare", *flags, *short], tmp_path)
     results = json.loads((tmp_path / "runs" / "rehearsal" / "ten" / "seed0" / "results.json").read_text())
     assert results["memory_bytes"][-1] == {"images": 2 * 10 * 32 * 32}
     assert results["average_accuracy"][1] > 0.6, "ten stored images keep the first class from being forgotten"

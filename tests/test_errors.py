@@ -7,9 +7,10 @@ import gin
 import pytest
 import tensorflow as tf
 
-from dgm_tf import files
+from dgm_tf.disk import files
 from dgm_tf.errors import Damaged, UserError, told
-from dgm_tf.training.summaries import MetricsLog, Summaries
+from dgm_tf.run.metrics_log import MetricsLog
+from dgm_tf.run.summaries import Summaries
 from tests.limited_files import files_of_at_most
 
 

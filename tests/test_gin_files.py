@@ -5,9 +5,9 @@ import re
 import gin
 import pytest
 
-from dgm_tf import config, experiment
-from tests import tiny_run
-from tests.benchmarks import letters
+from dgm_tf import config
+from dgm_tf.run import experiment
+from tests import letters, tiny_run
 
 FILES = sorted(config.gin_directory().glob("*.gin"))
 # Splits for the data sets that are read: a few images of each class that is learned.
@@ -16,7 +16,7 @@ SPLITS = {
     "imagenet_resized/32x32": ("train[:3%]", "validation[:20%]"),
 }
 FEW_STEPS = (
-    "ClassIncrementalBenchmark.num_tasks = 2",
+    "ClassIncrementalStream.num_tasks = 2",
     "EvaluationSettings.validation_per_class = 8",
     "EvaluationSettings.gan_test_per_class = 8",
     "EvaluationSettings.judge_epochs = 1",
@@ -25,7 +25,7 @@ FEW_STEPS = (
 # with all of it, one with two tasks; the others, which differ in numbers, with its generator, and end after a task.
 NARROW = ("ResNetGenerator.filters = 2", "ResNetDiscriminator.filters = 2", "ResNetDiscriminator.blocks = 1")
 OTHER_CRITIC = ("DGM.discriminator = @DCGANDiscriminator", "DCGANDiscriminator.filters = (4, 4, 8)")
-ONE_TASK = ("ClassIncrementalBenchmark.num_tasks = 1",)
+ONE_TASK = ("ClassIncrementalStream.num_tasks = 1",)
 RESNET = {"cifar10_dgmw_fast": (*NARROW, *ONE_TASK), "imagenet50_dgmw_fast": (*NARROW, *OTHER_CRITIC)}
 # The quickstart measures these for all of them: they are the same for every file, and cost more than its steps.
 MEASURED_ONCE = ("EvaluationSettings.gan_train_epochs", "EvaluationSettings.fine_tuning_epochs")
@@ -77,7 +77,7 @@ def test_it_runs_to_its_end(path, folder, photos, request, monkeypatch, clean_gi
         fixture = "svhn_data_dir" if _data_set() == "svhn_cropped" else "tfds_data_dir"
         monkeypatch.setenv("TFDS_DATA_DIR", request.getfixturevalue(fixture))
     results = experiment.run_experiment(folder / path.stem)
-    num_tasks = gin.query_parameter("ClassIncrementalBenchmark.num_tasks")
+    num_tasks = gin.query_parameter("ClassIncrementalStream.num_tasks")
     assert results["finished"] and len(results["average_accuracy"]) == num_tasks
     assert tiny_run.read_results(folder / path.stem) == results
     assert not results.get("replay_is_frozen") or results["replay_drift"] <= 1e-6

@@ -16,5 +16,5 @@ def test_its_header_tells_what_it_is_and_the_command(path):
             break
         header.append(line)
     assert len(header) >= 3 and header[0].endswith("."), "a sentence on what it is comes first"
-    command = "bin/train --gin_file=gin/" if path in RUNS else "bin/benchmark --suite=gin/suites/"
+    command = "bin/train --gin_file=gin/" if path in RUNS else "bin/compare --suite=gin/compare/"
     assert command + path.name in "\n".join(header)

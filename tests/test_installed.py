@@ -90,11 +90,11 @@ def test_dgm_export_writes_models_that_need_tensorflow_alone(installed, trained)
     assert installed("python", "-c", code).split() == ["(2,", "32,", "32,", "1)"]
 
 
-@pytest.mark.parametrize("command", ["learn", "benchmark"])
-def test_the_other_commands_start(installed, command):
-    assert f"bin/{command}" in installed(f"dgm-{command}", "--help")
+@pytest.mark.parametrize(("command", "name"), [("learn", "learn"), ("compare", "compare"), ("benchmark", "compare")])
+def test_the_other_commands_start(installed, command, name):
+    assert f"bin/{name}" in installed(f"dgm-{command}", "--help")
 
 
-def test_dgm_benchmark_finds_the_suites(installed):
-    planned = installed("dgm-benchmark", "--suite=gin/suites/smoke.gin", "--dry_run")
+def test_dgm_compare_finds_the_suites(installed):
+    planned = installed("dgm-compare", "--suite=gin/compare/smoke.gin", "--dry_run")
     assert len(planned.splitlines()) > 10 and "dgmw" in planned

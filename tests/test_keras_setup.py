@@ -9,8 +9,9 @@ import keras
 import pytest
 
 import dgm_tf
-from dgm_tf import experiment, keras_setup
+from dgm_tf import keras_setup
 from dgm_tf.errors import UserError
+from dgm_tf.run import experiment
 from tests.methods import tiny
 
 
@@ -107,7 +108,7 @@ def test_every_door_of_the_package_is_closed_before_keras_is_imported():
 
 
 def test_a_command_says_so_in_one_line(monkeypatch, capsys, keras_home):
-    from dgm_tf import train
+    from dgm_tf.cli import train
 
     keras_home({"floatx": "float64"})
     monkeypatch.setattr(sys, "argv", ["train"])

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from dgm_tf import files
+from dgm_tf.disk import files
 from tests.kills.__main__ import main
 from tests.kills.comparison import differences
 

@@ -13,11 +13,14 @@ import pytest
 from PIL import Image
 
 import dgm_tf
-from dgm_tf import config, export, files, folder_lock, registry, run_results, sample
-from dgm_tf.benchmarks import TFDS, ImageArchive, ImageFolder
+from dgm_tf import config, export, registry
+from dgm_tf.cli import sample
+from dgm_tf.data import TFDS, ImageArchive, ImageFolder
+from dgm_tf.disk import files, lock
 from dgm_tf.errors import Damaged, UserError
 from dgm_tf.learner import Learner
-from dgm_tf.training.checkpoints import read_checkpoint
+from dgm_tf.run import record
+from dgm_tf.run.checkpoints import read_checkpoint
 from tests.faults.commands import give
 from tests.methods import tiny
 
@@ -51,7 +54,7 @@ def test_nothing_is_called_before_all_settings_are_right(learner, tmp_path, monk
 def test_no_array_is_unpacked_before_all_have_been_compared(learner, tmp_path, monkeypatch):
     learner.save(tmp_path)
     forged(tmp_path, lambda d: d["networks"]["discriminator"]["config"].update(filters=[2, 4, 600]))
-    monkeypatch.setattr("dgm_tf.bounded_npz.Archive.read", lambda *_: pytest.fail("an array was unpacked"))
+    monkeypatch.setattr("dgm_tf.disk.npz.Archive.read", lambda *_: pytest.fail("an array was unpacked"))
     with pytest.raises(UserError, match="weights.npz is damaged: expected discriminator"):
         dgm_tf.load(tmp_path)
 
@@ -72,7 +75,7 @@ def test_a_run_folder_is_not_written_through_its_links(tmp_path, name):
     (tmp_path / "mine").write_text("precious")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / name).symlink_to(tmp_path / "mine")
-    with pytest.raises(UserError, match=f"{name} is a link"), folder_lock.locked(tmp_path / "run", "run_dir", "x"):
+    with pytest.raises(UserError, match=f"{name} is a link"), lock.locked(tmp_path / "run", "run_dir", "x"):
         pass
     assert (tmp_path / "mine").read_text() == "precious"
 
@@ -188,7 +191,7 @@ def test_no_command_writes_through_a_link_that_a_run_folder_holds(learner, tmp_p
 @pytest.mark.parametrize("name", ["metrics.jsonl", ".lock"])
 def test_a_run_folder_with_a_fifo_waits_for_nobody(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    with pytest.raises(UserError, match=f"{name}: expected a file"), folder_lock.locked(tmp_path, "run_dir", "x"):
+    with pytest.raises(UserError, match=f"{name}: expected a file"), lock.locked(tmp_path, "run_dir", "x"):
         pass
 
 
@@ -199,13 +202,13 @@ def test_a_run_folder_with_a_fifo_waits_for_nobody(tmp_path, name):
 def test_results_of_a_stranger_with_other_entries_are_told_in_one_line(tmp_path, entry, value):
     files.write_json(tmp_path / "results.json", {"format": 2, "class_names": ["a", "b"], entry: value})
     with pytest.raises(Damaged, match=f"{entry}: expected") as caught:
-        run_results.read(tmp_path)
+        record.read(tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_entry_is_told_wherever_it_is_missed(tmp_path):
     told = "an entry is missing or of another kind \\(KeyError: 'protocol'\\)"
-    with pytest.raises(Damaged, match=told), run_results.entries_told(tmp_path):
+    with pytest.raises(Damaged, match=told), record.entries_told(tmp_path):
         raise KeyError("protocol")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dgm_tf import serialization
+from dgm_tf.disk import files
 from dgm_tf.errors import UserError
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
@@ -30,8 +31,8 @@ from dgm_tf.training.gan import GANSettings
     ids=lambda settings: type(settings).__name__,
 )
 def test_settings_round_trip(tmp_path, settings):
-    serialization.write_json(tmp_path / "settings.json", serialization.to_json(settings))
-    copy = serialization.from_json(serialization.read_json(tmp_path / "settings.json"))
+    files.write_json(tmp_path / "settings.json", serialization.to_json(settings))
+    copy = serialization.from_json(files.read_json(tmp_path / "settings.json"))
     assert copy == settings and type(copy) is type(settings)
 
 
@@ -87,8 +88,8 @@ def test_arrays_of_other_names_do_not_matter():
 @pytest.mark.parametrize("compress", [True, False])
 def test_arrays_and_texts_share_a_file(tmp_path, compress):
     arrays = {"x/0": np.arange(3, dtype=np.uint8), "y": np.array(1.5), "z": np.zeros((0, 2), np.float32)}
-    serialization.write_arrays(tmp_path / "deep" / "a.npz", arrays, compress, notes={"a": [1, None]}, name="é")
-    loaded, notes, name = serialization.read_arrays(tmp_path / "deep" / "a.npz", "notes", "name")
+    files.write_arrays(tmp_path / "deep" / "a.npz", arrays, compress, notes={"a": [1, None]}, name="é")
+    loaded, notes, name = files.read_arrays(tmp_path / "deep" / "a.npz", "notes", "name")
     assert notes == {"a": [1, None]} and name == "é" and loaded.keys() == arrays.keys()
     for key, value in arrays.items():
         np.testing.assert_array_equal(loaded[key], value)
@@ -97,27 +98,27 @@ def test_arrays_and_texts_share_a_file(tmp_path, compress):
 
 def test_numbers_that_are_none_are_no_json(tmp_path):
     with pytest.raises(ValueError):
-        serialization.write_json(tmp_path / "x.json", {"loss": float("nan")})
+        files.write_json(tmp_path / "x.json", {"loss": float("nan")})
     assert os.listdir(tmp_path) == []
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "x.json"
-    serialization.write_json(path, 1)
+    files.write_json(path, 1)
 
     def fail(_):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        serialization.write_json(path, 2)
-    assert serialization.read_json(path) == 1
+        files.write_json(path, 2)
+    assert files.read_json(path) == 1
 
 
 def test_writing_replaces_and_leaves_nothing_else(tmp_path):
     for value in (1, 2):
-        serialization.write_json(tmp_path / "x.json", value)
-    assert serialization.read_json(tmp_path / "x.json") == 2 and os.listdir(tmp_path) == ["x.json"]
+        files.write_json(tmp_path / "x.json", value)
+    assert files.read_json(tmp_path / "x.json") == 2 and os.listdir(tmp_path) == ["x.json"]
 
 
 def test_settings_need_no_tensorflow_to_be_read(tmp_path, project_root):
@@ -140,7 +141,7 @@ def test_settings_of_a_module_that_is_imported():
 
 def test_files_written_together_replace_the_older_ones_together(tmp_path):
     first, second = tmp_path / "first", tmp_path / "folder" / "second"
-    with serialization.written_together() as write:
+    with files.written_together() as write:
         write(first, "1")
         write(second, b"2")
         assert not first.exists() and not second.exists()
@@ -149,8 +150,8 @@ def test_files_written_together_replace_the_older_ones_together(tmp_path):
 
 def test_after_an_error_the_older_files_are_all_there(tmp_path):
     first = tmp_path / "first"
-    serialization.write_atomically(first, "old")
-    with pytest.raises(KeyboardInterrupt), serialization.written_together() as write:
+    files.write_atomically(first, "old")
+    with pytest.raises(KeyboardInterrupt), files.written_together() as write:
         write(first, "new")
         raise KeyboardInterrupt
     assert first.read_text() == "old" and list(tmp_path.iterdir()) == [first]
@@ -158,7 +159,7 @@ def test_after_an_error_the_older_files_are_all_there(tmp_path):
 
 def test_a_file_that_cannot_be_replaced_leaves_nothing_temporary(tmp_path):
     (tmp_path / "first").mkdir()
-    with pytest.raises(OSError, match="first"), serialization.written_together() as write:
+    with pytest.raises(OSError, match="first"), files.written_together() as write:
         write(tmp_path / "first", "1")
         write(tmp_path / "second", "2")
     assert [path.name for path in tmp_path.iterdir()] == ["first"]

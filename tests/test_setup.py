@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("train", "learn", "test", "export", "sample", "benchmark", "release")
+COMMANDS = ("train", "learn", "test", "export", "sample", "compare", "release")
 SCRIPTS = (*(f"bin/{command}" for command in COMMANDS), "bin/bootstrap.sh", ".ci/run", "requirements/lock")
 FAKE_PYTHON = '#!/bin/sh\n[ "$1" = -I ] || echo "{name}" "$@"\n'
 FAKE_UV = """#!/bin/sh
@@ -78,7 +78,7 @@ def machine(project_root, tmp_path):
 def test_the_first_start_sets_up_and_later_ones_are_silent(machine):
     machine.add_uv()
     first, second = machine.run(), machine.run()
-    assert first.stdout == second.stdout == "own -P -m dgm_tf.train --run_dir=here\n"
+    assert first.stdout == second.stdout == "own -P -m dgm_tf.cli.train --run_dir=here\n"
     assert first.stderr.count("\n") == 1 and "setting up" in first.stderr and ".venv-cpu" in first.stderr
     assert second.stderr == "" and machine.setups() == ["new", "cpu.txt"]
 
@@ -157,7 +157,7 @@ def test_a_gpu_that_answers_decides_the_environment(machine, status, folder):
 def test_an_active_environment_with_the_package_is_used_as_it_is(machine, variable):
     python = machine.add("active/bin/python", FAKE_PYTHON.format(name="active"))
     run = machine.run(**{variable: str(python.parent.parent)})
-    assert run.stdout == "active -P -m dgm_tf.train --run_dir=here\n" and run.stderr == ""
+    assert run.stdout == "active -P -m dgm_tf.cli.train --run_dir=here\n" and run.stderr == ""
 
 
 def test_an_active_environment_without_the_package_is_left_alone(machine):
@@ -169,7 +169,7 @@ def test_an_active_environment_without_the_package_is_left_alone(machine):
 def test_scripts_work_through_a_link_and_without_an_argument(machine):
     machine.add_uv()
     (machine.commands / "train-here").symlink_to(machine.project / "bin" / "train")
-    assert machine.run(machine.commands / "train-here").stdout == "own -P -m dgm_tf.train\n"
+    assert machine.run(machine.commands / "train-here").stdout == "own -P -m dgm_tf.cli.train\n"
 
 
 def test_without_a_supported_python_the_message_says_what_was_found(machine):
@@ -197,7 +197,7 @@ def test_a_mac_is_told_as_untested_and_goes_on(machine):
     machine.add_uv()
     _be(machine, "Darwin", "arm64")
     first, second = machine.run(), machine.run()
-    assert first.stdout == second.stdout == "own -P -m dgm_tf.train --run_dir=here\n"
+    assert first.stdout == second.stdout == "own -P -m dgm_tf.cli.train --run_dir=here\n"
     assert "macOS on Apple silicon is untested" in first.stderr and second.stderr == ""
 
 

@@ -127,8 +127,9 @@ def test_every_module_of_the_wheel_can_be_imported_without_the_checkout(release,
 
 def test_the_wheel_installs_the_commands(release):
     text = _read(release[0], "entry_points.txt")
-    for command in ("train", "learn", "export", "sample", "benchmark"):
-        assert f"dgm-{command} = dgm_tf.{command}:main" in text
+    for command in ("train", "learn", "export", "sample", "compare"):
+        assert f"dgm-{command} = dgm_tf.cli.{command}:main" in text
+    assert "dgm-benchmark = dgm_tf.cli.compare:main" in text
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])

@@ -9,12 +9,13 @@ import time
 
 import numpy as np
 
-from dgm_tf import run_results, serialization
+from dgm_tf.disk import files
+from dgm_tf.run import record
 
 PARAMS = (
     "GANSettings.min_batches = 1",
     "ClassifierSettings.min_replay_per_class = 0",
-    "ClassIncrementalBenchmark.num_tasks = 2",
+    "ClassIncrementalStream.num_tasks = 2",
     "DCGANGenerator.filters = 2",
     "DCGANDiscriminator.filters = (4, 4, 8)",
     "GANSettings.batch_size = 64",
@@ -39,7 +40,7 @@ def start(root, run_dir, params):
     environment = os.environ | {"PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": "-1"}
     with open(f"{run_dir}.log", "a", encoding="utf-8") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "dgm_tf.train", *arguments(run_dir, params)],
+            [sys.executable, "-P", "-m", "dgm_tf.cli.train", *arguments(run_dir, params)],
             cwd=run_dir.parent, env=environment, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -81,12 +82,13 @@ def position(run_dir):
 
 def _num_starts(run_dir):
     path = run_dir / "run.json"
-    return len(serialization.read_json(path)["sessions"]) if path.is_file() else 0
+    return len(files.read_json(path)["sessions"]) if path.is_file() else 0
 
 
 def run_here(run_dir, *params, gin_file="gin/quickstart.gin"):
     """`run_experiment` in this process; returns the results."""
-    from dgm_tf import config, experiment
+    from dgm_tf import config
+    from dgm_tf.run import experiment
 
     config.parse(gin_file, params)
     return experiment.run_experiment(run_dir)
@@ -99,14 +101,14 @@ def timeless(results):
 
 def read_results(run_dir):
     """results.json, whole and as it was written; NaN and infinities, which are no JSON, are refused."""
-    return run_results.read(run_dir)
+    return record.read(run_dir)
 
 
 def memory(run_dir):
     """All arrays of the saved learner."""
     arrays = {}
     for name in ("weights", "masks", "stored"):
-        arrays |= serialization.read_arrays(run_dir / "memory" / f"{name}.npz")[0]
+        arrays |= files.read_arrays(run_dir / "memory" / f"{name}.npz")[0]
     return arrays
 
 

@@ -10,7 +10,7 @@ class TaskContext:
     """One task, as a method sees it.
 
     Attributes:
-      task: `benchmarks.Task`: its real images, and no other task's.
+      task: `data.Task`: its real images, and no other task's.
       task_classes: for each task so far, the present one last, its classes (learning order).
       image_shape: (H, W, C).
       seed: int, of the training.

@@ -185,7 +185,7 @@ class GANPhase(Phase):
         return self._train_step(*self._inputs(index))
 
     def parts(self):
-        """Dict part of the step -> compiled function of a step's number that runs it alone; for benchmarks.
+        """Dict part of the step -> compiled function of a step's number that runs it alone; to be timed.
 
         Each function has the attribute `compiled`, a `tf.function`, and `inputs`, which gives its arguments.
         """

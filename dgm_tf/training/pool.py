@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from dgm_tf.rows import Rows
+from dgm_tf.data.rows import Rows
 from dgm_tf.training import schedules
 
 

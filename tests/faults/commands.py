@@ -14,11 +14,13 @@ from absl import flags
 from absl.testing import flagsaver
 
 import dgm_tf
-from dgm_tf import benchmark, bounds, export, learn, sample, train
-from dgm_tf.recorder import Recorder
-from dgm_tf.suites.launcher import LocalLauncher
+from dgm_tf import export
+from dgm_tf.cli import compare, learn, sample, train
+from dgm_tf.compare.launcher import LocalLauncher
+from dgm_tf.measures import bounds
+from dgm_tf.run.recorder import Recorder
 
-SCRIPTS = pathlib.Path(__file__).resolve().parent.parent.parent / "benchmarks"
+SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 
 
 class Cut(BaseException):
@@ -97,9 +99,9 @@ _LEARNING = (Recorder, "on_task_begin"), (Recorder, "finish")
 _MEASURING = (bounds, "train_classifier"), (bounds, "Learner")
 
 
-def _benchmark(p, *more):
+def _stream(p, *more):
     with _cut((LocalLauncher, "start")):
-        return give(benchmark, f"--suite={p.suite}", f"--run_root={p.root}", f"--output={p.output}", *more)
+        return give(compare, f"--suite={p.suite}", f"--run_root={p.root}", f"--output={p.output}", *more)
 
 
 def _train(p):
@@ -130,9 +132,9 @@ COMMANDS = {
     "bin/sample": lambda p: give(sample, f"--run_dir={p.run_dir}", "--count=1", f"--output={p.output}"),
     "bin/export": lambda p: give(export, f"--run_dir={p.run_dir}", f"--output={p.output}"),
     "dgm_tf.load": lambda p: _told(dgm_tf.load, p.run_dir),
-    "bin/benchmark": _benchmark,
-    "bin/benchmark --dry_run": lambda p: _benchmark(p, "--dry_run"),
-    "bin/benchmark --report_only": lambda p: _benchmark(p, "--report_only"),
+    "bin/compare": _stream,
+    "bin/compare --dry_run": lambda p: _stream(p, "--dry_run"),
+    "bin/compare --report_only": lambda p: _stream(p, "--report_only"),
     "learning_curves.py": lambda p: _told(_script("learning_curves").parse_curves, [f"a={p.run_dir}"]),
     "run_time.py": lambda p: _told(_script("run_time").seconds_by_kind, p.run_dir),
     "method_time.py": lambda p: _told(_script("method_time").read_times, p.root, "tiny"),

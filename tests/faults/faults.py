@@ -7,13 +7,13 @@ import random
 import re
 from unittest import mock
 
-from dgm_tf import run_results
-from dgm_tf.training.metrics_log import parse_line
+from dgm_tf.run import record
+from dgm_tf.run.metrics_log import parse_line
 from tests.faults.commands import COMMANDS, Cut
 from tests.faults.prepared import BEGUN, ENDED, FINISHED, RUN
 
 _MEMORY = ("bin/sample", "bin/export", "dgm_tf.load")
-_TABLE = ("bin/benchmark", "bin/benchmark --dry_run", "bin/benchmark --report_only")
+_TABLE = ("bin/compare", "bin/compare --dry_run", "bin/compare --report_only")
 _CURVES = ("learning_curves.py", "run_time.py", "method_time.py")
 _LATEST, _TASK_END = "checkpoints/latest.npz", "checkpoints/task_end.npz"
 # (state, file of the run folder or of the cache, commands that read it there)
@@ -22,12 +22,12 @@ READERS = (
       for name in ("learner.json", "weights.npz", "masks.npz", "stored.npz")),
     (FINISHED, "results.json", ("bin/train", "bin/learn", *_TABLE, *_CURVES)),
     (FINISHED, "results.npz", ("bin/learn",)),
-    (FINISHED, "run.json", ("bin/learn", "bin/benchmark", "method_time.py")),
+    (FINISHED, "run.json", ("bin/learn", "bin/compare", "method_time.py")),
     (FINISHED, "config.gin", ("bin/train", "bin/train --gin_file=config.gin", "bin/learn", *_TABLE)),
     (FINISHED, "metrics.jsonl", ("bin/learn", "run_time.py")),
     (FINISHED, _LATEST, ("bin/learn",)),
     (FINISHED, _TASK_END, ("bin/learn",)),
-    *((BEGUN, name, ("bin/train", "bin/benchmark")) for name in ("results.json", "run.json", "config.gin")),
+    *((BEGUN, name, ("bin/train", "bin/compare")) for name in ("results.json", "run.json", "config.gin")),
     *((BEGUN, name, ("bin/train",)) for name in ("metrics.jsonl", _LATEST, _TASK_END)),
     (ENDED, _LATEST, ("bin/train",)),
     *((state, f".cache/images-*/{name}", (command,))
@@ -75,7 +75,7 @@ def drawn(count, seed):
 
 def large_results():
     """Inside this context runs of two classes have a results.npz, too."""
-    return mock.patch.object(run_results, "MANY_CLASSES", 1)
+    return mock.patch.object(record, "MANY_CLASSES", 1)
 
 
 def look(prepared, fault):

@@ -4,11 +4,11 @@ import pathlib
 import shutil
 from unittest import mock
 
-from dgm_tf import train
-from dgm_tf.recorder import Recorder
-from dgm_tf.run_results import METRICS_HEAD
-from dgm_tf.training.checkpoints import Checkpointer, read_checkpoint
-from tests.benchmarks import letters
+from dgm_tf.cli import train
+from dgm_tf.run.checkpoints import Checkpointer, read_checkpoint
+from dgm_tf.run.record import METRICS_HEAD
+from dgm_tf.run.recorder import Recorder
+from tests import letters
 from tests.faults.commands import Cut, give
 
 BEGUN, ENDED, FINISHED = "begun", "ended", "finished"
@@ -45,7 +45,7 @@ class Prepared:
         lines = ["include 'gin/image_folder.gin'", f"ImageFolder.directory = '{self.photos}'", *PARAMS]
         self.gin_file.write_text("\n".join(lines) + "\n")
         row = f"tiny/SuiteRow.gin_file = '{self.gin_file}'"
-        self.suite.write_text(f"import dgm_tf.suites.suite\nSuite.rows = [@tiny/SuiteRow()]\nSuite.at = (2,)\n{row}\n")
+        self.suite.write_text(f"import dgm_tf.compare.suite\nSuite.rows = [@tiny/SuiteRow()]\nSuite.at = (2,)\n{row}\n")
         self._make()
 
     @property

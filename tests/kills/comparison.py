@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dgm_tf.training.summaries import read_metrics
+from dgm_tf.run.metrics_log import read_metrics
 from tests import tiny_run
 
 

@@ -5,9 +5,8 @@ import shutil
 import subprocess
 import sys
 
-from dgm_tf import serialization
-from tests import tiny_run
-from tests.benchmarks import letters
+from dgm_tf.disk import files
+from tests import letters, tiny_run
 from tests.kills.life import ENVIRONMENT
 
 _SETTINGS = """
@@ -31,12 +30,12 @@ ClassifierSettings.closing_epochs = 2
 _GIN = {
     "dgmw": 'include "gin/image_folder.gin"\nDCGANGenerator.filters = 2\nDGM.max_mask_scale = 200.0\n' + _GAN,
     "mergan_ra": 'include "gin/image_folder.gin"\ninclude "gin/methods/mergan_ra.gin"\n'
-    "ConditionalGenerator.filters = 2\n" + _GAN,
+    'ConditionalGenerator.filters = 2\nClassifierSettings.replay_schedule = "constant"\n' + _GAN,
     "icarl": 'include "gin/image_folder.gin"\ninclude "gin/methods/icarl.gin"\n'
     "ICaRL.budget = 6\nICaRL.epochs = 4\nICaRL.batch_size = 4\n",
 }
 _SUITE = """
-import dgm_tf.suites.suite
+import dgm_tf.compare.suite
 
 Suite.rows = [@icarl/SuiteRow(), @dgmw/SuiteRow()]
 Suite.at = (1, 2)
@@ -84,7 +83,7 @@ class Subject:
     def sessions(self, folder):
         """How often a run has begun so far."""
         paths = [folder / run_dir / "run.json" for run_dir in self.run_dirs]
-        return sum(len(serialization.read_json(path)["sessions"]) for path in paths if path.is_file())
+        return sum(len(files.read_json(path)["sessions"]) for path in paths if path.is_file())
 
     def position(self, folder, sessions):
         """Where a killed command was, for people; sessions: as they were before it was started."""
@@ -109,7 +108,7 @@ class Train(Subject):
     def command(self, folder):
         """The command."""
         flags = f"--gin_file={self._inputs / self.gin_file}", f"--run_dir={folder / 'run'}"
-        return [sys.executable, "-P", "-m", "dgm_tf.train", *flags, f"--cache_dir={folder / 'cache'}"]
+        return [sys.executable, "-P", "-m", "dgm_tf.cli.train", *flags, f"--cache_dir={folder / 'cache'}"]
 
 
 class DGMw(Train):
@@ -141,7 +140,7 @@ class Learn(Subject):
         if not finished.is_dir():
             making = self._inputs / "finishing"
             flags = f"--gin_file={self._inputs / 'dgmw_two.gin'}", f"--run_dir={making}"
-            train = [sys.executable, "-P", "-m", "dgm_tf.train", *flags, f"--cache_dir={self._inputs / 'cache'}"]
+            train = [sys.executable, "-P", "-m", "dgm_tf.cli.train", *flags, f"--cache_dir={self._inputs / 'cache'}"]
             subprocess.run(train, check=True, env=os.environ | ENVIRONMENT, cwd=folder, stdout=subprocess.DEVNULL)
             making.rename(finished)
         shutil.copytree(finished, folder / "run")
@@ -149,18 +148,18 @@ class Learn(Subject):
     def command(self, folder):
         """The command."""
         flags = f"--run_dir={folder / 'run'}", f"--image_dir={self._inputs / 'later'}"
-        return [sys.executable, "-P", "-m", "dgm_tf.learn", *flags, f"--cache_dir={folder / 'cache'}"]
+        return [sys.executable, "-P", "-m", "dgm_tf.cli.learn", *flags, f"--cache_dir={folder / 'cache'}"]
 
 
 class Suite(Subject):
-    """bin/benchmark with two runs, which may outlive it."""
+    """bin/compare with two runs, which may outlive it."""
 
     name, run_dirs, begins = "suite", ("runs/icarl/seed0", "runs/dgmw/seed0"), False
 
     def command(self, folder):
         """The command."""
         flags = f"--suite={self._inputs / 'suite.gin'}", f"--run_root={folder / 'runs'}"
-        return [sys.executable, "-P", "-m", "dgm_tf.benchmark", *flags]
+        return [sys.executable, "-P", "-m", "dgm_tf.cli.compare", *flags]
 
 
 SUBJECTS = {subject.name: subject for subject in (DGMw, ICaRL, MeRGAN, Learn, Suite)}

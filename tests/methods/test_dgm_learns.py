@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dgm_tf.benchmarks import ClassIncrementalBenchmark, PackagedMNIST
+from dgm_tf.data import ClassIncrementalStream, PackagedMNIST
 from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -40,7 +40,7 @@ def test_a_digit_that_is_gone_is_remembered_by_what_the_generator_makes_of_it(ge
     gan = GANSettings(epochs=4, batch_size=16, generator_learning_rate=rate, discriminator_learning_rate=rate)
     closing = ClassifierSettings("none", closing_epochs=4, learning_rate=3e-3)
     learner = Learner(DGM(generator, Discriminator, gan, closing, max_mask_scale=400.0))
-    tasks = list(ClassIncrementalBenchmark(PackagedMNIST(), num_tasks=2, image_size=SHAPE[0]))
+    tasks = list(ClassIncrementalStream(PackagedMNIST(), num_tasks=2, image_size=SHAPE[0]))
     for task in tasks:
         outcome = learner.learn(task)
     accuracies = [np.mean(learner.classify(task.test.images) == task.test.labels) for task in tasks]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgm_tf.benchmarks.arrays import Split
+from dgm_tf.data.arrays import Split
+from dgm_tf.data.rows import Rows
 from dgm_tf.errors import Diverged, UserError
 from dgm_tf.learner import Learner
 from dgm_tf.methods import dgr, selection
@@ -17,7 +18,6 @@ from dgm_tf.methods.joint_training import JointTraining
 from dgm_tf.methods.real_replay import RealReplay
 from dgm_tf.methods.rwalk import RWalk
 from dgm_tf.methods.synaptic_intelligence import SynapticIntelligence
-from dgm_tf.rows import Rows
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.distillation import Distillation
 from dgm_tf.training.loop import Callback

@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from dgm_tf import losses
 from dgm_tf.errors import UserError
-from dgm_tf.evaluation.best_epoch import BestEpoch
-from dgm_tf.evaluation.evaluator import EvaluationSettings
 from dgm_tf.export import export
+from dgm_tf.measures.best_epoch import BestEpoch
+from dgm_tf.measures.evaluator import EvaluationSettings
 from dgm_tf.methods.context import TaskContext
 from dgm_tf.methods.exemplars import herded, normalized_features
 from dgm_tf.methods.icarl import ICaRL, ICaRLRules

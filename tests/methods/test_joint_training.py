@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dgm_tf.benchmarks.arrays import Split
+from dgm_tf.data.arrays import Split
 from dgm_tf.methods.context import TaskContext
 from dgm_tf.methods.joint_training import JointTraining
 from dgm_tf.training.classifier import ClassifierPhase

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from dgm_tf.benchmarks.arrays import Split
-from dgm_tf.benchmarks.benchmark import Task
+from dgm_tf.data.arrays import Split
+from dgm_tf.data.stream import Task
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.dgr import DGR
 from dgm_tf.methods.ewc_m import EWCM

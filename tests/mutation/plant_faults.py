@@ -29,7 +29,7 @@ import mutants
 import scope
 
 COPIED = (
-    "dgm_tf", "tests", "gin", "docs", "benchmarks", "bin", "pyproject.toml", "setup.py", "README.md", "CHANGELOG.md",
+    "dgm_tf", "tests", "gin", "docs", "tools", "bin", "pyproject.toml", "setup.py", "README.md", "CHANGELOG.md",
     "CONTRIBUTING.md",
 )  # fmt: skip
 EXPLAINED = pathlib.Path(__file__).with_name("survivors.json")

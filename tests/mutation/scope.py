@@ -5,8 +5,8 @@ import pathlib
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLACES = (
     "dgm_tf/losses.py", "dgm_tf/layers/*.py", "dgm_tf/methods/*.py", "dgm_tf/training/*.py",
-    "dgm_tf/evaluation/best_epoch.py", "dgm_tf/evaluation/evaluator.py", "dgm_tf/evaluation/fidelity.py",
-    "dgm_tf/evaluation/metrics.py", "dgm_tf/evaluation/replay_drift.py",
+    "dgm_tf/measures/best_epoch.py", "dgm_tf/measures/evaluator.py", "dgm_tf/measures/fidelity.py",
+    "dgm_tf/measures/formulas.py", "dgm_tf/measures/drift.py",
 )  # fmt: skip
 
 _MASKED = "tests/layers/test_masked_layers.py"
@@ -21,10 +21,10 @@ MORE_TESTS = {
     "dgm_tf/layers/convolution.py": (_MASKED,),
     "dgm_tf/layers/dense.py": (_MASKED,),
     "dgm_tf/layers/host_variables.py": (_TWO_DEVICES,),
-    "dgm_tf/layers/storage.py": ("tests/test_saved_learner.py",),
+    "dgm_tf/layers/storage.py": ("tests/learner/test_saving.py",),
     "dgm_tf/layers/masked.py": (_MASKED, "tests/networks/test_plastic_generator.py"),
     "dgm_tf/layers/normalization.py": ("tests/networks/test_dcgan.py", _TWO_DEVICES),
-    "dgm_tf/methods/array_spec.py": ("tests/test_saved_learner.py",),
+    "dgm_tf/methods/array_spec.py": ("tests/learner/test_saving.py",),
     "dgm_tf/methods/dgm.py": (_GENERATIVE, "tests/methods/test_dgm.py", "tests/methods/test_dgm_learns.py"),
     "dgm_tf/methods/dgr.py": (_GENERATIVE,),
     "dgm_tf/methods/ewc_m.py": (_GENERATIVE,),
@@ -69,9 +69,9 @@ KNOWN = (
     ("batch norm's momentum 0.5",
      "dgm_tf/layers/normalization.py", "momentum=0.9", "momentum=0.5"),
     ("the last of equally good epochs",
-     "dgm_tf/evaluation/best_epoch.py", "accuracy > self.accuracy", "accuracy >= self.accuracy"),
+     "dgm_tf/measures/best_epoch.py", "accuracy > self.accuracy", "accuracy >= self.accuracy"),
     ("a published figure changed",
-     "gin/suites/table1_mnist.gin", '"A10": 96.46', '"A10": 96.64', "tests/suites/test_gin_suites.py"),
+     "gin/compare/table1_mnist.gin", '"A10": 96.46', '"A10": 96.64', "tests/compare/test_gin_suites.py"),
 )  # fmt: skip
 
 

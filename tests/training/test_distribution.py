@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgm_tf import serialization, sessions
+from dgm_tf.disk import files
 from dgm_tf.errors import UserError
+from dgm_tf.run import sessions
 from dgm_tf.training import agreement
 from dgm_tf.training.cluster import Cluster
 from dgm_tf.training.distribution import apply_mean_gradients, clipped, description, is_chief, make_strategy
@@ -53,7 +54,7 @@ def test_mirrored_on_one_device_says_so(tmp_path, capsys, monkeypatch):
     assert sessions.run_session(tmp_path / "run", "mirrored", lambda: None) == 0
     if not tf.config.list_logical_devices("GPU"):
         assert "--strategy=mirrored: one replica, as there is no GPU here" in capsys.readouterr().out
-    assert serialization.read_json(tmp_path / "run" / "run.json")["replicas"] == 1
+    assert files.read_json(tmp_path / "run" / "run.json")["replicas"] == 1
 
 
 class Recorder:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dgm_tf.data.rows import Rows
 from dgm_tf.errors import UserError
 from dgm_tf.layers import few_channels
 from dgm_tf.methods.dgm import MaskRules
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from dgm_tf.rows import Rows
 from dgm_tf.training import gan
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierSettings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgm_tf.rows import Rows
+from dgm_tf.data.rows import Rows
 from dgm_tf.training.pool import ImagePool, RehearsalPool, merged, to_float, to_uint8
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)

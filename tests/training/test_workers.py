@@ -13,7 +13,7 @@ import types
 import numpy as np
 import pytest
 
-from dgm_tf import serialization
+from dgm_tf.disk import files
 from dgm_tf.learner import load
 from tests.methods import tiny  # noqa: F401 - registers the networks
 
@@ -105,7 +105,7 @@ def test_both_learn_the_same(history, run):
 
 @pytest.mark.parametrize("run", RUNS)
 def test_the_memory_is_what_the_other_worker_has_learned_too(history, run):
-    assert serialization.read_json(history.folder / run / "results.json")["finished"]
+    assert files.read_json(history.folder / run / "results.json")["finished"]
     saved, (_, learned, _) = load(history.folder / run).arrays(), found_by(history.folder, run, 1)
     assert saved.keys() == learned.keys()
     differ = {name.split("/")[-1] for name in saved if not np.array_equal(saved[name], learned[name])}

@@ -8,8 +8,8 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from dgm_tf.benchmarks.arrays import Split
-from dgm_tf.benchmarks.benchmark import Task
+from dgm_tf.data.arrays import Split
+from dgm_tf.data.stream import Task
 from dgm_tf.errors import UserError
 from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM, MaskRules

@@ -15,7 +15,7 @@ import sys
 
 import numpy as np
 
-from dgm_tf import sessions
+from dgm_tf.run import sessions
 
 KILLED_AT, STOPPED_AT = 7, 2  # steps since the first task began
 
@@ -56,7 +56,8 @@ def watch_writes(folder):
 
 def run(run_dir, kind, end):
     """(results, arrays of the learner) of one experiment."""
-    from dgm_tf import experiment, recorder, stopping
+    from dgm_tf import stopping
+    from dgm_tf.run import experiment, recorder
 
     learned = {}
 
@@ -88,8 +89,8 @@ def strike(end, step):
 
 def settings(kind):
     """Arguments of `run_experiment` for two tasks of one class, a few steps each."""
-    from dgm_tf.benchmarks import ClassIncrementalBenchmark
-    from dgm_tf.evaluation.evaluator import EvaluationSettings
+    from dgm_tf.data import ClassIncrementalStream
+    from dgm_tf.measures.evaluator import EvaluationSettings
     from tests.methods import tiny
 
     method, size = {
@@ -98,9 +99,9 @@ def settings(kind):
         "mergan": lambda: (tiny.mergan("replay_alignment", gan=tiny.LARGE_STEPS), 32),
     }[kind]()
     evaluation = EvaluationSettings(gan_test_per_class=0, gan_train_epochs=0, judge_epochs=1, fine_tuning_epochs=0)
-    benchmark = ClassIncrementalBenchmark(Blocks(), validation_fraction=0.0, image_size=size)
-    benchmark.complete = kind != "mergan"  # one that trains the joint classifier is enough
-    return {"benchmark": benchmark, "method": method, "evaluation": evaluation, "checkpoint_seconds": 0.0}
+    stream = ClassIncrementalStream(Blocks(), validation_fraction=0.0, image_size=size)
+    stream.complete = kind != "mergan"  # one that trains the joint classifier is enough
+    return {"stream": stream, "method": method, "evaluation": evaluation, "checkpoint_seconds": 0.0}
 
 
 class Blocks:
@@ -109,7 +110,7 @@ class Blocks:
     name = "blocks"
 
     def load(self):
-        from dgm_tf.benchmarks.arrays import Arrays
+        from dgm_tf.data.arrays import Arrays
 
         rng = np.random.default_rng(0)
         labels = np.repeat(np.arange(2), 8)

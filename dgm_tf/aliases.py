@@ -1,0 +1,158 @@
+"""Names of earlier versions, which go on working: in gin files, includes, commands and imports.
+
+All of them stand in this one table. A text or a name is translated where it is read; what is written has new names.
+"""
+
+import importlib
+import importlib.abc
+import importlib.util
+import re
+import sys
+import warnings
+
+# Modules: a name that is not here is looked up by its package's.
+MODULES = {
+    "dgm_tf.arguments": "dgm_tf.learner.arguments",
+    "dgm_tf.benchmark": "dgm_tf.cli.compare",
+    "dgm_tf.benchmarks": "dgm_tf.data",
+    "dgm_tf.benchmarks.archive_labels": "dgm_tf.data.sources.archive_labels",
+    "dgm_tf.benchmarks.archive_members": "dgm_tf.data.sources.archive_members",
+    "dgm_tf.benchmarks.arrays": "dgm_tf.data.arrays",
+    "dgm_tf.benchmarks.benchmark": "dgm_tf.data.stream",
+    "dgm_tf.benchmarks.cautions": "dgm_tf.data.cautions",
+    "dgm_tf.benchmarks.class_names": "dgm_tf.data.class_names",
+    "dgm_tf.benchmarks.class_splits": "dgm_tf.data.holdout",
+    "dgm_tf.benchmarks.continued": "dgm_tf.data.continued",
+    "dgm_tf.benchmarks.decoding": "dgm_tf.data.sources.decoding",
+    "dgm_tf.benchmarks.excerpts": "dgm_tf.data.excerpts",
+    "dgm_tf.benchmarks.folder_walk": "dgm_tf.data.sources.folder_walk",
+    "dgm_tf.benchmarks.image_archive": "dgm_tf.data.sources.archive",
+    "dgm_tf.benchmarks.image_cache": "dgm_tf.data.sources.cache",
+    "dgm_tf.benchmarks.image_files": "dgm_tf.data.sources.image_files",
+    "dgm_tf.benchmarks.image_folder": "dgm_tf.data.sources.folder",
+    "dgm_tf.benchmarks.image_store": "dgm_tf.data.sources.store",
+    "dgm_tf.benchmarks.listing": "dgm_tf.data.sources.listing",
+    "dgm_tf.benchmarks.ordering": "dgm_tf.data.order",
+    "dgm_tf.benchmarks.overview": "dgm_tf.data.overview",
+    "dgm_tf.benchmarks.packaged": "dgm_tf.data.sources.packaged",
+    "dgm_tf.benchmarks.reachability": "dgm_tf.data.sources.reachability",
+    "dgm_tf.benchmarks.resuming": "dgm_tf.data.resuming",
+    "dgm_tf.benchmarks.row_facts": "dgm_tf.data.fingerprints",
+    "dgm_tf.benchmarks.task": "dgm_tf.data.task",
+    "dgm_tf.benchmarks.tfds_source": "dgm_tf.data.sources.tfds",
+    "dgm_tf.bounded_npz": "dgm_tf.disk.npz",
+    "dgm_tf.bounds": "dgm_tf.measures.bounds",
+    "dgm_tf.command_line": "dgm_tf.cli.command",
+    "dgm_tf.continuation": "dgm_tf.run.continuation",
+    "dgm_tf.evaluation": "dgm_tf.measures",
+    "dgm_tf.evaluation.best_epoch": "dgm_tf.measures.best_epoch",
+    "dgm_tf.evaluation.evaluator": "dgm_tf.measures.evaluator",
+    "dgm_tf.evaluation.fidelity": "dgm_tf.measures.fidelity",
+    "dgm_tf.evaluation.figures": "dgm_tf.report.figures",
+    "dgm_tf.evaluation.grids": "dgm_tf.report.grids",
+    "dgm_tf.evaluation.metrics": "dgm_tf.measures.formulas",
+    "dgm_tf.evaluation.replay_drift": "dgm_tf.measures.drift",
+    "dgm_tf.evaluation.report": "dgm_tf.report.tables",
+    "dgm_tf.experiment": "dgm_tf.run.experiment",
+    "dgm_tf.export.__main__": "dgm_tf.cli.export",
+    "dgm_tf.files": "dgm_tf.disk.files",
+    "dgm_tf.folder_lock": "dgm_tf.disk.lock",
+    "dgm_tf.learn": "dgm_tf.cli.learn",
+    "dgm_tf.learner_state": "dgm_tf.learner.state",
+    "dgm_tf.leftovers": "dgm_tf.disk.leftovers",
+    "dgm_tf.levels": "dgm_tf.learner.levels",
+    "dgm_tf.paths": "dgm_tf.disk.paths",
+    "dgm_tf.progress": "dgm_tf.run.bar",
+    "dgm_tf.recorder": "dgm_tf.run.recorder",
+    "dgm_tf.regular_files": "dgm_tf.disk.regular_files",
+    "dgm_tf.rollback": "dgm_tf.learner.rollback",
+    "dgm_tf.rows": "dgm_tf.data.rows",
+    "dgm_tf.run_results": "dgm_tf.run.record",
+    "dgm_tf.sample": "dgm_tf.cli.sample",
+    "dgm_tf.saved_learner": "dgm_tf.learner.saving",
+    "dgm_tf.saved_models": "dgm_tf.export.modules",
+    "dgm_tf.sealed_text": "dgm_tf.disk.sealed_text",
+    "dgm_tf.sessions": "dgm_tf.run.sessions",
+    "dgm_tf.suites": "dgm_tf.compare",
+    "dgm_tf.suites.comparison": "dgm_tf.compare.numbers",
+    "dgm_tf.suites.formats": "dgm_tf.compare.formats",
+    "dgm_tf.suites.hparams": "dgm_tf.compare.hparams",
+    "dgm_tf.suites.launcher": "dgm_tf.compare.launcher",
+    "dgm_tf.suites.live": "dgm_tf.compare.live",
+    "dgm_tf.suites.ray_launcher": "dgm_tf.compare.ray_launcher",
+    "dgm_tf.suites.report_files": "dgm_tf.compare.report_files",
+    "dgm_tf.suites.run_progress": "dgm_tf.compare.run_progress",
+    "dgm_tf.suites.runs": "dgm_tf.compare.runs",
+    "dgm_tf.suites.statistics": "dgm_tf.compare.statistics",
+    "dgm_tf.suites.suite": "dgm_tf.compare.suite",
+    "dgm_tf.train": "dgm_tf.cli.train",
+    "dgm_tf.training.checkpoints": "dgm_tf.run.checkpoints",
+    "dgm_tf.training.metrics_log": "dgm_tf.run.metrics_log",
+    "dgm_tf.training.summaries": "dgm_tf.run.summaries",
+    "dgm_tf.training_log": "dgm_tf.run.log",
+    "dgm_tf.watched_folder": "dgm_tf.disk.watched_folder",
+}
+
+# Classes and parameters in gin files.
+GIN_NAMES = {"ClassIncrementalBenchmark": "ClassIncrementalStream", "run_experiment.benchmark": "run_experiment.stream"}
+
+# Folders of shipped gin files.
+GIN_FOLDERS = {"gin/benchmarks": "gin/data", "gin/suites": "gin/compare"}
+
+
+def module_name(name):
+    """Today's name of a module, a dotted str; the name itself where it is today's."""
+    found = MODULES.get(name)
+    if found is None and (parts := name.rpartition("."))[0] in MODULES:
+        found = f"{MODULES[parts[0]]}.{parts[2]}"
+    return found or name
+
+
+def gin_path(path):
+    """Today's path of a shipped gin file, a str; the path itself where it is today's."""
+    for old, new in GIN_FOLDERS.items():
+        path = re.sub(rf"^{old}(?=/)", new, path)
+    return path
+
+
+def gin_text(text):
+    """A configuration, a str, with today's names; it keeps its lines."""
+    for old, new in GIN_NAMES.items():
+        text = re.sub(rf"(?<![\w'\"]){re.escape(old)}(?!\w)", new, text)
+    return re.sub(r"(?m)^(\s*(?:import|from)\s+)([\w.]+)", lambda match: match[1] + module_name(match[2]), text)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Imports a module by an earlier name: it is the same object."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        name = module_name(fullname) if fullname.startswith("dgm_tf.") else fullname
+        if name == fullname:
+            return None
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            return None
+        return importlib.util.spec_from_loader(fullname, _Loader(spec), origin=spec.origin)
+
+
+class _Loader(importlib.abc.Loader):
+    def __init__(self, spec):
+        self._spec = spec
+
+    def create_module(self, spec):
+        warnings.warn(f"{spec.name} is {self._spec.name} now", DeprecationWarning, stacklevel=2)
+        return importlib.import_module(self._spec.name)
+
+    def exec_module(self, module):
+        module.__spec__ = self._spec  # which the import system has just replaced
+
+    def get_code(self, fullname):
+        """For `python -m`."""
+        return self._spec.loader.get_code(self._spec.name)
+
+
+def install():
+    """Lets Python import by earlier names, too."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        # First: the path of a package that was renamed would find its modules a second time.
+        sys.meta_path.insert(0, _Finder())

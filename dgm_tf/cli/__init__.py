@@ -1,0 +1,1 @@
+"""The commands of bin/: flags and messages. Nothing imports this."""

@@ -1,0 +1,171 @@
+r"""Runs the methods of a suite side by side, with several seeds each, and writes the table that compares them.
+
+  bin/compare --suite=gin/compare/smoke.gin --jobs=2                             # all methods, minutes
+  bin/compare --suite=gin/compare/table1_mnist_fast.gin --seeds=0-2 --jobs=2
+  bin/compare --suite=gin/compare/table1_mnist_fast.gin --seeds=0-2 --dry_run    # what would run
+  bin/compare --suite=gin/compare/table1_mnist_fast.gin --report_only            # the table of what there is
+  bin/compare --suite=my_suite.gin --import=my_method
+
+Each run is a process of its own, bin/train with a folder <run_root>/<method>/seed<N>, its output in seed<N>.log beside
+it. Ctrl-C lets the runs save; the same command goes on: what is finished is left alone, the rest is resumed.
+A run that fails does not stop the others. Exit status: 0 when all runs are finished, 1 when one failed.
+"""
+
+import dataclasses
+import pathlib
+
+from absl import flags
+
+from dgm_tf import config, output
+from dgm_tf.cli import command
+from dgm_tf.compare import runs as states
+from dgm_tf.disk.paths import user_path
+from dgm_tf.errors import UserError, reason
+from dgm_tf.quiet import quiet_start
+from dgm_tf.text import shown
+
+_FLAGS = flags.FlagValues()
+flags.DEFINE_string("suite", None, "The gin file that describes the suite.", flag_values=_FLAGS)
+flags.DEFINE_multi_string("gin_param", [], "A binding that wins over the suite's file.", flag_values=_FLAGS)
+flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
+flags.DEFINE_string(
+    "seeds", None, "Training seeds, such as 0,1,2 or 0-4; default: 0; of a report: those found.", flag_values=_FLAGS
+)
+flags.DEFINE_list("methods", [], "Names of the rows to run; default: all.", flag_values=_FLAGS)
+flags.DEFINE_integer("jobs", 1, "Runs at a time; they share the cores.", lower_bound=1, flag_values=_FLAGS)
+flags.DEFINE_enum("launcher", "local", ["local", "ray"], "Processes of this machine, or Ray.", flag_values=_FLAGS)
+flags.DEFINE_string("run_root", None, "Folder of the runs; default: runs/<suite>.", flag_values=_FLAGS)
+flags.DEFINE_string("output", None, "Folder of the table; default: that of the runs.", flag_values=_FLAGS)
+flags.DEFINE_bool("dry_run", False, "Only list the runs and how they stand.", flag_values=_FLAGS)
+flags.DEFINE_bool("report_only", False, "Only write the table, from what there is.", flag_values=_FLAGS)
+flags.DEFINE_string("data_dir", None, "As in bin/train.", flag_values=_FLAGS)
+flags.DEFINE_bool("download", True, "As in bin/train.", flag_values=_FLAGS)
+flags.DEFINE_enum(
+    "strategy", "auto", ["auto", "none", "mirrored"], "As in bin/train, for each run.", flag_values=_FLAGS
+)
+
+
+def main():
+    """Console entry point."""
+    command.run(compare, usage=__doc__, flag_values=_FLAGS)
+
+
+def compare():
+    """Lists, runs or reports, as the flags say; returns the exit status."""
+    if not _FLAGS.suite:
+        raise UserError("--suite: expected a suite's gin file, such as gin/compare/smoke.gin, got none")
+    from dgm_tf.compare import suite as suites
+
+    with quiet_start():
+        config.import_modules(_modules())
+        suite = suites.read_suite(_FLAGS.suite, _FLAGS.gin_param, _modules())
+    suite = _with_rows(suite, _FLAGS.methods)
+    root = user_path(_FLAGS.run_root or f"runs/{pathlib.Path(_FLAGS.suite).stem}", "--run_root")
+    runs = states.plan(suite, _seeds(suite, root), root, _modules(), _train_flags())
+    if _FLAGS.dry_run:
+        _list(runs)
+        return 0
+    if _FLAGS.report_only:
+        _report(suite, runs, root)
+        return 0
+    return _run(suite, runs, root)
+
+
+def _modules():
+    return _FLAGS["import"].value
+
+
+def _with_rows(suite, names):
+    """The suite with the rows of these names alone."""
+    known = [row.name for row in suite.rows]
+    for name in names:
+        if name not in known:
+            raise UserError(f"--methods: expected some of {', '.join(known)}, got {name!r}")
+    if not names:
+        return suite
+    orders = [pair for pair in suite.orders if set(pair) <= set(names)]
+    return dataclasses.replace(suite, rows=[row for row in suite.rows if row.name in names], orders=orders)
+
+
+def _seeds(suite, root):
+    if _FLAGS.seeds is not None:
+        return states.parse_seeds(_FLAGS.seeds)
+    return (states.found_seeds(suite, root) if _FLAGS.report_only else None) or [0]
+
+
+def _train_flags():
+    folder = _FLAGS.data_dir and user_path(_FLAGS.data_dir, "--data_dir")
+    given = [] if folder is None else [f"--data_dir={folder}"]
+    return [*given, *([] if _FLAGS.download else ["--nodownload"]), f"--strategy={_FLAGS.strategy}"]
+
+
+def _list(runs):
+    width = max(len(run.name) for run in runs)
+    for run in runs:
+        why = f": {run.reason}" if run.state == states.DAMAGED else ""
+        output.say(shown(f"{run.name:{width}}  {run.state:8}  {run.run_dir}{why}"))
+
+
+def _run(suite, runs, root):
+    from dgm_tf.compare.launcher import run_all
+    from dgm_tf.compare.live import Watcher
+    from dgm_tf.disk.lock import locked
+    from dgm_tf.stopping import StopSignals
+
+    with locked(root, "--run_root", "another bin/compare, or a run that it left,") as lock:
+        for run in runs:  # as they stand now that no other command is at work there
+            run.look()
+        launcher = _launcher(lock)
+        with StopSignals(patient=True) as signals, Watcher(runs) as watcher:
+            well = run_all(runs, launcher, watcher, signals)
+        _tell_failures(runs)
+        if signals.received is not None:
+            output.say("\nstopped; what ran has saved. The same command goes on from here.")
+            return 128 + signals.received
+        _report(suite, runs, root)
+    return 0 if well else 1
+
+
+def _launcher(lock):
+    if _FLAGS.launcher == "ray":
+        from dgm_tf.compare.ray_launcher import RayLauncher
+
+        return RayLauncher(_FLAGS.jobs)
+    from dgm_tf.compare.launcher import LocalLauncher
+
+    return LocalLauncher(_FLAGS.jobs, lock)
+
+
+def _tell_failures(runs):
+    for run in runs:
+        if run.state == states.FAILED:
+            output.complain(shown(f"\n{run.name} failed: {run.reason}. The end of {run.log}:", keep="\n"))
+            output.complain("\n".join(f"  | {shown(line)}" for line in run.log_tail().splitlines()))
+        elif run.state == states.CHANGED:
+            text = f"\n{run.name} was not run: {run.reason}\nRemove it, or name another --run_root."
+            output.complain(shown(text, keep="\n"))
+        elif run.state == states.DAMAGED:
+            output.complain(shown(f"\n{run.name} was not run: {run.reason}", keep="\n"))
+
+
+def _report(suite, runs, root):
+    from dgm_tf.compare import formats
+    from dgm_tf.compare.numbers import compare
+    from dgm_tf.compare.report_files import write_report
+    from dgm_tf.report.tables import print_report
+
+    comparison = compare(suite, runs)
+    folder = user_path(_FLAGS.output or root, "--output")
+    try:
+        path = write_report(comparison, folder)
+    except OSError as error:
+        raise UserError(f"--output: cannot write to {folder}: {reason(error)}") from error
+    print_report(formats.terminal_table(comparison))
+    for number, text in enumerate(formats.remarks(comparison), 1):
+        output.say(f"[{number}] {shown(text)}")
+    text = f"{path}; beside it .tex, .csv, .json and accuracy.png; tensorboard --logdir {folder / 'hparams'}"
+    output.say("\n" + shown(text))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+r"""Writes generated images of learned classes as PNG files: a folder for each class, and a grid to look at.
+
+  bin/sample --run_dir=runs/quickstart                                  # 100 of each class
+  bin/sample --run_dir=runs/quickstart --classes=3,7 --count=1000 --output=/tmp/digits --seed=1
+
+Classes go by their original names; names with commas in quotes: --classes='"tench, Tinca tinca",goldfish'.
+Where no name is a number, a class's position in the order of learning, from 0, will do as well. The n-th
+image of a class depends on the seed and n alone, not on --count or on the other classes. Files of the same
+names are replaced.
+"""
+
+import numbers
+
+import numpy as np
+from absl import flags
+
+from dgm_tf import checks, config
+from dgm_tf.cli import command
+from dgm_tf.data.class_names import position
+from dgm_tf.disk import leftovers, lock
+from dgm_tf.disk.paths import user_path
+from dgm_tf.errors import UserError, reason
+from dgm_tf.output import console, say
+from dgm_tf.quiet import quiet_start
+from dgm_tf.text import file_names, shown
+
+_FLAGS = flags.FlagValues()
+flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
+flags.DEFINE_list("classes", ["all"], "Class names, or all.", flag_values=_FLAGS)
+flags.DEFINE_integer("count", 100, "Images of each class.", lower_bound=1, flag_values=_FLAGS)
+flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
+flags.DEFINE_string("output", None, "Where to write; default: <run_dir>/samples.", flag_values=_FLAGS)
+flags.DEFINE_integer("seed", 0, "Another seed, other images.", lower_bound=0, flag_values=_FLAGS)
+
+BATCH = 100  # images generated at once, where fewer are wanted, too: each is then the same for any count
+GRID, GRID_COLUMNS = "grid.png", 10
+NAMED = 30  # classes that a message lists
+
+
+def find_classes(names, class_names):
+    """Labels, without repetition, of the classes that a person named.
+
+    Args:
+      names: list of str: original names, positions where no class's name is a number, or ["all"].
+      class_names: list of str, the original names in learning order.
+
+    Raises:
+      UserError: for an unknown name, listing the known ones, and for no name.
+    """
+    if list(names) == ["all"]:
+        return list(range(len(class_names)))
+    if not names:
+        raise UserError(f"classes: expected names of classes or all, got none. {_known(class_names)}")
+    positions = not any(name.isdecimal() for name in class_names)
+    labels = []
+    for name in names:
+        if (label := position(name, class_names)) is not None:
+            labels.append(label)
+        elif positions and name.isdecimal() and int(name) < len(class_names):
+            labels.append(int(name))
+        else:
+            raise UserError(f"classes: expected names of learned classes, got {name!r}. {_known(class_names)}")
+    return list(dict.fromkeys(labels))
+
+
+def _known(class_names):
+    more = f" and {len(class_names) - NAMED} more" if len(class_names) > NAMED else ""
+    return f"Learned: {', '.join(class_names[:NAMED])}{more}"
+
+
+def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: None):
+    """Writes `count` images of each class as directory/<class>/<index>.png and a few of all as grid.png.
+
+    Args:
+      learner: `Learner` with a generative memory.
+      labels: classes, in learning order.
+      count: images of each, >= 1.
+      directory: folder, made where needed.
+      seed: int >= 0.
+      on_image: called after each image written.
+
+    Returns:
+      The folders of the classes, by name.
+
+    Raises:
+      UserError: if an argument is not as described.
+    """
+    from dgm_tf.learner import arguments
+    from dgm_tf.report import figures, grids
+
+    labels = arguments.as_labels(labels, len(learner.class_names)).tolist()
+    arguments.check_seed(seed)
+    checks.argument("count", count, checks.inside(count, "[1, inf)", numbers.Integral), "an integer in [1, inf)")
+    directory = user_path(directory, "directory")
+    folders = [directory / name for name in file_names(learner.class_names, taken=[GRID])]
+    few = {}
+    for label in labels:
+        name = learner.class_names[label]
+        leftovers.sweep_shared(folders[label])
+        for index, image in enumerate(_images(learner, label, count, seed)):
+            grids.save_image(image, folders[label] / f"{index:05d}.png")
+            if index < GRID_COLUMNS:
+                few.setdefault(name, []).append(image)
+            on_image()
+    figures.save(figures.class_grid_figure(few), directory / GRID)
+    return {learner.class_names[label]: folders[label] for label in labels}
+
+
+def _images(learner, label, count, seed):
+    """Yields `count` uint8 images [H, W, C] of a class."""
+    from dgm_tf.training.randomness import numpy_generator
+
+    for start in range(0, count, BATCH):
+        batch_seed = int(numpy_generator(seed, "sample", label, start).integers(2**31))
+        yield from learner.replay(np.full(BATCH, label, np.int32), batch_seed)[: count - start]
+
+
+def main():
+    """Console entry point."""
+    command.run(_sample_run, usage=__doc__, flag_values=_FLAGS)
+
+
+def _sample_run():
+    if not _FLAGS.run_dir:
+        raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
+    run_dir = user_path(_FLAGS.run_dir, "--run_dir")
+    output = user_path(_FLAGS.output or run_dir / "samples", "--output")
+    if not _FLAGS.output:
+        lock.refuse_links([output, *output.glob("*")], "--run_dir")
+
+    from rich.progress import Progress
+
+    with quiet_start():
+        from dgm_tf.learner import load
+
+        config.import_modules(_FLAGS["import"].value)
+        learner = load(run_dir)
+    labels = find_classes(_FLAGS.classes, learner.class_names)
+    try:
+        screen = console()
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+            row = bar.add_task("Generating", total=len(labels) * _FLAGS.count)
+            write_samples(learner, labels, _FLAGS.count, output, _FLAGS.seed, lambda: bar.advance(row))
+    except OSError as error:
+        raise UserError(f"--output: cannot write to {output}: {reason(error)}") from error
+    text = f"{_FLAGS.count} images of each class in {output}, a few of all in {output / GRID}"
+    say(shown(text))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+r"""Learns a sequence of tasks as a gin file describes; the same command again resumes it.
+
+  bin/train                                      # the quickstart: five digits in about 5 minutes
+  bin/train --gin_file=gin/mnist_dgmw.gin        # the paper's experiment on all of MNIST
+  bin/train --gin_file=gin/mnist_dgmw_fast.gin --gin_param="run_experiment.seed=1" --run_dir=runs/seed1
+
+A run folder is runs/<name of the gin file>, unless --run_dir names another.
+"""
+
+import pathlib
+
+from absl import flags
+
+from dgm_tf import config, output
+from dgm_tf.cli import command
+from dgm_tf.disk import files, sealed_text
+from dgm_tf.disk.paths import user_path
+from dgm_tf.errors import DetailedError, UserError
+from dgm_tf.quiet import expect_loss, quiet_start
+from dgm_tf.run import sessions
+from dgm_tf.text import shown
+from dgm_tf.training.cluster import WAIT_SECONDS
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("gin_file", "gin/quickstart.gin", "The gin file that describes the run.")
+flags.DEFINE_multi_string("gin_param", [], "A binding that wins over the file's, such as 'GANSettings.epochs=5'.")
+flags.DEFINE_string("run_dir", None, "The run folder; default: runs/<name of the gin file>.")
+flags.DEFINE_multi_string("import", [], command.IMPORT_HELP)
+flags.DEFINE_string("cache_dir", None, "What runs on the same data share; default: .cache beside the run folder.")
+flags.DEFINE_string("data_dir", None, "TFDS data_dir; default: TFDS_DATA_DIR or TFDS's own.")
+flags.DEFINE_bool("download", True, "Whether data sets that are missing may be downloaded.")
+flags.DEFINE_enum("strategy", "auto", ["auto", "none", "mirrored", "multi_worker"], "tf.distribute strategy.")
+flags.DEFINE_float("wait_for_workers", WAIT_SECONDS, command.WAIT_HELP, 0.0)
+
+
+def main():
+    """Console entry point."""
+    command.run(train, usage=__doc__)
+
+
+def train():
+    """Runs, resumes, or says that the run is finished; returns the exit status."""
+    run_dir = user_path(FLAGS.run_dir or f"runs/{pathlib.Path(FLAGS.gin_file).stem}", "--run_dir")
+    expect_loss(FLAGS.strategy)
+    with quiet_start():
+        modules = FLAGS["import"].value
+        config.import_modules(modules)
+        text = config.parse(FLAGS.gin_file, FLAGS.gin_param, modules)
+        from dgm_tf.run import experiment  # noqa: F401 - which imports TensorFlow
+    status = _look(run_dir, text) if (run_dir / "config.gin").exists() else None
+    return _run(run_dir, text) if status is None else status  # a finished run stays as it is, down to its lock
+
+
+def _write_configuration(run_dir, text):
+    files.write_atomically(run_dir / "config.gin", sealed_text.sealed(text))
+
+
+def _look(run_dir, text):
+    """An exit status, where the folder leaves nothing to be done; None where the configuration may run there.
+
+    Raises:
+      UserError: if it holds a run of another configuration.
+    """
+    from dgm_tf.run import experiment
+
+    path = run_dir / "config.gin"
+    if path.is_file() and (diff := config.difference(path, text)):
+        raise DetailedError(f"{run_dir} holds a run of another configuration:\n{diff}\nName another --run_dir.")
+    if not experiment.is_finished(run_dir):
+        return None
+    output.say(shown(f"{run_dir} is finished: see {run_dir / 'results.json'}; --run_dir names another folder."))
+    return 0
+
+
+def _run(run_dir, text):
+    from dgm_tf.training import agreement
+
+    sessions.make_folder(run_dir)
+    _bind_flags()
+
+    def run():
+        agreement.check_same("configurations", text)
+        is_new = not (run_dir / "config.gin").exists()
+        if agreement.is_chief():
+            _write_configuration(run_dir, text)
+        try:
+            _run_experiment(run_dir)
+        except UserError:
+            if is_new and agreement.is_chief():
+                _release(run_dir)
+            raise
+
+    def look():
+        status = _look(run_dir, text)
+        lost = status is not None and not (run_dir / "config.gin").exists()  # it was deleted, as it was damaged
+        if lost and agreement.is_chief():
+            _write_configuration(run_dir, text)
+        return status
+
+    return sessions.run_session(run_dir, FLAGS.strategy, run, FLAGS.wait_for_workers, look)
+
+
+def _bind_flags():
+    import gin
+
+    import dgm_tf.data  # noqa: F401 - registers TFDS
+
+    with gin.unlock_config():
+        if FLAGS.data_dir is not None:
+            gin.bind_parameter("TFDS.data_dir", FLAGS.data_dir and str(user_path(FLAGS.data_dir, "--data_dir")))
+        gin.bind_parameter("TFDS.download", FLAGS.download)
+        if FLAGS.cache_dir is not None:
+            gin.bind_parameter("run_experiment.cache_dir", str(user_path(FLAGS.cache_dir, "--cache_dir")))
+
+
+def _run_experiment(run_dir):
+    from dgm_tf.run import experiment
+
+    try:
+        experiment.run_experiment(run_dir)
+    except (TypeError, RuntimeError) as error:
+        missing = config.missing_parameter(error)
+        if missing is None:
+            raise
+        raise missing from error
+
+
+def _release(run_dir):
+    """A configuration that fails before its first checkpoint must not claim the folder: the corrected one may."""
+    from dgm_tf.run.checkpoints import has_checkpoint
+
+    if not has_checkpoint(run_dir / "checkpoints"):
+        (run_dir / "config.gin").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

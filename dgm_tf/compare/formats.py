@@ -1,0 +1,187 @@
+"""The comparison as Markdown, CSV, LaTeX and JSON, and in short for a terminal."""
+
+import csv
+import io
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from dgm_tf.compare.suite import ACCURACY
+from dgm_tf.report.tables import byte_text, duration
+from dgm_tf.text import latex as latex_text
+from dgm_tf.text import markdown as markdown_text
+from dgm_tf.text import shown
+
+METRIC_NAMES = {ACCURACY: "accuracy", "gan_test": "GAN-test"}
+LEGEND = (
+    "Percent: mean ± standard deviation over seeds (± half of the 95 % interval of the mean, Student's t). A_k: mean "
+    "accuracy over the first k classes on real test images, class-incremental. Published figures are accuracies or "
+    "GAN-test (of generated images, by a classifier trained on real ones) and compare only with what stands as ours, "
+    "measured so, by the last epoch. Remembered: bytes kept to learn the next task with, the classifier left out; "
+    "DGM's with the free units that its generator has grown. Parameters: trainable weights of all networks kept. "
+    "Time: of learning all tasks, measuring left out; it depends on what else the machine did."
+)
+
+
+def headers_and_rows(comparison, interval=True, text=shown):
+    """The table as strings: (headers, rows); a "[n]" points to the n-th remark.
+
+    interval: whether it is shown; text: what makes a label fit for where it is printed.
+    """
+    figures = comparison["figures"]
+    published = [figure for figure in figures if any(figure in row["published"] for row in comparison["rows"])]
+    headers = ["method", "seeds", *figures]
+    if published:
+        headers += [*(f"published {figure}" for figure in published), "published as"]
+        headers += [f"ours so, {figure}" for figure in published]
+    headers += ["remembered", "of which", "parameters", "time"]
+    marks = _marks(comparison)
+    spread = _with_interval if interval else _with_deviation
+    rows = [row | {"label": text(row["label"])} for row in comparison["rows"]]
+    return headers, [_cells(row, figures, published, marks[row["name"]], spread) for row in rows]
+
+
+def remarks(comparison):
+    """All remarks, in the order of their numbers."""
+    return [remark["text"] for row in comparison["rows"] for remark in row["remarks"]]
+
+
+def _marks(comparison):
+    """Row name -> figure (None: the row itself) -> " [1] [2]"."""
+    marks, number = {}, 0
+    for row in comparison["rows"]:
+        mine = marks.setdefault(row["name"], {})
+        for remark in row["remarks"]:
+            number += 1
+            figure = remark["figure"] if remark["figure"] in row["figures"] else None
+            mine[figure] = f"{mine.get(figure, '')} [{number}]"
+    return marks
+
+
+def _cells(row, figures, published, marks, spread):
+    cells = [row["label"] + marks.get(None, ""), str(len(row["seeds"]))]
+    cells += [spread(row["figures"][figure]) + marks.get(figure, "") for figure in figures]
+    if published:
+        cells += [_number(row["published"].get(figure)) for figure in published]
+        cells.append(METRIC_NAMES[row["metric"]] if row["published"] else "-")
+        cells += [spread(row["same_metric"].get(figure)) for figure in published]
+    parts = row["memory_bytes"]
+    known = row["seconds"] is not None  # a run has ended
+    return cells + [
+        byte_text(sum(parts.values())) if parts else "0" if known else "-",
+        ", ".join(f"{name} {byte_text(size)}" for name, size in parts.items()) or "-",
+        "-" if row["parameters"] is None else f"{row['parameters']:,.0f}",
+        duration(row["seconds"]),
+    ]
+
+
+def _number(value):
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _with_deviation(found):
+    if found is None or found["sd"] is None:
+        return _number(found and found["mean"])
+    return f"{found['mean']:.2f} ± {found['sd']:.2f}"
+
+
+def _with_interval(found):
+    text = _with_deviation(found)
+    return f"{text} (± {found['mean'] - found['low']:.2f})" if found and found["sd"] is not None else text
+
+
+def markdown(comparison):
+    """A Markdown document: title, table, remarks, notes, legend."""
+    headers, rows = headers_and_rows(comparison, text=markdown_text)
+    lines = [f"# {markdown_text(comparison['title'])}", ""] if comparison["title"] else []
+    marks = ["---", *("---:" for _ in headers[1:])]
+    cells = [headers, marks, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines += [f"| {' | '.join(row)} |" for row in cells]
+    numbered = [f"[{i}] {markdown_text(text)}  " for i, text in enumerate(remarks(comparison), 1)]
+    notes = [f"{row['label']}: {row['note']}" for row in comparison["rows"] if row["note"]]
+    notes = [f"{markdown_text(note)}  " for note in notes]
+    for paragraph in (numbered, notes, [LEGEND]):
+        lines += ["", *paragraph] if paragraph else []
+    return "\n".join(lines) + "\n"
+
+
+def latex(comparison):
+    """A LaTeX table for the package booktabs, with the accuracies and the published figures."""
+    headers, rows = headers_and_rows(comparison)
+    kept = [i for i, header in enumerate(headers) if header != "of which"]
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table}",
+        "\\centering",
+        f"\\caption{{{latex_text(comparison['title'])}}}",
+        f"\\begin{{tabular}}{{l{'r' * (len(kept) - 1)}}}",
+        "\\toprule",
+        _tex_row([headers[i] for i in kept]),
+        "\\midrule",
+        *(_tex_row([row[i] for i in kept]) for row in rows),
+        "\\bottomrule",
+        "\\end{tabular}",
+        *(f"\\par\\footnotesize {latex_text(f'[{i}] {text}')}" for i, text in enumerate(remarks(comparison), 1)),
+        "\\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tex_row(cells):
+    cells = [f"{{{latex_text(cell)}}}" for cell in cells]  # braces: a "[" after \\ would be an option
+    return " & ".join(cells) + " \\\\"
+
+
+def csv_table(comparison):
+    """One line for each row, numbers only, every figure with n, mean, sd and the ends of the interval."""
+    lines = []
+    for row in comparison["rows"]:
+        line = {"method": row["name"], "label": row["label"], "seeds": len(row["seeds"])}
+        for figure in comparison["figures"]:
+            line |= _flat(figure, row["figures"][figure])
+            line[f"{figure} published"] = row["published"].get(figure)
+            line |= _flat(f"{figure} as published", row["same_metric"].get(figure))
+        line["published as"] = row["metric"] if row["published"] else None
+        line["memory_bytes"] = sum(row["memory_bytes"].values()) if row["seconds"] is not None else None
+        line |= {f"memory_bytes {name}": size for name, size in row["memory_bytes"].items()}
+        line |= {"parameters": row["parameters"], "seconds": row["seconds"]}
+        line["remarks"] = "; ".join(remark["text"] for remark in row["remarks"])
+        lines.append(line)
+    return _csv(lines)
+
+
+def csv_runs(comparison):
+    """One line for each run: method, seed, state, A_k for every k, and the rest."""
+    lines = []
+    for row in comparison["rows"]:
+        for run in row["runs"]:
+            rest = {key: value for key, value in run.items() if key != "accuracy"}
+            lines.append({"method": row["name"]} | rest | run.get("accuracy", {}))
+    return _csv(lines)
+
+
+def _flat(name, found):
+    parts = ("n", "mean", "sd", "low", "high")
+    return {f"{name} {part}": (found or {}).get(part) for part in parts}
+
+
+def _csv(lines):
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    file = io.StringIO()
+    writer = csv.DictWriter(file, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return file.getvalue()
+
+
+def terminal_table(comparison):
+    """The columns that fit into a terminal, as a `rich` table."""
+    headers, rows = headers_and_rows(comparison, interval=False)
+    kept = [i for i, header in enumerate(headers) if header not in ("seeds", "of which", "parameters")]
+    table = Table(title=Text(shown(comparison["title"])), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for i in kept:
+        table.add_column(Text(headers[i]), justify="right" if i else "left")
+    for row in rows:
+        table.add_row(*(Text(shown(row[i])) for i in kept))
+    return table

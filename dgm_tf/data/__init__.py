@@ -1,0 +1,13 @@
+"""What is learned and in which order: tasks, class-incremental streams and the sources of images."""
+
+from dgm_tf.data.arrays import Arrays, Split
+from dgm_tf.data.sources.archive import ImageArchive
+from dgm_tf.data.sources.folder import ImageFolder
+from dgm_tf.data.sources.packaged import PackagedMNIST
+from dgm_tf.data.sources.tfds import TFDS
+from dgm_tf.data.stream import ClassIncrementalStream, PastTaskError, Task
+
+__all__ = [
+    "TFDS", "Arrays", "ClassIncrementalStream", "ImageArchive", "ImageFolder", "PackagedMNIST", "PastTaskError",
+    "Split", "Task",
+]  # fmt: skip

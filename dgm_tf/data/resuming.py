@@ -1,0 +1,41 @@
+"""Whether a run goes on with what it began to learn: files in a person's folder may have come and gone."""
+
+from dgm_tf.data import excerpts
+from dgm_tf.errors import UserError
+from dgm_tf.text import shown
+
+_NAMED = 10  # classes in a message
+
+
+def check_same_stream(run_dir, results, stream):
+    """Raises UserError unless the stream has the classes and images that a run's results are of.
+
+    Only what is learned counts: a file that is hidden, no image or broken, and a class that is not learned, may come
+    and go.
+
+    Args:
+        run_dir: for messages.
+        results: what the run's results.json holds, perhaps of an earlier version.
+        stream: `ClassIncrementalStream`.
+    """
+    if "later" in results:
+        raise UserError(f"{shown(run_dir)} has learned on: only bin/learn, the same command again, goes on with it")
+    names, report = results["class_names"], results.get("data") or {}
+    now = stream.report or {}
+    if "excerpt" in results:
+        same = excerpts.alike(results["excerpt"], stream.excerpt)
+    else:  # of a run begun before there were any
+        same = all(report.get(part) == now.get(part) for part in ("train", "test"))
+    if names != list(stream.class_names) or not same:
+        got = _described(stream.class_names, now)
+        raise UserError(
+            f"{shown(run_dir)} was begun with other images: expected {_described(names, report)}, got "
+            f"{got if names != list(stream.class_names) else f'others of {got}'}; put them back, or name another "
+            "--run_dir"
+        )
+
+
+def _described(class_names, report):
+    counts = f" ({report['train']} and {report['test']} images)" if "train" in report else ""
+    more = f" and {len(class_names) - _NAMED} more" if len(class_names) > _NAMED else ""
+    return f"classes {', '.join(shown(name, most=40) for name in class_names[:_NAMED])}{more}{counts}"

@@ -1,0 +1,126 @@
+"""Folders of files that are kept with their SHA-256 for the next run: one that is damaged is made anew."""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+
+from dgm_tf import stopping
+from dgm_tf.disk import leftovers
+from dgm_tf.disk.files import FORMAT, damaged, named, read_json, temporary_name, write_json
+from dgm_tf.disk.paths import user_path
+from dgm_tf.errors import Damaged
+from dgm_tf.output import warn
+
+DIGESTS = "sha256.json"  # of all other files in the folder, see `_sha256`
+_ADVICE = "it is made anew"
+_FORMAT = 2  # of that file
+_BLOCK = 2**26  # bytes
+_CHUNK = 2**20  # bytes read at once
+
+
+def kept(name, write, read, cache_dir=None):
+    """What `read` finds in the folder images-<name>, whose files are as `write` has written them once.
+
+    Args:
+        name: what tells these images from others.
+        write: function that fills a folder.
+        read: function of the folder; what it maps outlives the folder's name.
+        cache_dir: where the folder is; None: nothing is kept.
+    """
+    if cache_dir is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return kept(name, write, read, folder)
+    folder = user_path(cache_dir, "cache_dir") / f"images-{name}"
+    try:
+        if folder.is_dir():
+            _check(folder)
+            return read(folder)
+    except Damaged as error:
+        warn(error)
+    except FileNotFoundError:  # another run has put it away, as it is damaged
+        pass
+    _build(folder, write)
+    return read(folder)
+
+
+def _check(folder):
+    """Raises `Damaged` unless all files are as they were written."""
+    path = folder / DIGESTS
+    if not path.is_file():
+        raise damaged(folder, f"expected {DIGESTS} in it, found none", _ADVICE)
+    digests = read_json(path, _ADVICE)
+    digests = digests.get("files") if isinstance(digests, dict) else None
+    if not isinstance(digests, dict):
+        raise damaged(path, "expected the SHA-256 of each file in it, found none", _ADVICE)
+    for name, digest in digests.items():
+        if not (folder / name).is_file():
+            raise damaged(folder, f"expected {name} in it, found none", _ADVICE)
+        if _sha256(folder / name) != digest:
+            raise damaged(folder / name, f"its content does not match its SHA-256 in {DIGESTS}", _ADVICE)
+
+
+def _sha256(path):
+    """SHA-256 of the SHA-256s of a file's blocks, which all cores work on: the files can be tens of gigabytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        pool = concurrent.futures.ThreadPoolExecutor()
+        try:
+            for block in pool.map(lambda start: _block_digest(file.fileno(), start), _starts(path)):
+                digest.update(block)
+                stopping.check()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return digest.hexdigest()
+
+
+def _starts(path):
+    return range(0, path.stat().st_size, _BLOCK)
+
+
+def _block_digest(descriptor, start):
+    digest, end = hashlib.sha256(), start + _BLOCK
+    while start < end and (chunk := os.pread(descriptor, _CHUNK, start)):
+        digest.update(chunk)
+        start += len(chunk)
+    return digest.digest()
+
+
+def _build(folder, write):
+    """Fills the folder under another name first: it is there as a whole or not at all."""
+    leftovers.sweep_shared(folder.parent)
+    building = temporary_name(folder)
+    building.mkdir(parents=True)
+    try:
+        with named(folder):
+            write(building)
+            digests = {path.name: _sha256(path) for path in sorted(building.iterdir())}
+            write_json(building / DIGESTS, {FORMAT: _FORMAT, "files": digests})
+            _put(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _put(building, folder):
+    """Gives the folder its name; a damaged one of that name goes, and what others have mapped of it stays theirs."""
+    earlier = temporary_name(folder)
+    try:
+        if folder.is_dir() and not _is_whole(folder):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(folder, earlier)
+        os.rename(building, folder)
+    except OSError:  # another run was as quick
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _is_whole(folder):
+    try:
+        _check(folder)
+    except (Damaged, FileNotFoundError):
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""What processes that were killed left half-written, and its removal."""
+
+import contextlib
+import os
+import re
+import shutil
+import time
+
+from dgm_tf.disk import files
+
+# Of a run folder: where nobody writes but who holds it, and where others may.
+_OWN = ("memory", "checkpoints", "images", "figures", "train", "eval", "hparams")
+_SHARED = ("export",)
+_BEFORE = (".images-", ".building")  # how unfinished folders of images and exports were called before
+_NUMBERED = re.compile(r".+\.\d+\.tmp")  # how temporary files were called before
+_OLD = 24 * 3600.0  # seconds
+_started = time.time()
+
+
+def sweep(folder, held):
+    """Removes them from a run folder, or a suite's, and from the folders that a run has in it.
+
+    held: whether this process alone may write there, but for exports.
+    """
+    for part in (folder, *(folder / name for name in _OWN)):
+        sweep_shared(part, held)
+    for name in _SHARED:
+        sweep_shared(folder / name)
+
+
+def sweep_shared(folder, held=False):
+    """Removes them from a folder in which others may be writing, such as a cache, but if this process holds it."""
+    for path in _temporaries(folder):
+        if held or _is_abandoned(path):
+            _remove(path)
+
+
+def _temporaries(folder):
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except OSError:  # there is none
+        return []
+    return [folder / name for name in names if name.endswith(".tmp") or name.startswith(_BEFORE)]
+
+
+def _is_abandoned(path):
+    """Whether the process that named a temporary is gone, or may be: it is another machine's, and long untouched."""
+    process = files.process_of(path.name)
+    if not _is_ours(path.name):
+        return False
+    try:
+        if process is None or not files.is_of_this_machine(path.name):
+            return time.time() - _touched(path) > _OLD
+        return _touched(path) < _started if process == os.getpid() else not _is_alive(process)
+    except OSError:  # another process was as quick
+        return False
+
+
+def _is_ours(name):
+    """Whether nothing but dgm_tf gives such names: a person's own `data.tmp` is left alone."""
+    return not name.endswith(".tmp") or files.process_of(name) is not None or _NUMBERED.fullmatch(name) is not None
+
+
+def _touched(path):
+    """When something of a file or folder was last written."""
+    inside = path.iterdir() if path.is_dir() else ()
+    return max(place.stat().st_mtime for place in (path, *inside))
+
+
+def _is_alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another person's
+        return True
+    return True
+
+
+def _remove(path):
+    with contextlib.suppress(OSError):  # another process was as quick
+        if path.is_dir() and not path.is_symlink():
+            if _is_ours(path.name):
+                shutil.rmtree(path)
+        else:
+            path.unlink()

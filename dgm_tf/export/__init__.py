@@ -1,0 +1,5 @@
+"""What was learned as SavedModels, which need TensorFlow and nothing of this package."""
+
+from dgm_tf.export.write import export
+
+__all__ = ["export"]

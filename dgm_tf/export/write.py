@@ -1,0 +1,105 @@
+"""Writes a learner's SavedModels: all of them or none."""
+
+import json
+import os
+import shutil
+
+from dgm_tf import stopping
+from dgm_tf.disk import files, leftovers, lock, watched_folder
+from dgm_tf.disk.paths import user_path
+from dgm_tf.errors import UserError
+from dgm_tf.text import is_text
+
+MODELS = ("generator", "classifier")
+CLASSES = "classes.json"
+
+
+def export(learner, directory):
+    """Writes a learner's SavedModels; a folder that cannot be finished keeps what it held.
+
+    Args:
+      learner: `Learner` that has learned at least one task.
+      directory: folder, made where needed; an earlier export in it is replaced.
+
+    Returns:
+      {"generator": bytes on disk, "classifier": bytes}, without the generator where the method has none.
+
+    Raises:
+      UserError: if nothing has been learned, or one of the names is taken by something else.
+      Diverged: if a weight is not finite.
+    """
+    from dgm_tf.learner.learner import check_learner
+    from dgm_tf.training.divergence import check_finite
+
+    check_learner(learner)
+    if not learner.num_tasks:
+        raise UserError("export: expected a learner that has learned a task, got one that has not")
+    check_finite(learner, learner.arrays(), lambda: "export")
+    directory = user_path(directory, "directory").absolute()
+    _check_replaceable(directory)
+    building = files.temporary_name(directory / "building")  # of this process alone, as others may be exporting, too
+    watched_folder.make(building)
+    try:
+        leftovers.sweep_shared(directory)
+        with files.named(directory):
+            sizes = _write(learner, building)
+        with lock.held_itself(directory, "export", "another export"), stopping.held():
+            _check_replaceable(directory)
+            _swap(building, directory)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return sizes
+
+
+def _check_replaceable(directory):
+    for name in MODELS:
+        path = directory / name
+        if path.exists() and not (path / "saved_model.pb").is_file():
+            raise UserError(f"{path} is in the way: it exists and is no SavedModel that could be replaced")
+
+
+def _json(names):
+    """The names as JSON; as escapes where one is of a file system's and no text (a surrogate)."""
+    return json.dumps(names, indent=1, ensure_ascii=not all(map(is_text, names)))
+
+
+def _write(learner, directory):
+    import tensorflow as tf
+
+    from dgm_tf.export.modules import ClassifierModule, GeneratorModule
+
+    classes = directory / CLASSES
+    files.write_atomically(classes, _json(learner.class_names) + "\n")
+    sizes = {}
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody trains what is exported
+    for make in (GeneratorModule, ClassifierModule) if learner.method.replays else (ClassifierModule,):
+        stopping.check()
+        module = make(learner)
+        module.classes = tf.saved_model.Asset(str(classes))
+        tf.saved_model.save(module, str(directory / module.name), signatures=module.signatures(), options=options)
+        sizes[module.name] = _size(directory / module.name)
+    return sizes
+
+
+def _size(directory):
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def _swap(new, directory):
+    """Puts the finished files in the place of the earlier ones, all or none; all that takes long has been done."""
+    earlier, moved = new / "earlier", []
+    earlier.mkdir()
+
+    def move(source, target):
+        if source.exists():
+            os.replace(source, target)
+            moved.append((source, target))
+
+    try:
+        for name in (*MODELS, CLASSES):
+            move(directory / name, earlier / name)
+            move(new / name, directory / name)
+    except BaseException:
+        for source, target in reversed(moved):
+            os.replace(target, source)
+        raise

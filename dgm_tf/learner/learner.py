@@ -1,0 +1,270 @@
+"""A learner that takes one task after the other: the Python API, and what experiments are built on."""
+
+import numpy as np
+
+from dgm_tf import keras_setup, serialization
+from dgm_tf.data.rows import Rows
+from dgm_tf.disk.paths import user_path
+from dgm_tf.errors import UserError
+from dgm_tf.learner import arguments, saving
+from dgm_tf.learner.levels import FloatLevels
+from dgm_tf.learner.rollback import Moment
+from dgm_tf.learner.saving import METHOD_ARRAYS
+from dgm_tf.learner.state import LearnerState
+from dgm_tf.methods.context import TaskContext
+from dgm_tf.training.clock import Clock
+from dgm_tf.training.divergence import check_finite, task_name
+from dgm_tf.training.loop import Position, notify, run_phase
+from dgm_tf.training.pool import to_uint8
+
+PROBES = 4  # images of a task that are classified at its end, to see whether that is possible
+
+
+class Learner:
+    """Learns tasks with a method and answers for all classes seen so far.
+
+    Args:
+      method: a `Method` that has learned nothing, such as `DGM()`.
+      seed: int >= 0, of everything random in training.
+
+    Raises:
+      UserError: if an argument is not as described, or the method is in use by another learner.
+
+    Attributes:
+      class_names: original names of the classes seen so far, in learning order: a class's label is its
+        position in this list.
+      task_classes: per task its labels.
+      clock: `Clock`, where the time goes: a phase's steps under its name, "tracing", "replay" (making a phase and
+        the images that it replays), "end_task", and what the callbacks charge.
+    """
+
+    def __init__(self, method, seed=0):
+        keras_setup.check()
+        arguments.check_method(method)
+        arguments.check_seed(seed)
+        self.method, self.seed = method, int(seed)
+        self.class_names, self.task_classes = [], []
+        self.image_shape = None
+        self.position = Position()
+        self.clock = Clock()
+        self._restored, self._told_range = None, False
+
+    @property
+    def num_tasks(self):
+        """Tasks learned to their end."""
+        return self.position.task
+
+    def learn(self, task, callbacks=()):
+        """Learns a task's classes; returns what the method reports, such as capacity and warnings.
+
+        If it fails or is interrupted, by whatever exception, the learner is as it was before the call.
+
+        Args:
+          task: `data.Task`; its index must be the number of tasks learned so far.
+          callbacks: list of `Callback`s that watch. An error that one raises in `on_task_end` finds the task learned.
+
+        Raises:
+          UserError: if an argument is not as described, the task is not the next one, its labels do not follow those
+            learned so far, or its images have another shape.
+          Diverged: if a loss or a weight is not finite.
+        """
+        callbacks = arguments.check_callbacks(callbacks)
+        arguments.check_task(task)
+        arguments.check_follows(task, self.class_names, self.task_classes, self.position.task, self.image_shape)
+        context, outcome = self._learn_or_restore(task, callbacks)
+        notify(self, callbacks, "on_task_end", context, outcome)
+        return outcome
+
+    def _learn_or_restore(self, task, callbacks):
+        before = Moment(self)
+        try:
+            return self._learn(task, callbacks)
+        except BaseException:
+            before.restore(self)
+            raise
+
+    def _learn(self, task, callbacks):
+        """Learns the task to its end; returns its context and what the method reports."""
+        resumed = self._restored is not None
+        task_classes = self.task_classes if resumed else [*self.task_classes, tuple(map(int, task.classes))]
+        context = TaskContext(task, tuple(task_classes), tuple(task.train.images.shape[1:]), self.seed)
+        if not resumed:
+            self.method.check_classes(context.num_classes)
+            with self.clock.measure("prepare"):
+                self.method.begin_task(context)
+            self.task_classes, self.image_shape = task_classes, context.image_shape
+            self.class_names = [*self.class_names, *task.class_names]
+        phases = self.method.phases(context)
+        notify(self, callbacks, "on_task_begin", context)
+        if resumed:
+            for callback in callbacks:
+                callback.restore(self, self._restored)
+        self._run_phases(context, phases, callbacks)
+        with self.clock.measure("end_task"):
+            outcome = self.method.end_task(context)
+            # Weights may be finite and too large to compute with: no loss was read after the last step.
+            results = self.arrays() | {"logits": self.method.logits(np.asarray(task.train.images[:PROBES]))}
+            check_finite(self, results, lambda: f"{task_name(context)}, at its end")
+        self.position = Position(self.position.task + 1, 0, 0, self.position.global_step)
+        return context, outcome
+
+    def _run_phases(self, context, phases, callbacks):
+        for index in range(self.position.phase, len(phases)):
+            with self.clock.measure("replay"):
+                phase = self._make_phase(phases[index])
+            run_phase(self, context, phase, callbacks)
+            self._check_trained(context, phase)
+            self.position = Position(self.position.task, index + 1, 0, self.position.global_step)
+            if index + 1 < len(phases):
+                notify(self, callbacks, "on_next_phase", context)
+        notify(self, callbacks, "on_phases_end", context)
+        self._restored = None
+
+    def _check_trained(self, context, phase):
+        """Nothing that the phase trained may be other than finite."""
+        preview = phase.preview(phase.num_steps - 1, np.asarray(context.task.classes[:1], np.int32))
+        results = self.arrays() | ({} if preview is None else {"images": preview})
+        check_finite(self, results, lambda: f"{task_name(context)}, phase {phase.name}, at its end", phase.name)
+
+    def _make_phase(self, make):
+        phase = make()
+        if self._restored is not None:
+            serialization.assign_arrays("phase", phase.variables(), self._restored)
+            self._restored = None
+        return phase
+
+    def logits(self, images):
+        """float32 [N, classes seen so far]; images: uint8, or floats in [-1, 1], [N, H, W, C], an array or `Rows`.
+
+        Warns, once, where all floats lie in [0, 1]: that is another range.
+
+        Raises:
+          UserError: if nothing was learned yet, or the images are not as described.
+        """
+        return self._logits(images)
+
+    def _logits(self, images):
+        if not self.task_classes:
+            raise UserError("logits: expected a learner that has learned a task, got one that has not")
+        images = arguments.as_images(images, self.image_shape)
+        if images.dtype == np.uint8:
+            return self.method.logits(images)
+        levels = FloatLevels()
+        images = levels.of_rows(images) if isinstance(images, Rows) else levels.checked(images)
+        logits = self.method.logits(images)
+        if not self._told_range:
+            self._told_range = levels.tell_unit_range(stacklevel=3)
+        return logits
+
+    def classify(self, images):
+        """int64 [N] labels in learning order; see `class_names`. Images as for `logits`."""
+        return np.argmax(self._logits(images), axis=1)
+
+    def replay(self, labels, seed=0):
+        """uint8 [N, H, W, C] generated images of learned classes; a function of the seed.
+
+        Args:
+          labels: int [N], positions in `class_names`.
+          seed: int >= 0.
+
+        Raises:
+          UserError: if an argument is not as described, or the method has no generative memory.
+        """
+        arguments.check_seed(seed)
+        known = sum(len(classes) for classes in self.task_classes[: self.num_tasks])
+        if not known:
+            raise UserError("replay: expected a learner that has learned a task, got one that has not")
+        labels = arguments.as_labels(labels, known)
+        return to_uint8(self.method.replay(labels, seed))
+
+    def description(self):
+        """What beside the arrays it takes to make this learner again, for JSON.
+
+        Raises:
+          UserError: if the method or a network is of a class that no other process could find, see `registry`.
+        """
+        networks = {name: serialization.network_to_json(network) for name, network in self.method.networks().items()}
+        state = LearnerState(
+            self.method, networks, self.seed, self.class_names, self.task_classes, self.image_shape, self.position
+        )
+        return state.to_json()
+
+    def arrays(self):
+        """All weights of all networks, and what the method keeps beside them."""
+        arrays = {f"{METHOD_ARRAYS}/{name}": array for name, array in self.method.arrays().items()}
+        for name, network in self.method.networks().items():
+            keys = serialization.network_keys(name, network)
+            arrays |= {key: np.asarray(w) for key, w in zip(keys, network.weights, strict=True)}
+        return arrays
+
+    @classmethod
+    def from_state(cls, description, arrays, method=None):
+        """A learner from `description` and `arrays`; in the middle of a task, `learn` goes on from there.
+
+        method: settings to go on with; default: those that it was saved with.
+
+        Raises:
+          UserError: if the description is not as it should be, or arrays do not fit its networks.
+        """
+        state = LearnerState.from_json(description, method)
+        learner = cls._restored_from(state, arrays)
+        missing = learner.arrays().keys() - arrays.keys() if state.format > 1 else ()
+        if missing:
+            raise UserError(f"saved learner: expected the arrays of all its networks, found no {min(missing)}")
+        return learner
+
+    @classmethod
+    def _restored_from(cls, state, arrays):
+        learner = cls(state.method, state.seed)
+        learner.class_names, learner.task_classes = list(state.class_names), list(state.task_classes)
+        learner.image_shape, learner.position = state.image_shape, state.position
+        networks = {}
+        for name, description in state.networks.items():
+            networks[name] = network = serialization.network_from_json(description, f"networks.{name}")
+            names = None if state.format == 1 else serialization.network_keys(name, network)
+            serialization.assign_arrays(name, network.weights, arrays, names)
+        learner.method.restore_networks(networks, learner.task_classes)
+        own = f"{METHOD_ARRAYS}/"
+        learner.method.restore_arrays({k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)})
+        if len(learner.task_classes) > learner.position.task:
+            learner._restored = arrays
+        return learner
+
+    def save(self, directory):
+        """Writes learner.json, weights.npz, masks.npz, stored.npz; returns the sizes of the three.
+
+        stored.npz holds what the method keeps beside its networks, such as real images. The sizes are bytes on disk,
+        {"weights_bytes": ..., "masks_bytes": ..., "stored_bytes": ...}.
+
+        What follows from the tasks' stored bits, and what is empty between tasks, is not written.
+
+        Raises:
+          UserError: before the first task's end, and in the middle of a task (a checkpoint can do that).
+          Diverged: if a weight is not finite; what was saved there before stays.
+        """
+        if not self.num_tasks or len(self.task_classes) > self.num_tasks:
+            raise UserError(f"save: expected a learner at the end of a task, got one with {self.num_tasks} learned")
+        check_finite(self, self.arrays(), lambda: "save")
+        sizes = saving.save(self, directory)
+        return {f"{name.removesuffix('.npz')}_bytes": size for name, size in sizes.items()}
+
+
+def load(directory):
+    """The learner saved in a directory, or in a run folder's `memory/`: see docs/security.md on those of strangers.
+
+    Raises:
+      Damaged: if a file of it is not as it was saved.
+      UserError: if there is none, or it holds what no learner of the registered classes has.
+    """
+    directory = user_path(directory, "directory")
+    for place in (directory, directory / "memory"):
+        if (place / saving.DESCRIPTION).is_file():
+            return Learner._restored_from(*saving.read(place))
+    raise UserError(f"{directory}: expected a saved learner (learner.json) or a run folder with one, found none")
+
+
+def check_learner(learner):
+    """A `Learner`."""
+    if not isinstance(learner, Learner):
+        found = arguments.described(learner)
+        raise UserError(f"learner: expected a dgm_tf.Learner, such as dgm_tf.load gives, got {found}")

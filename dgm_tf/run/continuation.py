@@ -1,0 +1,152 @@
+"""Learning goes on in a finished run: what its folder says, and the longer stream that the run then learns."""
+
+import pathlib
+
+from dgm_tf.data.continued import ContinuedStream
+from dgm_tf.disk.paths import user_path
+from dgm_tf.errors import UserError
+from dgm_tf.run import record
+from dgm_tf.run.checkpoints import read_checkpoint, write_checkpoint
+from dgm_tf.run.record import METRICS_HEAD, RESULTS
+from dgm_tf.training.distribution import is_chief
+
+_STRICT_ONLY = (
+    "The tasks learned later have their best epochs by the strict protocol: real validation images of earlier classes, "
+    "which the published one looks at, are not kept."
+)
+_COMPARED = ("class_names", "classes_per_task", "train_sizes")  # what a stopped learning must find again
+
+
+class NothingToLearn(Exception):
+    """The classes have been learned by the same command before."""
+
+
+class Continuation:
+    """Makes a run's stream a longer one, and its checkpoint that of a run which had known so from the start.
+
+    The run folder holds all that is needed: results.json and the checkpoint are those of a run that has ended, or of
+    one that was stopped while it learned on. What is learned on stands as an entry of `later` in both: once the
+    checkpoint has one more than results.json has ended, the learning of it is in progress.
+
+    Args:
+      run_dir: the run folder.
+      make_source: function of (kind, path, image shape) giving a source; kind: "image_dir" or "archive".
+      kind, path: of the new classes' images.
+      classes_per_task, class_order: as of `ClassIncrementalStream`.
+    """
+
+    def __init__(self, run_dir, make_source, kind, path, classes_per_task, class_order):
+        self._run_dir, self._checkpoints = run_dir, pathlib.Path(run_dir) / "checkpoints"
+        self._make_source, self._kind, self._place = make_source, kind, str(path)
+        self._classes_per_task, self._class_order = classes_per_task, class_order
+
+    def read(self):
+        """Reads how the run stands; by who holds its folder, or another process may go on with the same tasks.
+
+        Raises:
+          UserError: the folder holds no run, or one that has not come to its end.
+        """
+        run_dir, saved = self._run_dir, read_checkpoint(self._checkpoints)
+        if saved is None:
+            raise UserError(f"run_dir: expected the folder of a run, got {run_dir}, which holds none")
+        self._arrays, self._learner, self._notes = saved
+        with record.entries_told(run_dir):
+            self._see(run_dir)
+
+    def _see(self, run_dir):
+        ended = self._ended(run_dir)
+        begun = self._notes["results"].get("later", [])
+        # Where nothing of it was learned yet, as its settings were refused, say, another command may take its place.
+        in_progress = bool(begun) and len(self._learner["task_classes"]) > begun[-1]["first_task"]
+        self._goes_on = in_progress and not (ended["finished"] and ended.get("later", []) == begun)
+        if not self._goes_on and not ended["finished"]:
+            raise UserError(f"run_dir: {run_dir} has not come to its end: give the command that began it again first")
+        self._results = self._notes["results"] if self._goes_on else record.read(run_dir)
+
+    def _ended(self, run_dir):
+        """What results.json says; where it was deleted, the checkpoint's notes, as if the run had not ended."""
+        if (pathlib.Path(run_dir) / RESULTS).is_file():
+            return record.read(run_dir, large=False)
+        return self._notes["results"] | {"finished": False}
+
+    def __call__(self, stream, cache_dir):
+        """The stream that goes on; where this begins, the checkpoint is written anew.
+
+        stream: of the run; cache_dir: folder for decoded images.
+        """
+        self._cache_dir = cache_dir
+        with record.entries_told(self._run_dir):
+            later = self._results.get("later", [])
+            done = later[:-1] if self._goes_on else later
+            num_tasks = later[-1]["first_task"] if self._goes_on else len(self._results["tasks"])
+            tasks = self._results["tasks"][:num_tasks]
+            names = self._results["class_names"][: sum(map(len, tasks))]
+        later_stream = self._stream(stream, self._kind, self._place, self._classes_per_task, self._class_order)
+        if later:
+            later_stream.begun_as(later[-1]["class_names"])
+        entry = {
+            "first_task": num_tasks, self._kind: str(user_path(self._place).absolute()),
+            "class_names": list(later_stream.class_names),
+            "classes_per_task": [len(later_stream.task_classes(t)) for t in range(later_stream.num_tasks)],
+            "train_sizes": list(later_stream.train_sizes),
+            "data": later_stream.report,
+        }  # fmt: skip
+        if self._goes_on:
+            _check_same(later[-1], entry)
+        elif later and _same(later[-1], entry):
+            raise NothingToLearn(", ".join(later_stream.class_names))
+        sources = [(kind, e[kind]) for e in done for kind in ("image_dir", "archive") if kind in e]
+        earlier = [stream, *(self._stream(stream, *source) for source in sources)]
+        excerpts = self._results.get("test_excerpts", [])[: len(names)]
+        with record.entries_told(self._run_dir):
+            longer = ContinuedStream(names, tasks, earlier, later_stream, excerpts)
+            if not self._goes_on and is_chief():
+                self._begin(longer, [*later, entry])
+        self._arrays = None  # large, and read again by the run
+        return longer
+
+    def _stream(self, stream, kind, path, classes_per_task=None, class_order="natural"):
+        source = self._make_source(kind, path, self._learner["image_shape"])
+        stream = stream.with_source(source, classes_per_task, class_order)
+        stream.keep_in(self._cache_dir)
+        return stream
+
+    def _begin(self, longer, later):
+        """Writes the checkpoint of a run that has learned its tasks and knows of more."""
+        results = extended(self._results, longer) | {"later": later}
+        arrays = self._arrays | record.to_checkpoint(record.packed(results))
+        head = {key: results[key] for key in (METRICS_HEAD,) if key in results}
+        notes = self._notes | {"results": record.small(results), "seconds": {}} | head
+        write_checkpoint(self._checkpoints, arrays, self._learner, notes)
+
+
+def extended(results, longer):
+    """A finished run's results as those of a run in the middle of a longer stream."""
+    tasks = [list(longer.task_classes(t)) for t in range(longer.num_tasks)]
+    more = len(tasks) - len(results["tasks"])
+    num_rows = len(results["accuracy_matrix"])
+    cautions = [_STRICT_ONLY] if results["protocol"] == "published" else []
+    return results | {
+        "cautions": list(dict.fromkeys([*results.get("cautions", []), *cautions])),
+        "finished": False,
+        "class_names": list(longer.class_names),
+        "tasks": tasks,
+        "classes_per_task": [len(classes) for classes in tasks],
+        "accuracy_matrix": [row + [None] * more for row in results["accuracy_matrix"]],
+        "accuracy_on_replay": results.get("accuracy_on_replay", [None] * num_rows),
+    }
+
+
+def _same(entry, other):
+    return all(entry[key] == other[key] for key in _COMPARED)
+
+
+def _check_same(begun, entry):
+    if not _same(begun, entry):
+        place = next(begun[kind] for kind in ("image_dir", "archive") if kind in begun)
+        raise UserError(
+            f"this run was stopped while it learned {', '.join(begun['class_names'])} from {place} "
+            f"({begun['train_sizes']} training images in tasks of {begun['classes_per_task']} classes): expected the "
+            f"same command and images again, got {', '.join(entry['class_names'])} ({entry['train_sizes']} in "
+            f"{entry['classes_per_task']})"
+        )

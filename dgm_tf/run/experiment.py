@@ -1,0 +1,168 @@
+"""The root: a method learns a stream's tasks in a run folder, and can be stopped and resumed anywhere."""
+
+import contextlib
+import dataclasses
+import pathlib
+import tempfile
+
+import gin
+import tensorflow as tf
+
+from dgm_tf import checks, keras_setup, serialization
+from dgm_tf.data import ClassIncrementalStream
+from dgm_tf.data.resuming import check_same_stream
+from dgm_tf.disk import leftovers, watched_folder
+from dgm_tf.disk.paths import user_path
+from dgm_tf.learner import Learner
+from dgm_tf.measures.best_epoch import BestEpoch
+from dgm_tf.measures.drift import ReplayDrift
+from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.methods.method import Method
+from dgm_tf.run import record
+from dgm_tf.run.bar import Progress
+from dgm_tf.run.checkpoints import Checkpointer, read_checkpoint
+from dgm_tf.run.log import TrainingLog
+from dgm_tf.run.record import METRICS_HEAD
+from dgm_tf.run.recorder import Recorder
+from dgm_tf.stopping import StopSignals
+from dgm_tf.training import agreement
+from dgm_tf.training.compilation import jit_compilation
+from dgm_tf.training.distribution import is_chief
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+@gin.configurable
+def run_experiment(
+    run_dir,
+    stream=gin.REQUIRED,
+    method=gin.REQUIRED,
+    seed=0,
+    evaluation=None,
+    checkpoint_seconds=120.0,
+    summary_seconds=10.0,
+    cache_dir=None,
+    precision="float32",
+    jit_compile=None,
+    extend=None,
+):
+    """Learns all tasks of the stream, or what a killed run left of them; returns the results.
+
+    Args:
+      run_dir: the run folder; docs/running.md says what it holds.
+      stream: `ClassIncrementalStream`.
+      method: `Method`.
+      seed: int, of all randomness in training; the stream has its own.
+      evaluation: `EvaluationSettings`; None: its defaults.
+      checkpoint_seconds, summary_seconds: time between checkpoints and between summaries.
+      precision: "float32", or "mixed_bfloat16": convolutions in bfloat16; masks, statistics, heads, losses and replay
+        stay float32. Worth it only where the hardware computes in bfloat16 (AVX-512 BF16, AMX, GPUs).
+      jit_compile: whether XLA compiles the training steps (without a strategy): True, False, or None: on a GPU, for
+        tasks so long that it pays.
+      cache_dir: folder of what runs on the same data share: the judge, decoded images; None: .cache beside the run
+        folder.
+      extend: function from the stream to one with more tasks, for a run that learns on; see `Continuation`.
+
+    Raises:
+      UserError: if an argument is not as described.
+      Interrupted: after SIGINT, SIGTERM or SIGHUP, when the state has been saved.
+      WorkerLost: one of several workers has ended.
+    """
+    run_dir, evaluation = user_path(run_dir, "run_dir"), evaluation or EvaluationSettings()
+    keras_setup.check()
+    _check_objects(stream, method, evaluation)
+    _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile)
+    cache_dir = user_path(cache_dir or run_dir.parent / ".cache", "run_experiment.cache_dir")
+    stream.keep_in(cache_dir)
+    with agreement.chief_first():  # it decodes images, or begins to learn on, and writes that down
+        if extend is not None:
+            stream, evaluation = extend(stream, cache_dir), dataclasses.replace(evaluation, protocol="strict")
+        saved = read_checkpoint(run_dir / "checkpoints")  # which `extend` may have written anew
+        if saved is not None and extend is None:
+            with record.entries_told(run_dir / "checkpoints"):
+                stream.begun_as(saved[2]["results"]["class_names"])
+        class_names = list(stream.class_names)
+    method.check_classes(len(class_names))
+    _check_workers(stream, saved)
+    computing = _computing(precision, jit_compile)
+    with tf.distribute.get_strategy().scope(), computing, contextlib.ExitStack() as stack:
+        learner, results = Learner(method, seed), None
+        best, drift = BestEpoch(stream, evaluation), ReplayDrift()
+        if saved is not None:
+            arrays, description, results = saved
+            with record.entries_told(run_dir / "checkpoints"):
+                if extend is None:
+                    check_same_stream(run_dir, results["results"], stream)
+                learner = Learner.from_state(description, arrays, method)
+                drift.restore(learner, arrays)
+        output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        output_dir.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(watched_folder.watched(output_dir))
+        leftovers.sweep(output_dir, held=False)
+        leftovers.sweep_shared(pathlib.Path(cache_dir))
+        ends_anew = learner.num_tasks == stream.num_tasks
+        head = results and is_chief() and results.get(METRICS_HEAD)
+        log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position, ends_anew, head))
+        recorder = Recorder(output_dir, cache_dir, stream, evaluation, best, drift, log, results)
+        progress = Progress(stream, best)
+        progress.tell(stream.overview)
+        stack.callback(progress.close)  # a bar hides the terminal's cursor
+        signals = stack.enter_context(StopSignals())
+        stack.enter_context(agreement.loss_told(signals))
+        watched = best, drift, recorder
+        checkpoints = Checkpointer(
+            run_dir / "checkpoints", checkpoint_seconds, signals, watched, recorder.notes, is_chief()
+        )
+        stack.callback(checkpoints.close)
+        for task in range(learner.num_tasks, stream.num_tasks):
+            learner.learn(stream.task(task), (best, log, progress, recorder, checkpoints))
+        return recorder.finish(learner)  # all is saved by now: what a signal ends is done again
+
+
+@contextlib.contextmanager
+def _computing(precision, jit_compile):
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        with jit_compilation(jit_compile):
+            yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _check_workers(stream, saved):
+    """All workers must train on the same images, from the same state."""
+    if agreement.place()[1] == 1:
+        return
+    tests = [len(stream.test_split(task)) for task in range(stream.num_tasks)]
+    agreement.check_same("images", list(stream.class_names), list(stream.train_sizes), tests)
+    agreement.check_same("checkpoints", *(saved or ()))
+
+
+def _check_objects(stream, method, evaluation):
+    expected = {
+        "stream": (stream, ClassIncrementalStream, "@ClassIncrementalStream()"),
+        "method": (method, Method, "a method, such as @DGM()"),
+        "evaluation": (evaluation, EvaluationSettings, "@EvaluationSettings()"),
+    }
+    for name, (value, kind, text) in expected.items():
+        checks.argument(f"run_experiment.{name}", value, isinstance(value, kind), text)
+    serialization.to_json(method)  # a class that no saved learner could name is refused before any work
+
+
+def _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile):
+    for name, value in {"checkpoint_seconds": checkpoint_seconds, "summary_seconds": summary_seconds}.items():
+        checks.argument(f"run_experiment.{name}", value, checks.inside(value, "[0, inf)"), "a number in [0, inf)")
+    checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
+    fits = precision in PRECISIONS
+    checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
+    fits = jit_compile is None or isinstance(jit_compile, bool)
+    checks.argument("run_experiment.jit_compile", jit_compile, fits, "True, False or None")
+
+
+def is_finished(run_dir):
+    """Whether the run in this folder has come to its end."""
+    path = pathlib.Path(run_dir) / record.RESULTS
+    return path.is_file() and bool(record.read(path, large=False).get("finished"))
