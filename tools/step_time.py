@@ -49,9 +49,7 @@ flags.DEFINE_list("against_flags", ["", "--channels-last"], "Variants of it: the
 flags.DEFINE_string("python", sys.executable, "Python that runs it.")
 flags.DEFINE_string("json", None, "File for all figures.")
 
-flags.register_validator(
-    "against", lambda path: path is None or os.path.isfile(path), "expected the path of a script"
-)
+flags.register_validator("against", lambda path: path is None or os.path.isfile(path), "expected the path of a script")
 flags.register_validator("python", shutil.which, "expected a Python interpreter")
 
 FILTERS = {"dcgan": {0: 6, 4: 15, 9: 24}, "resnet": {0: 64, 4: 64, 9: 64}}

@@ -65,7 +65,6 @@ def _status(function, usage, flag_values):
         return 2
 
 
-
 def _parse_and_call(function, usage, flag_values):
     command_flags = _flags_of(function, flag_values)
     if {"--help", "-help", "--h", "-h"} & set(sys.argv[1:]):

@@ -33,8 +33,7 @@ class Split:
         _check_images("Split.images", self.images)
         if np.shape(self.labels) != (len(self.images),) or _dtype(self.labels) != np.int32:
             raise UserError(
-                f"Split.labels: expected int32 [{len(self.images)}], one for each image, got "
-                f"{_described(self.labels)}"
+                f"Split.labels: expected int32 [{len(self.images)}], one for each image, got {_described(self.labels)}"
             )
 
     def __len__(self):
@@ -123,9 +122,7 @@ def _check_images(argument, images):
 
 def _check_labels(argument, labels, num_images, num_classes):
     if np.shape(labels) != (num_images,) or not np.issubdtype(_dtype(labels), np.integer):
-        raise UserError(
-            f"{argument}: expected integers [{num_images}], one for each image, got {_described(labels)}"
-        )
+        raise UserError(f"{argument}: expected integers [{num_images}], one for each image, got {_described(labels)}")
     if num_images and not 0 <= labels.min() <= labels.max() < num_classes:
         raise UserError(
             f"{argument}: expected labels from 0 to {num_classes - 1}, one for each class name, got "

@@ -70,9 +70,7 @@ def check_sizes(classes_per_task, num_tasks):
         return
     one_size = isinstance(classes_per_task, numbers.Integral)
     if not one_size and (isinstance(classes_per_task, str) or not np.iterable(classes_per_task)):
-        raise UserError(
-            f"classes_per_task: expected a positive integer or a list of them, got {classes_per_task!r}"
-        )
+        raise UserError(f"classes_per_task: expected a positive integer or a list of them, got {classes_per_task!r}")
     sizes = [classes_per_task] if one_size else list(classes_per_task)
     if not sizes or not all(_is_positive(size) for size in sizes):
         raise UserError(f"classes_per_task: expected positive integers, got {classes_per_task!r}")
@@ -82,8 +80,7 @@ def check_sizes(classes_per_task, num_tasks):
         raise UserError(f"num_tasks: expected a positive integer or None, got {num_tasks!r}")
     if not one_size and num_tasks > len(sizes):
         raise UserError(
-            f"num_tasks: expected at most {len(sizes)}, the number of sizes in classes_per_task, got "
-            f"{num_tasks}"
+            f"num_tasks: expected at most {len(sizes)}, the number of sizes in classes_per_task, got {num_tasks}"
         )
 
 
@@ -115,9 +112,7 @@ def task_sizes(classes_per_task, num_tasks, num_classes):
     if not sizes:
         raise UserError("source: expected a data set with training images, got one without")
     if sum(sizes) > num_classes:
-        raise UserError(
-            f"classes_per_task: {len(sizes)} tasks need {sum(sizes)} classes, there are only {num_classes}"
-        )
+        raise UserError(f"classes_per_task: {len(sizes)} tasks need {sum(sizes)} classes, there are only {num_classes}")
     return sizes
 
 

@@ -262,14 +262,10 @@ class ClassIncrementalStream:
         arrays = self._source.load()
         available = np.unique(arrays.train_labels)
         order = self._order(arrays, available)
-        ranges = task_ranges(
-            task_sizes(self._classes_per_task, self._num_tasks, len(order))
-        )
+        ranges = task_ranges(task_sizes(self._classes_per_task, self._num_tasks, len(order)))
         order = order[: ranges[-1].stop]
         _check_tested(order, arrays)
-        held_out = validation_mask(
-            arrays.train_labels, self._validation_fraction, self._seed, arrays.class_keys
-        )
+        held_out = validation_mask(arrays.train_labels, self._validation_fraction, self._seed, arrays.class_keys)
         # The place of each of the data set's labels in the order of learning; -1 for those never learned.
         places = np.full(len(arrays.class_names), -1, np.int32)
         places[order] = np.arange(len(order))
@@ -287,9 +283,7 @@ class ClassIncrementalStream:
 
     def _order(self, arrays, available):
         """The data set's labels in the order of learning."""
-        order = resolve_order(
-            self._class_order, arrays.class_names, available, self._seed, arrays.natural_order
-        )
+        order = resolve_order(self._class_order, arrays.class_names, available, self._seed, arrays.natural_order)
         if isinstance(self._class_order, str) and self._class_order == "natural" and self._begun:
             earlier = tuple(arrays.class_names[label] for label in available[: len(self._begun)])
             return available if earlier == self._begun else order

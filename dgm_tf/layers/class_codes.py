@@ -24,8 +24,7 @@ class ClassCodes(keras.layers.Layer):
         """Creates the present task's table, N(0, 1) like the noise beside it, and the frozen ones."""
         self.table = self._table("table", self.classes[-1], keras.initializers.RandomNormal(stddev=1.0))
         self.task_tables = [
-            self._table(f"task_{k}_table", count, "zeros", trainable=False)
-            for k, count in enumerate(self.classes[:-1])
+            self._table(f"task_{k}_table", count, "zeros", trainable=False) for k, count in enumerate(self.classes[:-1])
         ]
         super().build(input_shape)
 

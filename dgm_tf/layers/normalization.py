@@ -37,9 +37,7 @@ class BatchNormalization(keras.layers.Layer):
         return (channels,)
 
     def _average(self, name, shape, initializer):
-        return self.add_weight(
-            name=name, shape=shape, initializer=initializer, trainable=False, aggregation="mean"
-        )
+        return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False, aggregation="mean")
 
     def call(self, inputs, training=False, update_statistics=True):
         """Normalises [batch, ..., channels]; by the batch when training, else by the moving averages."""

@@ -90,9 +90,7 @@ class ResNetDiscriminator(TwoHeadedNetwork):
     Reference: He et al., Deep residual learning for image recognition, CVPR 2016.
     """
 
-    def __init__(
-        self, image_shape=(32, 32, 3), num_classes=1, filters=64, blocks=2, units=128, normalization="batch"
-    ):
+    def __init__(self, image_shape=(32, 32, 3), num_classes=1, filters=64, blocks=2, units=128, normalization="batch"):
         super().__init__(name="discriminator", autocast=False)
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
         self.filters, self.blocks, self.units = filters, blocks, units

@@ -58,7 +58,7 @@ def accuracy_figure(average_accuracy, classes_per_task=None, bounds=None, title=
         axes.plot(seen[: len(values)], 100 * values[:num_tasks], **line)
     percent = 100 * np.array(average_accuracy, float)
     axes.plot(seen, percent, color=BLUE, marker="o", linewidth=2, label="this run")
-    for x, y in [(seen[0], percent[0]), (seen[-1], percent[-1])][: num_tasks]:
+    for x, y in [(seen[0], percent[0]), (seen[-1], percent[-1])][:num_tasks]:
         if np.isnan(y):  # there were no test images
             continue
         axes.annotate(f"{y:.1f}", (x, y), (0, 7), textcoords="offset points", ha="center", color=BLUE)

@@ -86,9 +86,7 @@ def test_sizes_must_be_positive_integers(classes_per_task):
         order.check_sizes(classes_per_task, None)
 
 
-@pytest.mark.parametrize(
-    ("classes_per_task", "num_tasks"), [(1, 0), (1, -2), (1, 2.0), (1, "3"), ([2, 2], 3)]
-)
+@pytest.mark.parametrize(("classes_per_task", "num_tasks"), [(1, 0), (1, -2), (1, 2.0), (1, "3"), ([2, 2], 3)])
 def test_number_of_tasks_must_be_positive_and_covered_by_the_sizes(classes_per_task, num_tasks):
     with pytest.raises(UserError, match="^num_tasks: expected"):
         order.check_sizes(classes_per_task, num_tasks)

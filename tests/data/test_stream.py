@@ -111,9 +111,7 @@ def test_a_task_follows_whole_numbers_of_others(numbers):
         make_stream().task(0).following(*numbers)
 
 
-@pytest.mark.parametrize(
-    "class_order", ["natural", "random", (5, 3, 1, 0, 2, 4), ("ship", 0, "bird", 1, "frog", 3)]
-)
+@pytest.mark.parametrize("class_order", ["natural", "random", (5, 3, 1, 0, 2, 4), ("ship", 0, "bird", 1, "frog", 3)])
 def test_labels_are_in_learning_order_and_names_are_the_data_sets(class_order):
     stream = make_stream(class_order=class_order, classes_per_task=2)
     for task in stream:

@@ -1,7 +1,7 @@
 """Draws faults, gives each command that reads the damaged file, and prints how many were told and which were not.
 
-  python -P -m tests.faults                          # 1,000 faults, within an hour on one core
-  python -P -m tests.faults --count=100 --seed=1 --report=faults.json
+python -P -m tests.faults                          # 1,000 faults, within an hour on one core
+python -P -m tests.faults --count=100 --seed=1 --report=faults.json
 """
 
 import argparse

@@ -102,9 +102,7 @@ def test_all_ones_mask_gives_the_plain_keras_layer(geometry, plasticity):
     if plasticity:
         layer.embedding.assign(np.ones(layer.embedding.shape))
     inputs = inputs_for(geometry)
-    np.testing.assert_allclose(
-        layer(inputs, LARGE), plain_outputs(layer, inputs, layer.kernel), rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(layer(inputs, LARGE), plain_outputs(layer, inputs, layer.kernel), rtol=1e-5, atol=1e-5)
 
 
 def test_all_zeros_mask_gives_nothing(geometry, plastic):

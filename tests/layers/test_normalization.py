@@ -172,9 +172,7 @@ def test_growing_keeps_a_tasks_own_parameters(task_norm):
 
 def test_the_next_task_starts_afresh(task_norm):
     grown = task_norm.grow(CHANNELS + 2)
-    np.testing.assert_array_equal(
-        grown.task_values(1), np.tile([[1.0], [0.0], [0.0], [1.0]], (1, CHANNELS + 2))
-    )
+    np.testing.assert_array_equal(grown.task_values(1), np.tile([[1.0], [0.0], [0.0], [1.0]], (1, CHANNELS + 2)))
 
 
 def test_earlier_tasks_parameters_are_not_trained(task_norm):

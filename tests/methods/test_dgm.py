@@ -272,9 +272,7 @@ def test_watching_shows_shares_of_ones_and_mask_values(plasticity):
     for layer in method.memory.masked_layers:
         embedding = np.asarray(layer.embedding)
         assert shares[f"masks/share_of_ones/{layer.name}"] == pytest.approx(np.mean(embedding >= 0))
-        np.testing.assert_allclose(
-            values[f"masks/values/{layer.name}"], 1 / (1 + np.exp(-2 * embedding)), rtol=1e-4
-        )
+        np.testing.assert_allclose(values[f"masks/values/{layer.name}"], 1 / (1 + np.exp(-2 * embedding)), rtol=1e-4)
     assert method.watch({})[1] == {}
 
 

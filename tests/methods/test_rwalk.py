@@ -96,9 +96,7 @@ def test_the_fisher_goes_on_from_task_to_task():
     assert one.method.carried["fisher"][0].min() == 1.0
 
 
-@pytest.mark.parametrize(
-    "bad", [{"interval": 0}, {"rate": 0.0}, {"damping": 0.0}], ids=lambda bad: next(iter(bad))
-)
+@pytest.mark.parametrize("bad", [{"interval": 0}, {"rate": 0.0}, {"damping": 0.0}], ids=lambda bad: next(iter(bad)))
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"RWalk.{next(iter(bad))}: expected"):
         RWalk(TinyMLP, **bad)

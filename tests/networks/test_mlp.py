@@ -30,9 +30,7 @@ def test_it_has_two_heads_on_its_features(image_shape):
 def test_training_and_inference_are_the_same_function():
     network = MLPDiscriminator((4, 4, 1), num_classes=2, units=(4,))
     images = tf.random.stateless_normal([5, 4, 4, 1], [0, 0])
-    np.testing.assert_array_equal(
-        network(images)[1], network(images, training=True, update_statistics=True)[1]
-    )
+    np.testing.assert_array_equal(network(images)[1], network(images, training=True, update_statistics=True)[1])
 
 
 def test_widening_keeps_all_that_was_learned():

@@ -91,9 +91,7 @@ def test_growth_restores_the_free_capacity(plasticity, seed):
         train(generator, rng, shares(rng))
         generator.reserve()
         grown = generator.grow()
-        for old, new, target in zip(
-            generator.masked_layers, grown.masked_layers, generator.initial_sizes, strict=True
-        ):
+        for old, new, target in zip(generator.masked_layers, grown.masked_layers, generator.initial_sizes, strict=True):
             if plasticity == "units":
                 assert free(new) == target
             else:
@@ -261,9 +259,7 @@ def test_capacity_counts_new_and_reused_entries(plasticity):
         train(generator, rng)
         before = [free(layer) for layer in generator.masked_layers]
         generator.reserve()
-        for row, layer, was_free in zip(
-            generator.capacity().values(), generator.masked_layers, before, strict=True
-        ):
+        for row, layer, was_free in zip(generator.capacity().values(), generator.masked_layers, before, strict=True):
             assert row["units"] == layer.width
             assert row["mask_entries"] == np.prod(layer.embedding.shape)
             assert row["used"] == int(np.sum(np.asarray(layer.embedding) >= 0))

@@ -41,9 +41,7 @@ ALL_FIGURES = {
     "fidelity_of_50": lambda: figures.fidelity_figure(
         {"precision": np.linspace(0, 1, 50), "recall": np.ones(50)}, [f"class {i}" for i in range(50)]
     ),
-    "class_grid": lambda: figures.class_grid_figure(
-        {"a": np.zeros([3, 8, 8, 1]), "$_{$": np.ones([2, 8, 8, 1])}
-    ),
+    "class_grid": lambda: figures.class_grid_figure({"a": np.zeros([3, 8, 8, 1]), "$_{$": np.ones([2, 8, 8, 1])}),
 }
 
 

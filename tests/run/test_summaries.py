@@ -86,9 +86,7 @@ class TestSummaries:
         size_and_images = _read(tmp_path / "eval").Tensors("grid")[0].tensor_proto.string_val
         assert len(size_and_images) == 4
 
-    @pytest.mark.parametrize(
-        ("shape", "dtype"), [([4, 4, 1], np.float32), ([4, 4], np.uint8), ([4, 4, 2], np.uint8)]
-    )
+    @pytest.mark.parametrize(("shape", "dtype"), [([4, 4, 1], np.float32), ([4, 4], np.uint8), ([4, 4, 2], np.uint8)])
     def test_wrong_images_are_refused_by_tag(self, tmp_path, shape, dtype):
         with pytest.raises(ValueError, match="generated/3"):
             Summaries(tmp_path).images("eval", {"generated/3": np.zeros(shape, dtype)}, 0)

@@ -125,7 +125,10 @@ def test_noise_has_its_deviation():
 @pytest.mark.parametrize(
     "bad",
     [
-        {"black_level": (0.3, 0.0)}, {"contrast": 1.0}, {"noise": -0.1}, {"translation": "far"},
+        {"black_level": (0.3, 0.0)},
+        {"contrast": 1.0},
+        {"noise": -0.1},
+        {"translation": "far"},
         {"horizontal_flip": 1},
     ],
 )

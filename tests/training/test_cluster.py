@@ -69,7 +69,7 @@ def test_without_workers_there_is_no_cluster(monkeypatch, text):
 )  # fmt: skip
 def test_what_is_no_cluster_is_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match='^TF_CONFIG: expected the workers .* such as TF_CONFIG=.*; got'):
+    with pytest.raises(UserError, match="^TF_CONFIG: expected the workers .* such as TF_CONFIG=.*; got"):
         cluster_of_environment()
 
 

@@ -19,9 +19,7 @@ def test_same_seed_and_purpose_give_the_same_numbers():
     for purpose in PURPOSES:
         one, two = (randomness.numpy_generator(3, *purpose).random(4) for _ in range(2))
         np.testing.assert_array_equal(one, two)
-        np.testing.assert_array_equal(
-            randomness.stateless_seed(3, *purpose), randomness.stateless_seed(3, *purpose)
-        )
+        np.testing.assert_array_equal(randomness.stateless_seed(3, *purpose), randomness.stateless_seed(3, *purpose))
 
 
 def test_other_seeds_and_purposes_give_other_numbers():

@@ -42,9 +42,7 @@ class ImageArchive:
         UserError: an argument is not as described.
     """
 
-    def __init__(
-        self, path, channels=None, test_fraction=0.2, seed=0, memory_limit=2_000_000_000, cache_dir=None
-    ):
+    def __init__(self, path, channels=None, test_fraction=0.2, seed=0, memory_limit=2_000_000_000, cache_dir=None):
         check_channels("ImageArchive", channels)
         check_split("ImageArchive", test_fraction, seed)
         check_number("ImageArchive", "memory_limit", memory_limit, lambda v: v >= 0, "a number of bytes >= 0")

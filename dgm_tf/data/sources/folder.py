@@ -174,4 +174,3 @@ class ImageFolder:
 def _named(skipped):
     more = f" ... and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
     return "; ".join(f"{what} ({why})" for what, why in skipped[:_NAMED]) + more
-

@@ -12,9 +12,7 @@ import urllib.request
 def hosts_of(urls):
     """Distinct hosts of the http(s) addresses among `urls`: a dict from host to one address on it."""
     split = [(urllib.parse.urlsplit(url), url) for url in urls]
-    return {
-        parts.hostname: url for parts, url in split if parts.hostname and parts.scheme in ("http", "https")
-    }
+    return {parts.hostname: url for parts, url in split if parts.hostname and parts.scheme in ("http", "https")}
 
 
 def answering(urls, seconds=5.0):

@@ -72,9 +72,7 @@ class TFDS:
 
     def _prepare(self, builder):
         where = f"TFDS: no data of {self.name!r} in {builder.data_dir}"
-        advice = (
-            "name a folder that holds it with --data_dir or the environment variable TFDS_DATA_DIR, or "
-        )
+        advice = "name a folder that holds it with --data_dir or the environment variable TFDS_DATA_DIR, or "
         if not self._download:
             raise UserError(f"{where}, and downloading is off (--download); {advice}allow the download")
         hosts = hosts_of(builder.url_infos or {}) | hosts_of([_TFDS_BUCKET])
@@ -120,8 +118,7 @@ def _builder(name, data_dir):
         known = tfds.list_builders(with_community_datasets=False)
         closest = difflib.get_close_matches(name.split("/")[0].split(":")[0], known, n=3, cutoff=0.5)
         raise UserError(
-            f"TFDS.name: no data set {name!r} in TensorFlow Datasets; "
-            f"closest names: {', '.join(closest) or 'none'}"
+            f"TFDS.name: no data set {name!r} in TensorFlow Datasets; closest names: {', '.join(closest) or 'none'}"
         ) from error
     except (ValueError, AssertionError, ImportError) as error:  # unknown configuration, version, namespace
         raise UserError(f"TFDS.name: cannot use {name!r}: {error}") from error

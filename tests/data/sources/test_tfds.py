@@ -112,9 +112,7 @@ def test_missing_data_are_downloaded_where_a_server_answers(tmp_path, monkeypatc
         raise OSError("enough seen")
 
     # Only the data set's own server answers: then TFDS must not wait for its bucket.
-    monkeypatch.setattr(
-        "dgm_tf.data.sources.tfds.answering", lambda urls: [url for url in urls if "stanford" in url]
-    )
+    monkeypatch.setattr("dgm_tf.data.sources.tfds.answering", lambda urls: [url for url in urls if "stanford" in url])
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", download)
     with pytest.raises(UserError, match="enough seen"):
         TFDS("svhn_cropped", data_dir=tmp_path).load()
