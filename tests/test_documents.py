@@ -125,11 +125,12 @@ def test_the_python_of_all_pages_runs_as_written(tmp_path):
 assert len(labels) == len(task.test.images) and replayed.shape == (3, 32, 32, 1)
 from dgm_tf.export import export
 export(learner, "runs/quickstart/export")
-from dgm_tf import run_results
-names = [str(number) for number in range(run_results.MANY_CLASSES + 1)]
+from dgm_tf.measures import record as records
+names = [str(number) for number in range(records.MANY_CLASSES + 1)]
 shares = [[0.5] * len(names)]
 large = {"per_class_accuracy": shares, "fidelity": [{"recall": shares[0]}], "confusion": [[1]]}
-run_results.write("runs/imagenet", {"class_names": names, **large})
+entries = {"class_names": names, "average_accuracy": [0.5], **large}
+records.Record.from_json(entries, "results.json").write("runs/imagenet")
 """
     after = """
 assert images.shape == (3, 32, 32, 1) and label.shape == (1,)

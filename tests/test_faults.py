@@ -7,7 +7,7 @@ import pytest
 
 import dgm_tf
 from dgm_tf.cli import learn, train
-from dgm_tf.run import record
+from dgm_tf.measures import record
 from tests import tiny_run
 from tests.faults.__main__ import FINE, run, table
 from tests.faults.commands import give
@@ -42,7 +42,7 @@ def _flip(path):
 
 def _state(run_dir):
     """All that a run comes to, but for the time that it took."""
-    results = tiny_run.timeless(record.read(run_dir))
+    results = tiny_run.timeless(tiny_run.read_results(run_dir))
     return results | {"confusion": np.asarray(results["confusion"]).tolist()}, tiny_run.memory(run_dir)
 
 
@@ -133,4 +133,4 @@ def test_learning_goes_on_from_the_last_tasks_end_where_the_latest_checkpoint_is
     _flip(finished.run_dir / LATEST)
     outcome = give(learn, f"--run_dir={finished.run_dir}", f"--image_dir={finished.later}")
     assert outcome.ended == 0 and outcome.complaints.count("\n") == 1 and "latest.npz is damaged" in outcome.complaints
-    assert record.read(finished.run_dir)["class_names"] == ["a", "b", "c"]
+    assert record.read(finished.run_dir).class_names == ["a", "b", "c"]

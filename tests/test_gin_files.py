@@ -76,7 +76,7 @@ def test_it_runs_to_its_end(path, folder, photos, request, monkeypatch, clean_gi
     if "TFDS" in gin.config_str():
         fixture = "svhn_data_dir" if _data_set() == "svhn_cropped" else "tfds_data_dir"
         monkeypatch.setenv("TFDS_DATA_DIR", request.getfixturevalue(fixture))
-    results = experiment.run_experiment(folder / path.stem)
+    results = experiment.run_experiment(folder / path.stem).to_json()
     num_tasks = gin.query_parameter("ClassIncrementalStream.num_tasks")
     assert results["finished"] and len(results["average_accuracy"]) == num_tasks
     assert tiny_run.read_results(folder / path.stem) == results

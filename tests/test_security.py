@@ -19,7 +19,7 @@ from dgm_tf.data import TFDS, ImageArchive, ImageFolder
 from dgm_tf.disk import files, lock
 from dgm_tf.errors import Damaged, UserError
 from dgm_tf.learner import Learner
-from dgm_tf.run import record
+from dgm_tf.measures import record
 from dgm_tf.run.checkpoints import read_checkpoint
 from tests.faults.commands import give
 from tests.methods import tiny

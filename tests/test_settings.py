@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from dgm_tf.errors import UserError
-from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.dgr import DGR
 from dgm_tf.methods.ewc import EWC

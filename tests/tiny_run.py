@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from dgm_tf.disk import files
-from dgm_tf.run import record
+from dgm_tf.measures import record
 
 PARAMS = (
     "GANSettings.min_batches = 1",
@@ -86,12 +86,12 @@ def _num_starts(run_dir):
 
 
 def run_here(run_dir, *params, gin_file="gin/quickstart.gin"):
-    """`run_experiment` in this process; returns the results."""
+    """`run_experiment` in this process; returns the results as a dict."""
     from dgm_tf import config
     from dgm_tf.run import experiment
 
     config.parse(gin_file, params)
-    return experiment.run_experiment(run_dir)
+    return experiment.run_experiment(run_dir).to_json()
 
 
 def timeless(results):
@@ -100,8 +100,8 @@ def timeless(results):
 
 
 def read_results(run_dir):
-    """results.json, whole and as it was written; NaN and infinities, which are no JSON, are refused."""
-    return record.read(run_dir)
+    """All entries of results.json and results.npz, a dict; NaN and infinities, which are no JSON, are refused."""
+    return record.read(run_dir).to_json()
 
 
 def memory(run_dir):

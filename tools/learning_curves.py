@@ -36,22 +36,22 @@ def parse_curves(arguments):
 
 
 def _results(path):
-    from dgm_tf.run import record
+    from dgm_tf.measures import record
 
     try:
         results = record.read(path, large=False)
     except (FileNotFoundError, NotADirectoryError):
-        results = {}
-    if not results.get("average_accuracy") or not results.get("classes_per_task"):
+        results = record.Record()
+    if not results.learned:
         raise ValueError(f"{path}: expected the folder or the results.json of a run that has learned a task")
     return results
 
 
 def _check_same_tasks(name, runs):
     for run in runs[1:]:
-        pairs = zip(runs[0]["classes_per_task"], run["classes_per_task"], strict=False)  # one may have come further
+        pairs = zip(runs[0].classes_per_task, run.classes_per_task, strict=False)  # one may have come further
         if any(first != other for first, other in pairs):
-            sizes = " and ".join(str(r["classes_per_task"]) for r in (runs[0], run))
+            sizes = " and ".join(str(r.classes_per_task) for r in (runs[0], run))
             raise ValueError(f"{name}: expected runs with the same numbers of classes per task, got {sizes}")
 
 
@@ -59,10 +59,11 @@ def bound_curve(name, runs):
     """The curve of a bound of these runs, of those that have it."""
     from dgm_tf.compare.numbers import learning_curve
 
-    known = sorted({key for run in runs for key in run.get("bounds", {})})
+    known = sorted({key for run in runs for key in run.last.get("bounds") or {}})
     if name not in known:
         raise ValueError(f"--bounds: expected names among {known}, which the first curve's runs have, got {name}")
-    return learning_curve([run for run in runs if name in run.get("bounds", {})], lambda run: run["bounds"][name])
+    having = [run for run in runs if name in (run.last.get("bounds") or {})]
+    return learning_curve(having, lambda run: run.last["bounds"][name])
 
 
 def main(arguments):

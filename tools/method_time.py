@@ -43,14 +43,15 @@ def read_times(root, reference="dgmw"):
 def _read_run(run_dir):
     """(seconds of each task by phase, machine) of a finished run, else None."""
     from dgm_tf.disk import files
-    from dgm_tf.run import record
+    from dgm_tf.run.folder import RunFolder
 
-    path = run_dir / record.RESULTS
-    results = record.read(path, large=False) if path.is_file() else {}
-    if not results.get("finished"):
+    folder = RunFolder(run_dir)
+    record = folder.record(large=False)
+    if record is None or not record.finished:
         return None
-    facts = files.read_json(run_dir / "run.json")
-    tasks = [{name: s for name, s in task.items() if name not in PHASES_LEFT_OUT} for task in results["seconds"]]
+    facts = files.read_json(folder.starts)
+    by_task = [task.seconds for task in record.task_records]
+    tasks = [{name: s for name, s in task.items() if name not in PHASES_LEFT_OUT} for task in by_task]
     return tasks, f"{facts['machine']}, {', '.join(facts['devices'])}"
 
 

@@ -27,13 +27,14 @@ def seconds_by_kind(run_dir):
       SystemExit: if it has not, or its results are damaged.
     """
     from dgm_tf.output import warn
-    from dgm_tf.run import record
+    from dgm_tf.run.folder import RunFolder
     from dgm_tf.run.metrics_log import read_rows
 
-    run_dir = pathlib.Path(run_dir).expanduser()
-    path, results = run_dir / "metrics.jsonl", run_dir / record.RESULTS
+    folder = RunFolder(pathlib.Path(run_dir).expanduser())
+    path = folder.metrics
     try:
-        head = record.read(results, large=False).get(record.METRICS_HEAD) if results.is_file() else None
+        record = folder.record(large=False)
+        head = None if record is None else record.metrics_head
     except ValueError as error:
         raise SystemExit(f"run_time: {error}") from error
     rows, complaint = read_rows(path, head) if path.is_file() else ([], "")

@@ -27,6 +27,7 @@ from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError, reason
 from dgm_tf.output import say
 from dgm_tf.quiet import quiet_start
+from dgm_tf.run.folder import RunFolder
 from dgm_tf.text import shown
 
 _FLAGS = flags.FlagValues()
@@ -44,7 +45,7 @@ def _export_run():
     if not _FLAGS.run_dir:
         raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
     run_dir = user_path(_FLAGS.run_dir, "--run_dir")
-    output = user_path(_FLAGS.output or run_dir / "export", "--output")
+    output = user_path(_FLAGS.output or RunFolder(run_dir).export, "--output")
     if not _FLAGS.output:
         lock.refuse_links([output], "--run_dir")
 

@@ -17,6 +17,7 @@ from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError, own_message
 from dgm_tf.quiet import expect_loss, quiet_start
 from dgm_tf.run import sessions
+from dgm_tf.run.folder import RunFolder
 from dgm_tf.text import shown
 from dgm_tf.training.cluster import WAIT_SECONDS
 
@@ -41,47 +42,47 @@ def main():
 
 
 def _learn():
-    run_dir, (kind, path) = _run_dir(), _images()
+    folder, (kind, path) = _folder(), _images()
     sizes = _sizes(_FLAGS.classes_per_task)
     expect_loss(_FLAGS.strategy)
     with quiet_start():
         modules = _FLAGS["import"].value
         config.import_modules(modules)
-        text = config.read_own(run_dir / "config.gin")
-        config.parse(run_dir / "config.gin", modules=modules)
+        text = folder.config_text()
+        config.parse(folder.config, modules=modules)
         from dgm_tf.run import continuation, experiment
     _bind_flags()
     order = _FLAGS.classes or "natural"
-    longer = continuation.Continuation(run_dir, _make_source, kind, path, sizes, order)
+    longer = continuation.Continuation(folder, _make_source, kind, path, sizes, order)
 
     def look():
-        _check_unchanged(run_dir, text)
+        _check_unchanged(folder, text)
         longer.read()
 
     try:
         return sessions.run_session(
-            run_dir, _FLAGS.strategy, lambda: experiment.run_experiment(run_dir, extend=longer),
+            folder, _FLAGS.strategy, lambda: experiment.run_experiment(folder.path, extend=longer),
             _FLAGS.wait_for_workers, look,
         )  # fmt: skip
     except continuation.NothingToLearn as nothing:
-        output.say(shown(f"{run_dir} has learned {own_message(nothing)}: see {run_dir / continuation.RESULTS}"))
+        output.say(shown(f"{folder} has learned {own_message(nothing)}: see {folder.results}"))
         return 0
 
 
-def _run_dir():
+def _folder():
     if not _FLAGS.run_dir:
         raise UserError("--run_dir: expected the folder of a finished run, such as runs/quickstart, got none")
-    run_dir = user_path(_FLAGS.run_dir, "--run_dir")
-    if not (run_dir / "config.gin").is_file():
-        raise UserError(f"--run_dir: expected the folder of a run, got {run_dir}, which holds no config.gin")
-    return run_dir
+    folder = RunFolder(user_path(_FLAGS.run_dir, "--run_dir"))
+    if not folder.has_config:
+        raise UserError(f"--run_dir: expected the folder of a run, got {folder}, which holds no config.gin")
+    return folder
 
 
-def _check_unchanged(run_dir, text):
-    path = run_dir / "config.gin"
-    if not path.is_file() or config.difference(path, text):
+def _check_unchanged(folder, text):
+    if not folder.has_config or folder.difference(text):
         raise UserError(
-            f"--run_dir: {path} was changed by another command while this one waited for it; give the command again"
+            f"--run_dir: {folder.config} was changed by another command while this one waited for it; give the command "
+            "again"
         )
 
 

@@ -22,6 +22,7 @@ from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError, reason
 from dgm_tf.output import console, say
 from dgm_tf.quiet import quiet_start
+from dgm_tf.run.folder import RunFolder
 from dgm_tf.text import file_names, shown
 
 _FLAGS = flags.FlagValues()
@@ -124,7 +125,7 @@ def _sample_run():
     if not _FLAGS.run_dir:
         raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
     run_dir = user_path(_FLAGS.run_dir, "--run_dir")
-    output = user_path(_FLAGS.output or run_dir / "samples", "--output")
+    output = user_path(_FLAGS.output or RunFolder(run_dir).samples, "--output")
     if not _FLAGS.output:
         lock.refuse_links([output, *output.glob("*")], "--run_dir")
 

@@ -13,11 +13,11 @@ from absl import flags
 
 from dgm_tf import config, output
 from dgm_tf.cli import command
-from dgm_tf.disk import files, sealed_text
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import DetailedError, UserError
 from dgm_tf.quiet import expect_loss, quiet_start
 from dgm_tf.run import sessions
+from dgm_tf.run.folder import RunFolder
 from dgm_tf.text import shown
 from dgm_tf.training.cluster import WAIT_SECONDS
 
@@ -47,57 +47,52 @@ def train():
         config.import_modules(modules)
         text = config.parse(FLAGS.gin_file, FLAGS.gin_param, modules)
         from dgm_tf.run import experiment  # noqa: F401 - which imports TensorFlow
-    status = _look(run_dir, text) if (run_dir / "config.gin").exists() else None
-    return _run(run_dir, text) if status is None else status  # a finished run stays as it is, down to its lock
+
+    folder = RunFolder(run_dir)
+    status = _look(folder, text) if folder.config.exists() else None
+    return _run(folder, text) if status is None else status  # a finished run stays as it is, down to its lock
 
 
-def _write_configuration(run_dir, text):
-    files.write_atomically(run_dir / "config.gin", sealed_text.sealed(text))
-
-
-def _look(run_dir, text):
+def _look(folder, text):
     """An exit status, where the folder leaves nothing to be done; None where the configuration may run there.
 
     Raises:
       UserError: if it holds a run of another configuration.
     """
-    from dgm_tf.run import experiment
-
-    path = run_dir / "config.gin"
-    if path.is_file() and (diff := config.difference(path, text)):
-        raise DetailedError(f"{run_dir} holds a run of another configuration:\n{diff}\nName another --run_dir.")
-    if not experiment.is_finished(run_dir):
+    if folder.has_config and (diff := folder.difference(text)):
+        raise DetailedError(f"{folder} holds a run of another configuration:\n{diff}\nName another --run_dir.")
+    if not folder.is_finished:
         return None
-    output.say(shown(f"{run_dir} is finished: see {run_dir / 'results.json'}; --run_dir names another folder."))
+    output.say(shown(f"{folder} is finished: see {folder.results}; --run_dir names another folder."))
     return 0
 
 
-def _run(run_dir, text):
+def _run(folder, text):
     from dgm_tf.training import agreement
 
-    sessions.make_folder(run_dir)
+    folder.make()
     _bind_flags()
 
     def run():
         agreement.check_same("configurations", text)
-        is_new = not (run_dir / "config.gin").exists()
+        is_new = not folder.config.exists()
         if agreement.is_chief():
-            _write_configuration(run_dir, text)
+            folder.write_config(text)
         try:
-            _run_experiment(run_dir)
+            _run_experiment(folder.path)
         except UserError:
             if is_new and agreement.is_chief():
-                _release(run_dir)
+                _release(folder)
             raise
 
     def look():
-        status = _look(run_dir, text)
-        lost = status is not None and not (run_dir / "config.gin").exists()  # it was deleted, as it was damaged
+        status = _look(folder, text)
+        lost = status is not None and not folder.config.exists()  # it was deleted, as it was damaged
         if lost and agreement.is_chief():
-            _write_configuration(run_dir, text)
+            folder.write_config(text)
         return status
 
-    return sessions.run_session(run_dir, FLAGS.strategy, run, FLAGS.wait_for_workers, look)
+    return sessions.run_session(folder, FLAGS.strategy, run, FLAGS.wait_for_workers, look)
 
 
 def _bind_flags():
@@ -125,12 +120,12 @@ def _run_experiment(run_dir):
         raise missing from error
 
 
-def _release(run_dir):
+def _release(folder):
     """A configuration that fails before its first checkpoint must not claim the folder: the corrected one may."""
     from dgm_tf.run.checkpoints import has_checkpoint
 
-    if not has_checkpoint(run_dir / "checkpoints"):
-        (run_dir / "config.gin").unlink(missing_ok=True)
+    if not has_checkpoint(folder.checkpoints):
+        folder.config.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

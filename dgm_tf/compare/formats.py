@@ -35,11 +35,19 @@ def headers_and_rows(comparison, interval=True, text=shown):
     if published:
         headers += [*(f"published {figure}" for figure in published), "published as"]
         headers += [f"ours so, {figure}" for figure in published]
+    headers += [_title(entry) for entry in comparison["measures"].values()]
     headers += ["remembered", "of which", "parameters", "time"]
     marks = _marks(comparison)
     spread = _with_interval if interval else _with_deviation
     rows = [row | {"label": text(row["label"])} for row in comparison["rows"]]
-    return headers, [_cells(row, figures, published, marks[row["name"]], spread) for row in rows]
+    measures = comparison["measures"]
+    return headers, [_cells(row, figures, published, measures, marks[row["name"]], spread) for row in rows]
+
+
+def _title(description):
+    """A measure's, with which of two values is better."""
+    arrow = {"higher": " ↑", "lower": " ↓"}.get(description["better"], "")
+    return description["title"] + arrow
 
 
 def remarks(comparison):
@@ -59,13 +67,14 @@ def _marks(comparison):
     return marks
 
 
-def _cells(row, figures, published, marks, spread):
+def _cells(row, figures, published, measures, marks, spread):
     cells = [row["label"] + marks.get(None, ""), str(len(row["seeds"]))]
     cells += [spread(row["figures"][figure]) + marks.get(figure, "") for figure in figures]
     if published:
         cells += [_number(row["published"].get(figure)) for figure in published]
         cells.append(METRIC_NAMES[row["metric"]] if row["published"] else "-")
         cells += [spread(row["same_metric"].get(figure)) for figure in published]
+    cells += [spread(row["measured"].get(name)) for name in measures]
     parts = row["memory_bytes"]
     known = row["seconds"] is not None  # a run has ended
     return cells + [
@@ -143,6 +152,8 @@ def csv_table(comparison):
             line[f"{figure} published"] = row["published"].get(figure)
             line |= _flat(f"{figure} as published", row["same_metric"].get(figure))
         line["published as"] = row["metric"] if row["published"] else None
+        for name in comparison["measures"]:
+            line |= _flat(name, row["measured"].get(name))
         line["memory_bytes"] = sum(row["memory_bytes"].values()) if row["seconds"] is not None else None
         line |= {f"memory_bytes {name}": size for name, size in row["memory_bytes"].items()}
         line |= {"parameters": row["parameters"], "seconds": row["seconds"]}

@@ -38,7 +38,7 @@ def write_hparams(comparison, directory):
 
 def _metrics(run, at):
     values = {f"A{k}": run["accuracy"].get(f"A{k}") for k in at}
-    values |= {name: run[name] for name in ("gan_test", "memory_bytes", "parameters", "seconds")}
+    values |= {name: run[name] for name in ("gan_test", "memory_bytes", "parameters", "seconds")} | run["measured"]
     return {name: value for name, value in values.items() if value is not None}
 
 

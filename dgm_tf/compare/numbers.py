@@ -10,8 +10,10 @@ import numpy as np
 from dgm_tf.compare import runs as states
 from dgm_tf.compare.statistics import estimate
 from dgm_tf.compare.suite import ACCURACY, GAN_TEST, TOP_5, parse_figure
+from dgm_tf.measures.measure import Unit
 
-_KEYS = {ACCURACY: "average_accuracy", GAN_TEST: "gan_test", TOP_5: "top5_average_accuracy"}
+_NAMES = {ACCURACY: "average_accuracy", GAN_TEST: "gan_test", TOP_5: "top5_average_accuracy"}
+_NOT_COUNTED = (states.CHANGED, states.DAMAGED)
 # A task's seconds that a method is not to blame for.
 _NOT_LEARNING = {"evaluation", "bounds", "gan_train", "summaries", "progress"}
 
@@ -25,107 +27,143 @@ def compare(suite, runs):
         they are there.
 
     Returns:
-      {"title", "at", "figures", "rows": [{"name", "label", "metric", "note", "seeds", "figures", "same_metric",
-      "published", "memory_bytes", "parameters", "seconds", "curve", "remarks", "runs"}]}; `figures` and
-      `same_metric` (measured as the published figures were) are dicts of a figure's name -> {"n", "mean", "sd",
-      "low", "high"} or None; what is remembered, how large and how long are means over finished runs.
+      {"title", "at", "figures", "measures", "rows": [{"name", "label", "metric", "note", "seeds", "figures",
+      "same_metric", "published", "measured", "memory_bytes", "parameters", "seconds", "curve", "remarks", "runs"}]};
+      `figures`, `same_metric` (measured as the published figures were) and `measured` (the last values of the measures
+      that are compared) are dicts of a name -> {"n", "mean", "sd", "low", "high"} or None; what is remembered, how
+      large and how long are means over finished runs; `measures` is {name: description} of those compared.
     """
-    rows = [_row(suite, row, [run for run in runs if run.row.name == row.name]) for row in suite.rows]
+    counted = [run for run in runs if run.state not in _NOT_COUNTED]
+    by_row = {row.name: [run for run in counted if run.row.name == row.name] for row in suite.rows}
+    records = {name: _records(mine) for name, mine in by_row.items()}
+    measures = _compared(record for mine in records.values() for record in mine.values())
+    rows = [
+        _row(suite, row, by_row[row.name], records[row.name], measures)
+        | {"remarks": [*_outside(row, records[row.name]), *_unfinished([r for r in runs if r.row.name == row.name])]}
+        for row in suite.rows
+    ]
     _remark_orders(suite, rows)
-    return {"title": suite.title, "at": list(suite.at), "figures": suite.figures, "rows": rows}
+    described = {name: about.to_json() for name, about in measures.items()}
+    return {
+        "title": suite.title, "at": list(suite.at), "figures": suite.figures, "measures": described, "rows": rows
+    }  # fmt: skip
 
 
-def reading(results, figure):
-    """A figure such as "A10 gan_test" of a run's results, in percent; None where it is not there (yet)."""
+def reading(record, figure):
+    """A figure such as "A10 gan_test" of a run's `Record`, in percent; None where it is not there (yet)."""
     classes, metric = parse_figure(figure)
-    seen = np.cumsum(results["classes_per_task"])
-    values = results.get(_KEYS[metric]) or []
-    for task, value in enumerate(values):
-        if seen[task] == classes and value is not None:
-            return 100 * value
-    return None
+    value = record.at_classes(classes, _NAMES[metric])
+    return None if value is None else 100 * value
 
 
-def remembered(results):
+def remembered(record):
     """Dict of bytes that the method remembers after the last task, by what they are."""
-    return results["memory_bytes"][-1] if results.get("memory_bytes") else {}
+    return record.final("memory_bytes") or {}
 
 
-def parameters(results):
+def parameters(record):
     """Number of trainable weights of all the networks that are kept after the last task; None where unknown."""
-    return sum(results["parameters"][-1].values()) if results.get("parameters") else None
+    found = record.final("parameters")
+    return None if found is None else sum(found.values())
 
 
-def learning_seconds(results):
+def learning_seconds(record):
     """List of the seconds that each task took to be learned, without being evaluated and shown."""
-    return [sum(value for name, value in task.items() if name not in _NOT_LEARNING) for task in results["seconds"]]
+    times = [task.seconds for task in record.task_records]
+    return [sum(value for name, value in task.items() if name not in _NOT_LEARNING) for task in times]
 
 
-def learning_curve(results, accuracies_of=None):
+def learning_curve(records, accuracies_of=None):
     """A_k against k in percent: {"classes", "mean", "sd"}, as far as any seed has come; None where not measured.
 
     Args:
-      results: of the seeds, one `results.json` each, all of the same numbers of classes per task.
+      records: a `Record` of each seed, all of the same numbers of classes per task.
       accuracies_of: function of one of them -> fractions [T]; None: its average accuracies.
     """
-    if not results:
+    if not records:
         return {"classes": [], "mean": [], "sd": []}
-    averages = [r["average_accuracy"] if accuracies_of is None else accuracies_of(r) for r in results]
-    longest = max(results, key=lambda r: len(r["classes_per_task"]))
+    averages = [r.column("average_accuracy") if accuracies_of is None else accuracies_of(r) for r in records]
+    longest = max(records, key=lambda r: len(r.tasks))
     columns = itertools.zip_longest(*averages)
     estimates = [estimate([100 * a for a in column if a is not None]) for column in columns]
     return {
-        "classes": [int(k) for k in np.cumsum(longest["classes_per_task"])[: len(estimates)]],
+        "classes": [int(k) for k in np.cumsum(longest.classes_per_task)[: len(estimates)]],
         "mean": [e and e.mean for e in estimates],
         "sd": [e and e.sd for e in estimates],
     }
 
 
-def _row(suite, row, runs):
-    usable = [run for run in runs if run.state not in (states.CHANGED, states.DAMAGED)]
-    results = {run.seed: run.results() for run in usable}
-    results = {seed: r for seed, r in results.items() if r and r.get("average_accuracy")}
-    finished = [r for r in results.values() if r.get("finished")]
+def _records(runs):
+    """{seed: `Record`} of the runs that have learned something."""
+    found = {run.seed: run.record() for run in runs}
+    return {seed: record for seed, record in found.items() if record is not None and record.learned}
+
+
+def _compared(records):
+    """{name: `Description`} of the measures that a comparison has a column for, and that some run has measured."""
+    found = {}
+    for record in records:
+        for name, about in record.measures.items():
+            if about.compared and isinstance(record.final(name), int | float):
+                found.setdefault(name, about)
+    return found
+
+
+def _row(suite, row, runs, records, measures):
+    finished = [record for record in records.values() if record.finished]
     suffix = "" if row.metric == ACCURACY else f" {row.metric}"
-    description = {
+    return {
         "name": row.name,
         "label": row.label,
         "metric": row.metric,
         "note": row.note,
-        "seeds": sorted(results),
-        "figures": {name: _estimate(results, name) for name in suite.figures},
-        "same_metric": {name: _estimate(results, name + suffix) for name in row.published},
+        "seeds": sorted(records),
+        "figures": {name: _estimate(records, name) for name in suite.figures},
+        "same_metric": {name: _estimate(records, name + suffix) for name in row.published},
         "published": dict(row.published),
-        "memory_bytes": _mean_of_dicts([remembered(r) for r in finished]),
-        "parameters": _mean([parameters(r) for r in finished]),
-        "seconds": _mean([sum(learning_seconds(r)) for r in finished]),
-        "curve": learning_curve(list(results.values())),
-        "remarks": [],
-        "runs": [_run(run, results.get(run.seed)) for run in usable],
+        "measured": {name: _measured(finished, about) for name, about in measures.items()},
+        "memory_bytes": _mean_of_dicts([remembered(record) for record in finished]),
+        "parameters": _mean([parameters(record) for record in finished]),
+        "seconds": _mean([sum(learning_seconds(record)) for record in finished]),
+        "curve": learning_curve(list(records.values())),
+        "runs": [_run(run, records.get(run.seed), measures) for run in runs],
     }
-    description["remarks"] = [*_outside(row, results), *_unfinished(runs)]
-    return description
 
 
-def _run(run, results):
+def _run(run, record, measures):
     facts = {"seed": run.seed, "run_dir": str(run.run_dir), "state": run.state}
-    if not results:
+    if record is None:
         return facts
-    tasks = len(results["average_accuracy"])
-    classes = [int(k) for k in np.cumsum(results["classes_per_task"])[:tasks]]
-    finished = bool(results.get("finished"))
+    averages = zip(record.classes_seen, record.column("average_accuracy"), strict=True)
+    gan_test, finished = record.final("gan_test"), record.finished
     return facts | {
-        "accuracy": {f"A{k}": 100 * a for k, a in zip(classes, results["average_accuracy"], strict=True)},
-        "gan_test": 100 * results["gan_test"][-1] if results.get("gan_test") else None,
-        "memory_bytes": sum(remembered(results).values()) if finished else None,
-        "parameters": parameters(results) if finished else None,
-        "seconds": sum(learning_seconds(results)) if finished else None,
+        "accuracy": {f"A{k}": None if a is None else 100 * a for k, a in averages},
+        "gan_test": None if gan_test is None else 100 * gan_test,
+        "measured": {name: _scaled(record.final(name), about) for name, about in measures.items()} if finished else {},
+        "memory_bytes": sum(remembered(record).values()) if finished else None,
+        "parameters": parameters(record) if finished else None,
+        "seconds": sum(learning_seconds(record)) if finished else None,
     }
 
 
-def _estimate(results, figure):
-    values = [value for value in (reading(r, figure) for r in results.values()) if value is not None]
-    found = estimate(values)
+def _scaled(value, about):
+    """A measure's value as a comparison has it: fractions in percent."""
+    return value if value is None or about.unit is not Unit.PERCENT else 100 * value
+
+
+def _measured(records, about):
+    """{"n", "mean", "sd", "low", "high"} of a measure's last values; None where there are none."""
+    values = [_scaled(record.final(about.name), about) for record in records]
+    return _described(estimate([value for value in values if value is not None]))
+
+
+def _estimate(records, figure):
+    values = [value for value in (reading(record, figure) for record in records.values()) if value is not None]
+    return _described(estimate(values))
+
+
+def _described(found):
+    """A `statistics.Estimate`, or None, as a dict."""
     if found is None:
         return None
     low, high = found.interval or (None, None)
@@ -142,11 +180,11 @@ def _mean_of_dicts(dicts):
     return {name: sum(entry.get(name, 0) for entry in dicts) / len(dicts) for name in names}
 
 
-def _outside(row, results):
+def _outside(row, records):
     """Remarks on means outside of what is expected of the row."""
     remarks = []
     for figure, (low, high) in row.expected.items():
-        found = _estimate(results, figure)
+        found = _estimate(records, figure)
         if found is not None and not low <= found["mean"] <= high:
             text = f"{row.label}: {figure} is {found['mean']:.2f}, expected {low:g} to {high:g}"
             remarks.append({"figure": figure, "text": text})
@@ -163,7 +201,8 @@ def _unfinished(runs):
             text = f"{run.row.label}: the run of seed {run.seed} does not count: {run.reason}"
             remarks.append({"figure": None, "text": text})
         elif run.state != states.FINISHED:
-            learned = len((run.results() or {}).get("average_accuracy", []))
+            record = run.record()
+            learned = 0 if record is None else record.learned
             text = f"{run.row.label}: seed {run.seed} is not finished ({run.state}, {learned} tasks learned)"
             remarks.append({"figure": None, "text": text})
     return remarks

@@ -35,31 +35,29 @@ class RunProgress:
 
 def read_progress(run, now=None):
     """The `RunProgress` of a `Run`. now: `datetime`, for tests."""
-    results, complaints = _results(run), []
-    accuracies, tasks = results.get("average_accuracy", []), len(results.get("tasks", []))
-    learned, elapsed = len(accuracies), _elapsed(run.run_dir / "run.json", complaints, now)
-    last = {} if learned == tasks else _last_row(run.run_dir / "metrics.jsonl", learned, complaints)
+    record, complaints = _record(run), []
+    learned, tasks = (0, 0) if record is None else (record.learned, len(record.tasks))
+    elapsed = _elapsed(run.folder.starts, complaints, now)
+    last = {} if learned == tasks else _last_row(run.folder.metrics, learned, complaints)
     epoch = f"{last['epoch']}/{last['epochs']}" if "epochs" in last else ""
     phase = "bounds" if tasks and learned == tasks else last.get("phase", "")
-    accuracy = accuracies[-1] if accuracies else None
-    left = _left(results, learned, tasks, elapsed)
+    accuracy = record.final("average_accuracy") if learned else None
+    left = _left(record, elapsed) if learned else None
     return RunProgress(learned, tasks, phase, epoch, accuracy, elapsed, left, tuple(complaints))
 
 
-def _results(run):
+def _record(run):
     try:
-        return run.results() or {}
+        return run.record()
     except Damaged:  # while it runs; when it has ended, the suite looks at it again and says so
-        return {}
-
-
-def _left(results, learned, tasks, elapsed):
-    if results.get("finished"):
-        return 0.0
-    if not learned:
         return None
-    done = sum(sum(parts.values()) for parts in results["seconds"])
-    return max(0.0, done / learned * tasks - max(done, elapsed))
+
+
+def _left(record, elapsed):
+    if record.finished:
+        return 0.0
+    done = sum(sum(task.seconds.values()) for task in record.task_records)
+    return max(0.0, done / record.learned * len(record.tasks) - max(done, elapsed))
 
 
 def _elapsed(path, complaints, now=None):

@@ -7,7 +7,7 @@ import sys
 
 from dgm_tf import config
 from dgm_tf.errors import UserError
-from dgm_tf.run import record
+from dgm_tf.run.folder import RunFolder
 
 NEW, BEGUN, FINISHED, CHANGED, DAMAGED = "new", "begun", "finished", "changed", "damaged"  # on disk
 WAITING, RUNNING, STOPPED, FAILED = "waiting", "running", "stopped", "failed"  # while the suite runs
@@ -43,14 +43,18 @@ class Run:
         return f"{self.row.name} seed {self.seed}"
 
     @property
+    def folder(self):
+        """Its `RunFolder`."""
+        return RunFolder(self.run_dir)
+
+    @property
     def log(self):
         """File that gets what it prints, beside the run folder."""
         return self.run_dir.with_name(f"{self.run_dir.name}.log")
 
-    def results(self):
-        """Its results without the large ones, also of an unfinished run; None where there are none that are whole."""
-        path = self.run_dir / record.RESULTS
-        return record.read(path, large=False) if path.is_file() and self.state != DAMAGED else None
+    def record(self):
+        """Its `Record` without the large ones, also of an unfinished run; None where there are none that are whole."""
+        return self.folder.record(large=False) if self.state != DAMAGED else None
 
     def look(self):
         """Sets `state` to how the run folder stands: new, begun, finished, changed or damaged."""
@@ -61,14 +65,13 @@ class Run:
             self.state, self.reason = DAMAGED, str(error)
 
     def _look(self):
-        configuration = self.run_dir / "config.gin"
-        if not configuration.is_file():
+        if not self.folder.has_config:
             self.state = NEW
-        elif difference := config.difference(configuration, self.text):
+        elif difference := self.folder.difference(self.text):
             self.state = CHANGED
             self.reason = f"{self.run_dir} holds a run of another configuration:\n{difference}"
         else:
-            self.state = FINISHED if (self.results() or {}).get("finished") else BEGUN
+            self.state = FINISHED if self.folder.is_finished else BEGUN
 
     def log_tail(self, lines=12):
         """The last lines that it printed since it was last started."""

@@ -8,6 +8,7 @@ from dgm_tf import limits
 from dgm_tf.text import shown
 
 _SHOWN = 5  # names in a message
+NAMED = 3  # classes of a task, up to which all are named
 
 
 def natural_key(name):
@@ -57,3 +58,13 @@ def lookalikes(names):
     return f"names of classes that look alike are different classes: {'; '.join(found[:_SHOWN])}" + (
         f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     )
+
+
+def task_names(class_names, tasks):
+    """[tasks]: a name for each task, its classes'; of many the first and the last.
+
+    Args:
+      class_names: in learning order; tasks: for each its labels.
+    """
+    members = [[class_names[label] for label in labels] for labels in tasks]
+    return [", ".join(names) if len(names) <= NAMED else f"{names[0]} ... {names[-1]}" for names in members]

@@ -15,15 +15,15 @@ def check_same_stream(run_dir, results, stream):
 
     Args:
         run_dir: for messages.
-        results: what the run's results.json holds, perhaps of an earlier version.
+        results: the run's `Record`, perhaps of an earlier version.
         stream: `ClassIncrementalStream`.
     """
-    if "later" in results:
+    if results.later:
         raise UserError(f"{shown(run_dir)} has learned on: only bin/learn, the same command again, goes on with it")
-    names, report = results["class_names"], results.get("data") or {}
+    names, report = results.class_names, results.data or {}
     now = stream.report or {}
-    if "excerpt" in results:
-        same = excerpts.alike(results["excerpt"], stream.excerpt)
+    if results.excerpt is not None:
+        same = excerpts.alike(results.excerpt, stream.excerpt)
     else:  # of a run begun before there were any
         same = all(report.get(part) == now.get(part) for part in ("train", "test"))
     if names != list(stream.class_names) or not same:

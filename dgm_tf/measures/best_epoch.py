@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dgm_tf.measures.measure import Detail, Measure
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_float
 
@@ -77,6 +78,26 @@ class BestEpoch(Callback):
         self.accuracy = max(self.history, default=None)
         names = sorted(name for name in arrays if name.startswith("best/weights/"))
         self.weights = [arrays[name] for name in names] or None
+
+
+class BestAccuracy(Measure):
+    """A_k after the epoch that was best on validation images."""
+
+    name, title, compared = "best_accuracy", "best epoch", False
+
+    def after_task(self, view):
+        """A fraction; None where no epoch was measured."""
+        return None if view.best_logits is None else view.average_accuracy(view.best_logits)
+
+
+class ValidationAccuracy(Detail):
+    """Accuracy on the validation images that the best epoch is chosen by."""
+
+    name, large = "validation_accuracy", True
+
+    def after_task(self, view):
+        """[epochs] fractions."""
+        return list(view.best.history)
 
 
 def _assign(network, weights):

@@ -11,7 +11,10 @@ from dgm_tf import serialization, stopping
 from dgm_tf.disk import files
 from dgm_tf.errors import UserError
 from dgm_tf.learner import Learner
-from dgm_tf.measures.evaluator import accuracy_report, fresh_classifier, seen_test_images, train_classifier
+from dgm_tf.measures import formulas
+from dgm_tf.measures.images import seen_test_images
+from dgm_tf.measures.measure import Detail, Kept
+from dgm_tf.measures.training import fresh_classifier, train_classifier
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.output import warn
 from dgm_tf.training import agreement
@@ -19,6 +22,24 @@ from dgm_tf.training.classifier import measuring_batch_size
 
 _ADVICE = "it is made anew"
 _FORMAT = 2  # of fine-tuning's figures
+
+
+class Bounds(Detail):
+    """A_k after each task of joint training (above) and of fine-tuning (below), of a classifier like the learner's."""
+
+    name, kept = "bounds", Kept.LAST
+
+    def after_run(self, view):
+        """{"joint training": fractions after each task, "fine-tuning": the same}, without what diverged or was left
+        out; None where real images of the tasks are gone.
+        """
+        if not view.stream.complete:
+            return None
+        with view.learner.clock.measure("bounds"):
+            measured = {"joint training": view.joint_accuracies()}
+            if view.settings.fine_tuning_epochs:
+                measured["fine-tuning"] = view.trained("fine-tuning", view.fine_tuning_accuracies)
+        return {name: averages for name, averages in measured.items() if averages is not None}
 
 
 def joint_classifier(learner, stream, settings, cache_dir):
@@ -102,12 +123,9 @@ def fine_tuning_accuracies(learner, stream, settings, cache_dir):
     for task in stream:
         bound.learn(task)
         images, labels = seen_test_images(stream, task.index)
-        averages.append(accuracy_report(bound.logits(images), labels, bound.task_classes)["average"])
+        predicted = np.argmax(bound.logits(images), axis=1)
+        confusion = formulas.confusion_matrix(labels, predicted, len(bound.class_names))
+        averages.append(formulas.macro_accuracy(confusion))
     if agreement.is_chief():
         files.write_json(path, {files.FORMAT: _FORMAT, "average_accuracy": averages})
     return averages
-
-
-def share_correct(predicted, labels):
-    """Mean over classes of the share of right predictions."""
-    return float(np.mean([np.mean(predicted[labels == c] == c) for c in np.unique(labels)]))

@@ -7,6 +7,8 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf.measures.measure import Better, Detail, Kept
+
 
 class ReplayDrift:
     """Section 3's invariant, measured: images of past tasks for fixed z, when learned and now.
@@ -57,6 +59,39 @@ class ReplayDrift:
             self.measure(learner)
             changes = [_difference(images, before[task]) for task, images in self._reference.items() if task in before]
             self.device_difference = max([self.device_difference, *changes])
+
+
+class LargestDrift(Detail):
+    """The largest change of an earlier task's images in the whole run: 0 where replay is frozen."""
+
+    name, better, kept = "replay_drift", Better.LOWER, Kept.LAST
+
+    def after_task(self, view):
+        """In [0, 2]; None where there is no replay."""
+        if not view.learner.method.replays:
+            return None
+        before = view.record.last.get(self.name) or 0.0
+        return max(before, view.drift.measure(view.learner), view.outcome.get("replay_drift", 0.0))
+
+
+class DeviceDifference(Detail):
+    """The same across a move to another device, see `ReplayDrift`."""
+
+    name, better, kept = "replay_device_difference", Better.LOWER, Kept.LAST
+
+    def after_task(self, view):
+        """In [0, 2]; None where there is no replay."""
+        return view.drift.device_difference if view.learner.method.replays else None
+
+
+class ReplayIsFrozen(Detail):
+    """Whether the method promises that replay of earlier tasks never changes."""
+
+    name, kept = "replay_is_frozen", Kept.LAST
+
+    def after_task(self, view):
+        """True or False; None where there is no replay."""
+        return view.learner.method.replay_is_frozen if view.learner.method.replays else None
 
 
 def device():

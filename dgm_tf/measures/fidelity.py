@@ -5,9 +5,25 @@ Features are float [N, d], rows of two sets that need not be of one size, as a n
 
 import numpy as np
 
+from dgm_tf.measures.measure import Detail
+
 NEIGHBOURS = 3  # Kynkäänniemi et al., 2019
 LEAST = NEIGHBOURS + 2  # images of a class, below which nothing is measured
 MEASURES = ("precision", "recall", "kernel_distance", "pixel_distance")
+
+
+class Fidelity(Detail):
+    """Generated images of each class beside its test images, by the features of the joint classifier."""
+
+    name, large = "fidelity", True
+
+    def after_task(self, view):
+        """{measure: a number or None for each class}, of `MEASURES`."""
+        return view.generated_beside_real and view.generated_beside_real[1]
+
+    def scalars(self, value, view):
+        """Means over classes, under fidelity/."""
+        return {f"fidelity/{name}": mean for name, mean in means(value).items()}
 
 
 def class_fidelity(real, generated, real_features, generated_features):

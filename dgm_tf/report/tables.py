@@ -1,9 +1,4 @@
-"""Tables that a person reads: after each task, at the end of a run, and as Markdown.
-
-`results` is the content of `results.json`. Only `accuracy_matrix` and `class_names` are needed; whatever else
-is missing, null or NaN reads "-". `classes_per_task` (or `per_class_accuracy`) tells which classes each
-task brought; without either, tasks are taken to bring one class each where the numbers agree.
-"""
+"""Tables that a person reads: after each task and at the end of a run."""
 
 import sys
 
@@ -17,11 +12,11 @@ from rich.text import Text
 
 from dgm_tf import output
 from dgm_tf.measures.fidelity import means
-from dgm_tf.text import markdown, shown
+from dgm_tf.measures.measure import Better, Shown, Unit
+from dgm_tf.text import shown
 
 LOG_WIDTH = 100  # columns where the output is no terminal
 MOST_CLASSES = 20  # up to which each class gets a row of its own after a task
-OTHER_ACCURACIES = {"top-5": "top5_average_accuracy", "GAN-test": "gan_test", "GAN-train": "gan_train"}
 DRIFT_LIMIT = 1e-6  # the invariant of a memory that is frozen: earlier tasks' images change by no more
 ROUNDING_LIMIT = 0.02  # of [-1, 1] images on another device; a GPU's TF32, in which replay once was, changed 0.007
 
@@ -40,30 +35,33 @@ def print_report(renderable, file=None):
     output.console(stream, force_terminal=is_terminal, width=width).print(renderable)
 
 
-def task_table(results, task=None):
-    """What `task` (0-based; default: the last one learned) left behind: accuracies per class and the sums.
+def task_table(record):
+    """What the last task learned left behind: accuracies per class and the measures of it.
 
-    With more than 20 classes the rows are tasks instead.
+    With more than 20 classes the rows are tasks instead. record: `Record`.
     """
-    task = len(results["accuracy_matrix"]) - 1 if task is None else task
-    title = f"After task {task + 1}: {_task_names(results)[task]}"
-    table = Table(title=_text(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    names = _task_names(record)
+    table = Table(title=_text(f"After task {record.learned}: {names[-1]}"), box=box.SIMPLE_HEAD)
+    table.title_justify, table.title_style = "left", "bold"
     table.add_column("accuracy on", max_width=40, overflow="ellipsis", no_wrap=True)
     table.add_column("%", justify="right", no_wrap=True)
     table.add_column("")
-    for name, accuracy in _accuracy_rows(results, task):
+    for name, accuracy in _accuracy_rows(record, names):
         table.add_row(_text(name), _percent(accuracy), _bar(accuracy))
     table.add_section()
-    average = _at(results.get("average_accuracy"), task)
+    average = record.final("average_accuracy")
     table.add_row("average over classes seen", _percent(average), _bar(average), style="bold")
-    for name, key in OTHER_ACCURACIES.items():
-        table.add_row(name, _percent(_at(results.get(key), task)), _bar(_at(results.get(key), task)))
-    return Group(table, _facts(_task_facts(results, task)))
+    for about in _columns(record):
+        if about.name not in ("average_accuracy", "best_accuracy"):
+            value = record.final(about.name)
+            bar = _bar(value) if about.better is Better.HIGHER and about.unit is Unit.PERCENT else ""
+            table.add_row(_text(about.title), _number(value, about), bar)
+    return Group(table, _facts(_task_facts(record)))
 
 
-def final_table(results):
+def final_table(record):
     """The whole run: one row per task, the sums below, warnings in a box that cannot be missed."""
-    headers, rows = _task_rows(results)
+    headers, rows = _task_rows(record)
     table = Table(title="Results", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.padding, table.pad_edge = (0, 1, 0, 0), False
     for header in headers:
@@ -72,17 +70,7 @@ def final_table(results):
     for row in rows:
         table.add_row(*map(_text, row))
     note = Text(f"\n{NOTE}", style="dim")
-    return Group(table, _facts(_run_facts(results)), note, *warning_panel(results.get("warnings")))
-
-
-def markdown_table(results):
-    """The rows of `final_table` as a Markdown table."""
-    headers, rows = _task_rows(results)
-    marks = ["---" if header == "learned" else "---:" for header in headers]
-    for row in rows:
-        row[2] = markdown(row[2]).replace("|", "\\|")
-    lines = [headers, marks, *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return Group(table, _facts(_run_facts(record)), note, *warning_panel(record.warnings))
 
 
 def _narrow(header):
@@ -90,40 +78,49 @@ def _narrow(header):
     return header.replace("-", "-\n").replace(" ", "\n").replace("top-\n", "top-")
 
 
-def _task_rows(results):
+def _columns(record):
+    """`Description`s of the measures that tables have a column for, of which some value is there."""
+    return [about for about in record.measures.values() if about.shown is Shown.COLUMN and record.has(about.name)]
+
+
+def _task_rows(record):
     """Headers and one row of strings per task."""
-    columns = {
-        "A_k (%)": _column(results, "average_accuracy", _percent),
-        _best_epoch_header(results): _column(results, "best_accuracy", _percent),
-        **{name: _column(results, key, _percent) for name, key in OTHER_ACCURACIES.items()},
-        **{name: _column(results["bounds"], name, _percent, results) for name in results.get("bounds") or {}},
-        "size": ["-" if _missing(size) else f"{size / 1000:.1f}k" for size in _sizes(results)],
-        "time": _column(results, "seconds", lambda seconds: duration(_total(seconds))),
-    }
-    sizes = _classes_per_task(results)
-    seen = np.cumsum(sizes) if sizes else ["-"] * len(results["accuracy_matrix"])
+    columns = {}
+    for about in _columns(record):
+        header = _best_epoch_header(record) if about.name == "best_accuracy" else about.title
+        header = f"{header} (%)" if about.name == "average_accuracy" else header
+        columns[header] = [_number(value, about) for value in record.column(about.name)]
+    for name, values in (record.last.get("bounds") or {}).items():
+        columns[name] = [_percent(_at(values, task)) for task in range(record.learned)]
+    columns["size"] = ["-" if _missing(size) else f"{size / 1000:.1f}k" for size in _sizes(record)]
+    columns["time"] = [duration(_total(task.seconds)) for task in record.task_records]
     rows = [
-        [str(task + 1), str(seen[task]), name, *(column[task] for column in columns.values())]
-        for task, name in enumerate(_task_names(results))
+        [str(task + 1), str(record.classes_seen[task]), name, *(column[task] for column in columns.values())]
+        for task, name in enumerate(_task_names(record))
     ]
     return ["task", "k", "learned", *columns], rows
 
 
-def _best_epoch_header(results):
-    return "best epoch (not strict)" if results.get("protocol") == "published" else "best epoch"
+def _best_epoch_header(record):
+    return "best epoch (not strict)" if record.protocol == "published" else "best epoch"
 
 
-def _task_facts(results, task):
-    seconds = _at(results.get("seconds"), task)
-    phases = seconds.items() if isinstance(seconds, dict) else ()
-    detail = ", ".join(f"{name} {duration(value)}" for name, value in phases if name != "total")
+def _task_facts(record):
+    seconds = record.task_records[-1].seconds
+    detail = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items() if name != "total")
     return {
-        "forgetting": _percent(_at(results.get("forgetting"), task), unit=" %"),
-        **_replay_facts(_at(results.get("accuracy_on_replay"), task)),
-        **_fidelity_facts(_at(results.get("fidelity"), task)),
-        "generator size": f"{_count(_sizes(results)[task])} parameters",
+        **_measured_facts(record),
+        **_replay_facts(record.final("accuracy_on_replay")),
+        **_fidelity_facts(record.final("fidelity")),
+        "generator size": f"{_count(_sizes(record)[-1])} parameters",
         "time": duration(_total(seconds)) + (f" ({detail})" if detail else ""),
     }
+
+
+def _measured_facts(record):
+    """Last values of the measures that stand below the tables."""
+    facts = [about for about in record.measures.values() if about.shown is Shown.FACT]
+    return {about.title: _number(record.final(about.name), about, " %") for about in facts}
 
 
 def _replay_facts(accuracies):
@@ -139,18 +136,17 @@ def _fidelity_facts(fidelity):
     return {"replay beside real": ", ".join(facts)} if facts else {}
 
 
-def _run_facts(results):
-    sizes = _sizes(results)
-    times = [_total(seconds) for seconds in results.get("seconds") or [] if _total(seconds) is not None]
+def _run_facts(record):
+    sizes, frozen = _sizes(record), record.last.get("replay_is_frozen") is not False
+    times = [_total(task.seconds) for task in record.task_records if task.seconds]
     return {
-        "forgetting": _percent(_at(results.get("forgetting"), -1), unit=" %"),
-        "backward transfer": _percent(_at(results.get("backward_transfer"), -1), unit=" %"),
-        **_fidelity_facts(_at(results.get("fidelity"), -1)),
-        "replay drift": _drift(results.get("replay_drift"), results.get("replay_is_frozen", True)),
-        **_device_difference(results.get("replay_device_difference"), results.get("replay_is_frozen", True)),
+        **_measured_facts(record),
+        **_fidelity_facts(record.final("fidelity")),
+        "replay drift": _drift(record.last.get("replay_drift"), frozen),
+        **_device_difference(record.last.get("replay_device_difference"), frozen),
         "generator size": f"{_count(sizes[0])} -> {_count(sizes[-1])} parameters",
-        "on disk": f"weights {byte_text(_at(results.get('weights_bytes'), -1))}, "
-        f"masks {byte_text(_at(results.get('masks_bytes'), -1))}",
+        "on disk": f"weights {byte_text(record.sizes.get('weights_bytes'))}, "
+        f"masks {byte_text(record.sizes.get('masks_bytes'))}",
         "time": duration(sum(times) if times else None),
     }
 
@@ -182,58 +178,45 @@ def _text(text):
     return Text(shown(text))
 
 
-def _accuracy_rows(results, task):
-    """(name, accuracy) of each class seen after `task`; of each task if the classes are many or unknown."""
-    per_class = _at(results.get("per_class_accuracy"), task)
+def _accuracy_rows(record, names):
+    """(name, accuracy) of each class seen after the last task; of each task if the classes are many or unknown."""
+    per_class = record.final("per_class_accuracy")
     if per_class is not None and len(per_class) <= MOST_CLASSES:
-        return list(zip(results["class_names"], per_class, strict=False))
-    row = results["accuracy_matrix"][task][: task + 1]
-    return [(f"task {i + 1}: {name}", row[i]) for i, name in enumerate(_task_names(results)[: len(row)])]
+        return list(zip(record.class_names, per_class, strict=False))
+    row = record.accuracy_matrix()[-1, : record.learned]
+    return [(f"task {i + 1}: {name}", accuracy) for i, (name, accuracy) in enumerate(zip(names, row, strict=True))]
 
 
-def _classes_per_task(results):
-    """Number of classes of each task learned so far, or None where the results do not tell."""
-    num_tasks = len(results["accuracy_matrix"])
-    if results.get("classes_per_task"):
-        return list(results["classes_per_task"])[:num_tasks]
-    if results.get("per_class_accuracy"):
-        return np.diff([0, *map(len, results["per_class_accuracy"])]).tolist()
-    return [1] * num_tasks if len(results["class_names"]) == num_tasks else None
-
-
-def _task_names(results):
+def _task_names(record):
     """The names of the classes that each task brought, the first two of them: "ant, bee + 8"."""
-    sizes = _classes_per_task(results)
-    if sizes is None:
-        return ["-"] * len(results["accuracy_matrix"])
-    names = iter(results["class_names"])
-    return [_shortened([str(next(names)) for _ in range(size)]) for size in sizes]
+    tasks = record.tasks[: record.learned]
+    if not record.class_names:
+        return ["-"] * record.learned
+    return [_shortened([str(record.class_names[label]) for label in labels]) for labels in tasks]
 
 
 def _shortened(names):
     return ", ".join(names[:2]) + (f" + {len(names) - 2}" if len(names) > 2 else "")
 
 
-def _sizes(results):
-    num_tasks = len(results["accuracy_matrix"])
-    capacity = results.get("capacity") or []
-    return [(_at(capacity, task) or {}).get("size") for task in range(num_tasks)]
-
-
-def _column(source, key, form, results=None):
-    num_tasks = len((results or source)["accuracy_matrix"])
-    return [form(_at(source.get(key), task)) for task in range(num_tasks)]
+def _sizes(record):
+    return [(capacity or {}).get("size") for capacity in record.column("capacity")]
 
 
 def _at(values, index):
-    """`values[index]`, or `values` itself where it is one number, or None where there is nothing."""
-    if values is None or isinstance(values, (int, float)):
-        return values
-    return values[index] if -len(values) <= index < len(values) else None
+    """`values[index]`, or None where there is nothing."""
+    return values[index] if values is not None and index < len(values) else None
 
 
 def _missing(value):
     return value is None or not np.isfinite(value)
+
+
+def _number(value, about, unit=""):
+    """A measure's value; about: its `Description`; unit: behind percents."""
+    if about.unit is Unit.PERCENT:
+        return _percent(value, unit)
+    return "-" if _missing(value) else f"{value:.4g}"
 
 
 def _percent(fraction, unit=""):
@@ -257,10 +240,8 @@ def byte_text(number):
 
 
 def _total(seconds):
-    """Seconds of one task: a number, or the sum (or the entry `total`) of a dict phase -> seconds."""
-    if not isinstance(seconds, dict):
-        return seconds
-    return seconds.get("total", sum(value for value in seconds.values() if not _missing(value)))
+    """Seconds of one task: the sum of a dict phase -> seconds (or its entry `total`), None of an empty one."""
+    return seconds.get("total", sum(seconds.values())) if seconds else None
 
 
 def duration(seconds):
@@ -274,13 +255,11 @@ def duration(seconds):
 
 
 def _drift(drift, is_frozen):
-    """The largest of all numbers in `drift` (a number or lists of them), loud if a promised invariant is broken."""
-    values = np.array(_flat(drift), float)
-    if not values.size:
+    """The drift, loud if a promised invariant is broken; NaN is a leak too."""
+    if drift is None:
         return "-"
-    largest = values.max()  # NaN if any is: a NaN image is a leak too
-    text = f"{largest:.3g} (largest change of an earlier task's images)"
-    return text if largest <= DRIFT_LIMIT or not is_frozen else f"{text} - LEAK: more than {DRIFT_LIMIT:g}"
+    text = f"{drift:.3g} (largest change of an earlier task's images)"
+    return text if drift <= DRIFT_LIMIT or not is_frozen else f"{text} - LEAK: more than {DRIFT_LIMIT:g}"
 
 
 def _device_difference(difference, is_frozen):
@@ -289,11 +268,3 @@ def _device_difference(difference, is_frozen):
     text = f"{difference:.3g} (images changed when the run went on elsewhere, or in another process on a GPU)"
     leaks = is_frozen and difference > ROUNDING_LIMIT
     return {"device difference": f"{text} - LEAK: more than rounding" if leaks else text}
-
-
-def _flat(values):
-    if isinstance(values, dict):
-        values = list(values.values())
-    if not isinstance(values, (list, tuple, np.ndarray)):
-        return [] if values is None else [values]
-    return [number for value in values for number in _flat(value)]

@@ -10,8 +10,8 @@ import time
 from dgm_tf import serialization
 from dgm_tf.disk import files
 from dgm_tf.errors import Damaged
+from dgm_tf.measures import record
 from dgm_tf.output import warn
-from dgm_tf.run import record
 from dgm_tf.stopping import Interrupted, StopSignals  # noqa: F401 - StopSignals was here before
 from dgm_tf.training.agreement import agreed_signal
 from dgm_tf.training.distribution import is_chief
@@ -181,5 +181,4 @@ def _read(path):
     for text, key in ((learner, "position"), (notes, "results"), (notes, "seconds")):
         if not isinstance(text, dict) or not isinstance(text.get(key), dict):
             raise files.damaged(path, f"expected an entry {key} in it, found none", advice=None)
-    results = record.checked(notes["results"], path, advice=None)
-    return arrays, learner, notes | {"results": record.from_checkpoint(results, arrays)}
+    return arrays, learner, notes | {"results": record.from_checkpoint(notes["results"], arrays, path)}

@@ -1,13 +1,13 @@
 """Learning goes on in a finished run: what its folder says, and the longer stream that the run then learns."""
 
-import pathlib
+import dataclasses
 
 from dgm_tf.data.continued import ContinuedStream
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
-from dgm_tf.run import record
+from dgm_tf.measures import record
+from dgm_tf.measures.measure import METRICS_HEAD
 from dgm_tf.run.checkpoints import read_checkpoint, write_checkpoint
-from dgm_tf.run.record import METRICS_HEAD, RESULTS
 from dgm_tf.training.distribution import is_chief
 
 _STRICT_ONLY = (
@@ -29,14 +29,14 @@ class Continuation:
     checkpoint has one more than results.json has ended, the learning of it is in progress.
 
     Args:
-      run_dir: the run folder.
+      folder: `RunFolder`.
       make_source: function of (kind, path, image shape) giving a source; kind: "image_dir" or "archive".
       kind, path: of the new classes' images.
       classes_per_task, class_order: as of `ClassIncrementalStream`.
     """
 
-    def __init__(self, run_dir, make_source, kind, path, classes_per_task, class_order):
-        self._run_dir, self._checkpoints = run_dir, pathlib.Path(run_dir) / "checkpoints"
+    def __init__(self, folder, make_source, kind, path, classes_per_task, class_order):
+        self._folder = folder
         self._make_source, self._kind, self._place = make_source, kind, str(path)
         self._classes_per_task, self._class_order = classes_per_task, class_order
 
@@ -46,28 +46,27 @@ class Continuation:
         Raises:
           UserError: the folder holds no run, or one that has not come to its end.
         """
-        run_dir, saved = self._run_dir, read_checkpoint(self._checkpoints)
+        saved = read_checkpoint(self._folder.checkpoints)
         if saved is None:
-            raise UserError(f"run_dir: expected the folder of a run, got {run_dir}, which holds none")
+            raise UserError(f"run_dir: expected the folder of a run, got {self._folder}, which holds none")
         self._arrays, self._learner, self._notes = saved
-        with record.entries_told(run_dir):
-            self._see(run_dir)
+        with record.entries_told(self._folder):
+            self._see()
 
-    def _see(self, run_dir):
-        ended = self._ended(run_dir)
-        begun = self._notes["results"].get("later", [])
+    def _see(self):
+        ended, begun = self._ended(), self._notes["results"].later
         # Where nothing of it was learned yet, as its settings were refused, say, another command may take its place.
         in_progress = bool(begun) and len(self._learner["task_classes"]) > begun[-1]["first_task"]
-        self._goes_on = in_progress and not (ended["finished"] and ended.get("later", []) == begun)
-        if not self._goes_on and not ended["finished"]:
-            raise UserError(f"run_dir: {run_dir} has not come to its end: give the command that began it again first")
-        self._results = self._notes["results"] if self._goes_on else record.read(run_dir)
+        self._goes_on = in_progress and not (ended.finished and ended.later == begun)
+        if not self._goes_on and not ended.finished:
+            place = self._folder
+            raise UserError(f"run_dir: {place} has not come to its end: give the command that began it again first")
+        self._record = self._notes["results"] if self._goes_on else self._folder.record()
 
-    def _ended(self, run_dir):
+    def _ended(self):
         """What results.json says; where it was deleted, the checkpoint's notes, as if the run had not ended."""
-        if (pathlib.Path(run_dir) / RESULTS).is_file():
-            return record.read(run_dir, large=False)
-        return self._notes["results"] | {"finished": False}
+        found = self._folder.record(large=False)
+        return dataclasses.replace(self._notes["results"], finished=False) if found is None else found
 
     def __call__(self, stream, cache_dir):
         """The stream that goes on; where this begins, the checkpoint is written anew.
@@ -75,12 +74,12 @@ class Continuation:
         stream: of the run; cache_dir: folder for decoded images.
         """
         self._cache_dir = cache_dir
-        with record.entries_told(self._run_dir):
-            later = self._results.get("later", [])
+        with record.entries_told(self._folder):
+            later = self._record.later
             done = later[:-1] if self._goes_on else later
-            num_tasks = later[-1]["first_task"] if self._goes_on else len(self._results["tasks"])
-            tasks = self._results["tasks"][:num_tasks]
-            names = self._results["class_names"][: sum(map(len, tasks))]
+            num_tasks = later[-1]["first_task"] if self._goes_on else len(self._record.tasks)
+            tasks = self._record.tasks[:num_tasks]
+            names = self._record.class_names[: sum(map(len, tasks))]
         later_stream = self._stream(stream, self._kind, self._place, self._classes_per_task, self._class_order)
         if later:
             later_stream.begun_as(later[-1]["class_names"])
@@ -97,8 +96,8 @@ class Continuation:
             raise NothingToLearn(", ".join(later_stream.class_names))
         sources = [(kind, e[kind]) for e in done for kind in ("image_dir", "archive") if kind in e]
         earlier = [stream, *(self._stream(stream, *source) for source in sources)]
-        excerpts = self._results.get("test_excerpts", [])[: len(names)]
-        with record.entries_told(self._run_dir):
+        excerpts = self._record.test_excerpts[: len(names)]
+        with record.entries_told(self._folder):
             longer = ContinuedStream(names, tasks, earlier, later_stream, excerpts)
             if not self._goes_on and is_chief():
                 self._begin(longer, [*later, entry])
@@ -113,28 +112,34 @@ class Continuation:
 
     def _begin(self, longer, later):
         """Writes the checkpoint of a run that has learned its tasks and knows of more."""
-        results = extended(self._results, longer) | {"later": later}
-        arrays = self._arrays | record.to_checkpoint(record.packed(results))
-        head = {key: results[key] for key in (METRICS_HEAD,) if key in results}
-        notes = self._notes | {"results": record.small(results), "seconds": {}} | head
-        write_checkpoint(self._checkpoints, arrays, self._learner, notes)
+        begun = dataclasses.replace(extended(self._record, longer), later=later)
+        arrays = self._arrays | record.to_checkpoint(begun.packed())
+        head = {} if begun.metrics_head is None else {METRICS_HEAD: begun.metrics_head}
+        notes = self._notes | {"results": begun.small(), "seconds": {}} | head
+        write_checkpoint(self._folder.checkpoints, arrays, self._learner, notes)
 
 
 def extended(results, longer):
-    """A finished run's results as those of a run in the middle of a longer stream."""
+    """A finished run's `Record` as that of a run in the middle of a longer stream."""
     tasks = [list(longer.task_classes(t)) for t in range(longer.num_tasks)]
-    more = len(tasks) - len(results["tasks"])
-    num_rows = len(results["accuracy_matrix"])
-    cautions = [_STRICT_ONLY] if results["protocol"] == "published" else []
-    return results | {
-        "cautions": list(dict.fromkeys([*results.get("cautions", []), *cautions])),
-        "finished": False,
-        "class_names": list(longer.class_names),
-        "tasks": tasks,
-        "classes_per_task": [len(classes) for classes in tasks],
-        "accuracy_matrix": [row + [None] * more for row in results["accuracy_matrix"]],
-        "accuracy_on_replay": results.get("accuracy_on_replay", [None] * num_rows),
-    }
+    more = len(tasks) - len(results.tasks)
+    cautions = [_STRICT_ONLY] if results.protocol == "published" else []
+    rows = [
+        dataclasses.replace(task, measured=task.measured | {"accuracy_matrix": _longer(task, more)})
+        for task in results.task_records
+    ]
+    return dataclasses.replace(
+        results,
+        cautions=list(dict.fromkeys([*results.cautions, *cautions])),
+        finished=False,
+        class_names=list(longer.class_names),
+        tasks=tasks,
+        task_records=rows,
+    )
+
+
+def _longer(task, more):
+    return [*(task.measured.get("accuracy_matrix") or []), *[None] * more]
 
 
 def _same(entry, other):

@@ -16,13 +16,15 @@ from dgm_tf.disk.paths import user_path
 from dgm_tf.learner import Learner
 from dgm_tf.measures.best_epoch import BestEpoch
 from dgm_tf.measures.drift import ReplayDrift
-from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.measures.measure import METRICS_HEAD
+from dgm_tf.measures.record import entries_told
+from dgm_tf.measures.settings import EvaluationSettings
+from dgm_tf.measures.view import Judge
 from dgm_tf.methods.method import Method
-from dgm_tf.run import record
 from dgm_tf.run.bar import Progress
 from dgm_tf.run.checkpoints import Checkpointer, read_checkpoint
+from dgm_tf.run.folder import RunFolder
 from dgm_tf.run.log import TrainingLog
-from dgm_tf.run.record import METRICS_HEAD
 from dgm_tf.run.recorder import Recorder
 from dgm_tf.stopping import StopSignals
 from dgm_tf.training import agreement
@@ -46,7 +48,7 @@ def run_experiment(
     jit_compile=None,
     extend=None,
 ):
-    """Learns all tasks of the stream, or what a killed run left of them; returns the results.
+    """Learns all tasks of the stream, or what a killed run left of them; returns its `Record`.
 
     Args:
       run_dir: the run folder; docs/running.md says what it holds.
@@ -77,22 +79,22 @@ def run_experiment(
     with agreement.chief_first():  # it decodes images, or begins to learn on, and writes that down
         if extend is not None:
             stream, evaluation = extend(stream, cache_dir), dataclasses.replace(evaluation, protocol="strict")
-        saved = read_checkpoint(run_dir / "checkpoints")  # which `extend` may have written anew
+        saved = read_checkpoint(RunFolder(run_dir).checkpoints)  # which `extend` may have written anew
         if saved is not None and extend is None:
-            with record.entries_told(run_dir / "checkpoints"):
-                stream.begun_as(saved[2]["results"]["class_names"])
+            with entries_told(RunFolder(run_dir).checkpoints):
+                stream.begun_as(saved[2]["results"].class_names)
         class_names = list(stream.class_names)
     method.check_classes(len(class_names))
     _check_workers(stream, saved)
     computing = _computing(precision, jit_compile)
     with tf.distribute.get_strategy().scope(), computing, contextlib.ExitStack() as stack:
-        learner, results = Learner(method, seed), None
+        learner, notes = Learner(method, seed), {}
         best, drift = BestEpoch(stream, evaluation), ReplayDrift()
         if saved is not None:
-            arrays, description, results = saved
-            with record.entries_told(run_dir / "checkpoints"):
+            arrays, description, notes = saved
+            with entries_told(RunFolder(run_dir).checkpoints):
                 if extend is None:
-                    check_same_stream(run_dir, results["results"], stream)
+                    check_same_stream(run_dir, notes["results"], stream)
                 learner = Learner.from_state(description, arrays, method)
                 drift.restore(learner, arrays)
         output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -101,9 +103,12 @@ def run_experiment(
         leftovers.sweep(output_dir, held=False)
         leftovers.sweep_shared(pathlib.Path(cache_dir))
         ends_anew = learner.num_tasks == stream.num_tasks
-        head = results and is_chief() and results.get(METRICS_HEAD)
-        log = stack.enter_context(TrainingLog(output_dir, summary_seconds, learner.position, ends_anew, head))
-        recorder = Recorder(output_dir, cache_dir, stream, evaluation, best, drift, log, results)
+        head = notes.get(METRICS_HEAD) if is_chief() else None
+        folder = RunFolder(output_dir)
+        log = stack.enter_context(TrainingLog(folder, summary_seconds, learner.position, ends_anew, head))
+        judge = Judge(stream, evaluation, cache_dir)
+        so_far = notes.get("results"), notes.get("seconds")
+        recorder = Recorder(folder, stream, evaluation, best, drift, judge, log, *so_far)
         progress = Progress(stream, best)
         progress.tell(stream.overview)
         stack.callback(progress.close)  # a bar hides the terminal's cursor
@@ -111,7 +116,7 @@ def run_experiment(
         stack.enter_context(agreement.loss_told(signals))
         watched = best, drift, recorder
         checkpoints = Checkpointer(
-            run_dir / "checkpoints", checkpoint_seconds, signals, watched, recorder.notes, is_chief()
+            RunFolder(run_dir).checkpoints, checkpoint_seconds, signals, watched, recorder.notes, is_chief()
         )
         stack.callback(checkpoints.close)
         for task in range(learner.num_tasks, stream.num_tasks):
@@ -138,6 +143,9 @@ def _check_workers(stream, saved):
         return
     tests = [len(stream.test_split(task)) for task in range(stream.num_tasks)]
     agreement.check_same("images", list(stream.class_names), list(stream.train_sizes), tests)
+    if saved is not None:
+        arrays, description, notes = saved
+        saved = arrays, description, notes | {"results": notes["results"].small()}
     agreement.check_same("checkpoints", *(saved or ()))
 
 
@@ -160,9 +168,3 @@ def _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_comp
     checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
     fits = jit_compile is None or isinstance(jit_compile, bool)
     checks.argument("run_experiment.jit_compile", jit_compile, fits, "True, False or None")
-
-
-def is_finished(run_dir):
-    """Whether the run in this folder has come to its end."""
-    path = pathlib.Path(run_dir) / record.RESULTS
-    return path.is_file() and bool(record.read(path, large=False).get("finished"))

@@ -1,6 +1,5 @@
 """What a run writes while it trains: TensorBoard curves and lines of metrics.jsonl."""
 
-import pathlib
 import time
 
 import numpy as np
@@ -13,7 +12,6 @@ from dgm_tf.training.loop import Callback
 
 # Where lines stand that are written between two steps: at a task's end, and at the run's, which is done again if it is
 # killed there.
-METRICS = "metrics.jsonl"
 AFTER_STEP = {"eval": 0.5, "time": 0.5, "end": 0.75}
 
 
@@ -21,7 +19,7 @@ class TrainingLog(Callback):
     """Losses, mask scale and masks while a task is trained, every few seconds; a context manager.
 
     Args:
-      run_dir: the run folder.
+      folder: `RunFolder`.
       every_seconds: least time between two points of a curve.
       position: `Position` where the run stands; what was written beyond it is dropped.
       ends_anew: whether the run's end is to come at this position; else an end written there is an earlier one.
@@ -33,13 +31,12 @@ class TrainingLog(Callback):
 
     charge = "summaries"
 
-    def __init__(self, run_dir, every_seconds, position, ends_anew=True, head=None):
-        run_dir = pathlib.Path(run_dir)
+    def __init__(self, folder, every_seconds, position, ends_anew=True, head=None):
         done, between_tasks = position.global_step, (position.phase, position.step) == (0, 0)
         # What an evaluation wrote stands at the task's last step, and goes if the task was trained but not ended.
         purge_from = {"train": done + 1, "eval": done + 1 if between_tasks else done}
-        self.summaries = Summaries(run_dir, every_seconds, purge_from)
-        self.metrics = MetricsLog(run_dir / METRICS, head)
+        self.summaries = Summaries(folder.path, every_seconds, purge_from)
+        self.metrics = MetricsLog(folder.metrics, head)
         last = AFTER_STEP["eval" if ends_anew else "end"]
         self.metrics.truncate_after(done + (last if between_tasks else 0.0))
         self._every_seconds, self._last = every_seconds, 0.0

@@ -8,26 +8,24 @@ import sys
 
 from dgm_tf import output
 from dgm_tf.disk import files
-from dgm_tf.disk.lock import locked
 from dgm_tf.errors import Diverged, UserError, own_message
 from dgm_tf.quiet import quiet_start
 from dgm_tf.text import shown
 from dgm_tf.training import cluster
 
-RUN = "run.json"
 _FORMAT = 2  # of run.json; before it had none, and was not signed
 _ADVICE = "restore it from a copy, or delete it: it tells of earlier starts alone"
 _PATIENCE = 10.0  # seconds that a run which is being stopped may take to save
 
 
-def run_session(run_dir, strategy_name, function, wait_seconds=cluster.WAIT_SECONDS, look=lambda: None):
+def run_session(folder, strategy_name, function, wait_seconds=cluster.WAIT_SECONDS, look=lambda: None):
     """Calls `function` in the strategy's scope, as a session of the run; returns the command's exit status.
 
     While this process waits for the folder, another one may change what it holds: whatever a command reads there is
     read by `look` or by `function`.
 
     Args:
-      run_dir: the run folder.
+      folder: `RunFolder`.
       strategy_name: as of --strategy.
       function: what the session does.
       wait_seconds: that a worker waits for the others to be started.
@@ -40,7 +38,7 @@ def run_session(run_dir, strategy_name, function, wait_seconds=cluster.WAIT_SECO
     try:
         with contextlib.ExitStack() as stack:
             _join(stack, strategy_name, wait_seconds)
-            return _call(run_dir, look, function)
+            return _call(folder, look, function)
     except cluster.WorkerLost as loss:
         output.complain(f"\nerror: {own_message(loss)}")
         return 128 + loss.signum if loss.signum else cluster.LOST_STATUS
@@ -72,23 +70,23 @@ def _workers(strategy_name):
         return None
 
 
-def _call(run_dir, look, function):
+def _call(folder, look, function):
     from dgm_tf.training import agreement
 
-    with _held(run_dir):
+    with _held(folder):
         agreement.wait_for_each_other()  # the chief holds the folder: all see it as it stays
         status = look()
         if status is None:
             agreement.wait_for_each_other()  # before the chief changes what they have looked at
-            status = _noted_call(run_dir, function)
+            status = _noted_call(folder, function)
         return status
 
 
-def _noted_call(run_dir, function):
+def _noted_call(folder, function):
     from dgm_tf import stopping
     from dgm_tf.training import agreement
 
-    with _noted(run_dir):
+    with _noted(folder):
         try:
             function()
         except stopping.Interrupted as interrupt:
@@ -101,38 +99,26 @@ def _noted_call(run_dir, function):
     return 0
 
 
-def make_folder(run_dir):
-    """Makes a run folder, where there is none.
-
-    Raises:
-      UserError: where there cannot be one.
-    """
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"run_dir: expected a folder or a place for one, got {run_dir} ({error.strerror})") from error
-
-
-def _held(run_dir):
+def _held(folder):
     """The run folder for this process alone; for its chief, where several workers share it."""
     from dgm_tf.training import distribution
 
     if not distribution.is_chief():
         return contextlib.nullcontext()
-    return locked(run_dir, "run_dir", "another bin/train or bin/learn", _PATIENCE)
+    return folder.locked(_PATIENCE)
 
 
 @contextlib.contextmanager
-def _noted(run_dir):
+def _noted(folder):
     from dgm_tf.training import distribution
 
     if not distribution.is_chief():
         yield
         return
     session = {"started": _now(), "ended": None, "command": sys.argv}
-    path = run_dir / RUN
+    path = folder.starts
     earlier = read_sessions(path) if path.is_file() else []
-    _tell_diverged(run_dir, earlier)
+    _tell_diverged(folder, earlier)
     _write(path, [*earlier, session])
     try:
         yield
@@ -144,12 +130,12 @@ def _noted(run_dir):
         _write(path, [*earlier, session])
 
 
-def _tell_diverged(run_dir, sessions):
+def _tell_diverged(folder, sessions):
     """Says what a run that goes on is about to meet again."""
     from dgm_tf.run.checkpoints import has_checkpoint
 
     met = sessions[-1].get("diverged") if sessions else None
-    if met and has_checkpoint(run_dir / "checkpoints"):
+    if met and has_checkpoint(folder.checkpoints):
         output.say(
             f"The last start ended with: {shown(met)}\nThis one goes on from the last checkpoint, and on the same "
             "machine comes to the same end. Other settings need another --run_dir."

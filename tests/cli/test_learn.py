@@ -66,7 +66,7 @@ def _run(run_dir, directory, sizes, *params):
     folder = (f"ImageFolder.directory = '{directory}'", f"ClassIncrementalStream.classes_per_task = {sizes}")
     text = config.parse("gin/image_folder.gin", (*PARAMS, *folder, *params))
     files.write_atomically(run_dir / "config.gin", text)
-    return experiment.run_experiment(run_dir)
+    return experiment.run_experiment(run_dir).to_json()
 
 
 @pytest.fixture(scope="module")

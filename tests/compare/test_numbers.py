@@ -5,9 +5,14 @@ import pytest
 from dgm_tf.compare import numbers, runs
 from dgm_tf.compare.numbers import learning_curve
 from dgm_tf.compare.suite import Suite
+from dgm_tf.measures.record import Record
 from tests.compare import fake
 
 GAN_TEST = [0.5, 0.6, 0.7]
+
+
+def _record(entries):
+    return Record.from_json(entries, "results.json")
 
 
 @pytest.fixture
@@ -69,13 +74,13 @@ def test_the_curve_goes_as_far_as_any_seed(compared):
 
 def test_a_curve_is_empty_where_nothing_was_measured_and_has_no_deviation_of_one_seed():
     runs = [
-        {"average_accuracy": [1.0, None, 0.75], "classes_per_task": [1, 2, 2], "bound": [0.5]},
-        {"average_accuracy": [0.5], "classes_per_task": [1], "bound": [0.5]},
+        _record({"average_accuracy": [1.0, None, 0.75], "classes_per_task": [1, 2, 2], "bounds": {"b": [0.5]}}),
+        _record({"average_accuracy": [0.5], "classes_per_task": [1], "bounds": {"b": [0.5]}}),
     ]
     curve = learning_curve(runs)
     assert curve["classes"] == [1, 3, 5] and curve["mean"] == [75.0, None, 75.0]
     assert curve["sd"] == [pytest.approx(35.3553, abs=1e-3), None, None]
-    assert learning_curve(runs, lambda run: run["bound"]) == {"classes": [1], "mean": [50.0], "sd": [0.0]}
+    assert learning_curve(runs, lambda run: run.last["bounds"]["b"]) == {"classes": [1], "mean": [50.0], "sd": [0.0]}
 
 
 def test_each_run_is_there(compared):
@@ -102,7 +107,8 @@ def test_a_row_without_runs_is_empty(tmp_path):
 
 
 def test_top_5_and_larger_tasks():
-    results = fake.results([0.9, 0.8]) | {"classes_per_task": [10, 10], "top5_average_accuracy": [0.99, 0.95]}
+    tasks = {"tasks": [list(range(10)), list(range(10, 20))], "classes_per_task": [10, 10]}
+    results = _record(fake.results([0.9, 0.8]) | tasks | {"top5_average_accuracy": [0.99, 0.95]})
     assert numbers.reading(results, "A20") == pytest.approx(80.0)
     assert numbers.reading(results, "A20 top-5") == pytest.approx(95.0)
     assert numbers.reading(results, "A5") is None  # no task ends there

@@ -7,7 +7,7 @@ from dgm_tf.compare.numbers import compare
 from dgm_tf.compare.suite import Suite
 from dgm_tf.disk import files, sealed_text
 from dgm_tf.errors import UserError
-from dgm_tf.run import record
+from dgm_tf.measures import record
 from tests.compare import fake
 
 
@@ -80,13 +80,13 @@ def test_a_folder_of_another_configuration_is_not_taken_for_finished(suite, tmp_
 def test_a_damaged_run_is_told_and_neither_run_nor_counted(suite, tmp_path, name):
     run = runs.plan(suite, [0], tmp_path)[0]
     files.write_atomically(run.run_dir / "config.gin", sealed_text.sealed(run.text))
-    record.write(run.run_dir, fake.results([1.0]))
+    record.Record.from_json(fake.results([1.0]), "results.json").write(run.run_dir)
     run.look()
     assert run.state == runs.FINISHED
     data = (run.run_dir / name).read_bytes()
     (run.run_dir / name).write_bytes(data[:-20] + b"x" + data[-19:])
     run.look()
-    assert run.state == runs.DAMAGED and run.results() is None
+    assert run.state == runs.DAMAGED and run.record() is None
     told = f"{run.run_dir / name} is damaged: its content does not match"
     assert run.reason.startswith(told) and "\n" not in run.reason
     (row, *_) = compare(suite, [run])["rows"]

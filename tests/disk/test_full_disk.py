@@ -13,7 +13,7 @@ from dgm_tf.data import ClassIncrementalStream
 from dgm_tf.data.arrays import Arrays
 from dgm_tf.disk import files
 from dgm_tf.errors import told
-from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.report import figures
 from dgm_tf.run import experiment, recorder
@@ -106,7 +106,7 @@ def run(folder):
     method.phases = lambda context: []
     settings = EvaluationSettings(gan_test_per_class=0, gan_train_epochs=0, judge_epochs=1, fine_tuning_epochs=0)
     stream = ClassIncrementalStream(Source(), image_size=16)
-    return experiment.run_experiment(folder, stream, method, evaluation=settings)
+    return experiment.run_experiment(folder, stream, method, evaluation=settings).to_json()
 
 
 def fails(folder, room):

@@ -10,6 +10,7 @@ import pytest
 from dgm_tf.disk import lock
 from dgm_tf.errors import UserError
 from dgm_tf.run import sessions
+from dgm_tf.run.folder import RunFolder
 
 
 def locked(folder, patience=60.0):
@@ -47,6 +48,6 @@ def test_a_run_folder_in_use_is_refused(tmp_path, monkeypatch):
     begun = []
     refused = pytest.raises(UserError, match="run_dir: .* another bin/train or bin/learn is at work there")
     with lock.locked(tmp_path, "run_dir", "another bin/train"), refused:
-        sessions.run_session(tmp_path, "none", lambda: begun.append(True))
+        sessions.run_session(RunFolder(tmp_path), "none", lambda: begun.append(True))
     assert not begun and not (tmp_path / "run.json").exists()
-    assert sessions.run_session(tmp_path, "none", lambda: begun.append(True)) == 0 and begun
+    assert sessions.run_session(RunFolder(tmp_path), "none", lambda: begun.append(True)) == 0 and begun

@@ -7,7 +7,7 @@ import random
 import re
 from unittest import mock
 
-from dgm_tf.run import record
+from dgm_tf.measures import record
 from dgm_tf.run.metrics_log import parse_line
 from tests.faults.commands import COMMANDS, Cut
 from tests.faults.prepared import BEGUN, ENDED, FINISHED, RUN

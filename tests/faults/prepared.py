@@ -5,8 +5,8 @@ import shutil
 from unittest import mock
 
 from dgm_tf.cli import train
+from dgm_tf.measures.measure import METRICS_HEAD
 from dgm_tf.run.checkpoints import Checkpointer, read_checkpoint
-from dgm_tf.run.record import METRICS_HEAD
 from dgm_tf.run.recorder import Recorder
 from tests import letters
 from tests.faults.commands import Cut, give

@@ -9,7 +9,7 @@ import pytest
 from dgm_tf.data import ClassIncrementalStream
 from dgm_tf.data.arrays import Arrays
 from dgm_tf.measures.best_epoch import BestEpoch
-from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.training.pool import to_float
 
 CLASSES = 3

@@ -112,7 +112,7 @@ def test_a_task_being_learned_is_not_looked_at():
 def test_another_device_rounds_otherwise_and_that_is_no_drift(monkeypatch):
     drift, learner = ReplayDrift(), _learner(2)
     drift.measure(learner)
-    monkeypatch.setattr(drift, "device", lambda: "another")
+    monkeypatch.setattr("dgm_tf.measures.drift.device", lambda: "another")
     learner.method.leak[1] = 1e-3
     moved = ReplayDrift()
     moved.restore(learner, drift.arrays())

@@ -8,7 +8,7 @@ from dgm_tf import losses
 from dgm_tf.errors import UserError
 from dgm_tf.export import export
 from dgm_tf.measures.best_epoch import BestEpoch
-from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.methods.context import TaskContext
 from dgm_tf.methods.exemplars import herded, normalized_features
 from dgm_tf.methods.icarl import ICaRL, ICaRLRules

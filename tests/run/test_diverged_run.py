@@ -10,7 +10,7 @@ from absl.testing import flagsaver
 
 import dgm_tf
 from dgm_tf.cli import train
-from dgm_tf.measures import evaluator
+from dgm_tf.measures import training
 from dgm_tf.training.gan import GANPhase
 from tests import tiny_run
 
@@ -59,7 +59,7 @@ def poisoned(step):
 
 def test_what_was_good_stays_and_the_run_can_go_on(give, tmp_path, monkeypatch):
     run_dir = tmp_path / "run"
-    monkeypatch.setattr(evaluator, "RATE", 1e38)  # classifiers that only measure diverge, too
+    monkeypatch.setattr(training, "RATE", 1e38)  # classifiers that only measure diverge, too
     with monkeypatch.context() as patch:
         patch.setattr(GANPhase, "step", poisoned(GANPhase.step))
         status, printed, told = give(run_dir)

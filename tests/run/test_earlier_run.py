@@ -10,8 +10,8 @@ import pytest
 
 import dgm_tf
 from dgm_tf import config
-from dgm_tf.run import record
-from dgm_tf.run.experiment import is_finished
+from dgm_tf.run.folder import RunFolder
+from tests import tiny_run
 
 EARLIER = pathlib.Path(__file__).resolve().parents[1] / "earlier" / "run_0_1_0"
 # As both runs were begun.
@@ -51,7 +51,7 @@ def begun(gin_file, params):
 
 def test_a_finished_run_is_read_sampled_exported_and_compared(place, project_root):
     learner = dgm_tf.load("finished")
-    assert learner.class_names == ["a", "b"] and is_finished("finished")
+    assert learner.class_names == ["a", "b"] and RunFolder("finished").is_finished
     images = learner.replay([0, 1])
     run("sample", "--run_dir=finished", "--count=2", root=project_root)
     assert len(list((place / "finished" / "samples").rglob("0000*.png"))) == 4
@@ -66,13 +66,13 @@ def test_a_finished_run_is_read_sampled_exported_and_compared(place, project_roo
     (place / "runs" / "finished").mkdir(parents=True)
     shutil.copytree("finished", place / "runs" / "finished" / "seed3")
     printed = run("benchmark", "--suite=suite.gin", "--run_root=runs", "--seeds=3", "--report_only", root=project_root)
-    assert "finished" in printed and f"{100 * record.read('finished')['average_accuracy'][-1]:.1f}" in printed
+    assert "finished" in printed and f"{100 * tiny_run.read_results('finished')['average_accuracy'][-1]:.1f}" in printed
 
 
 def test_a_finished_run_learns_on(place, project_root):
-    first = record.read("finished")["accuracy_matrix"][0]
+    first = tiny_run.read_results("finished")["accuracy_matrix"][0]
     run("learn", "--run_dir=finished", "--image_dir=later", root=project_root)
-    results = record.read("finished")
+    results = tiny_run.read_results("finished")
     assert results["class_names"] == ["a", "b", "c"] and results["finished"]
     assert results["accuracy_matrix"][0][:2] == first
     assert np.max(results["replay_drift"]) == 0.0
@@ -84,10 +84,10 @@ def test_the_command_that_began_a_finished_run_finds_it_finished(place, project_
 
 
 def test_an_unfinished_run_is_resumed_by_its_command(place, project_root):
-    before = record.read("unfinished")
+    before = tiny_run.read_results("unfinished")
     assert not before["finished"] and len(before["average_accuracy"]) == 1
     run("train", *begun("gin/image_folder.gin", UNFINISHED), "--run_dir=unfinished", root=project_root)
-    after = record.read("unfinished")
+    after = tiny_run.read_results("unfinished")
     assert after["finished"] and len(after["average_accuracy"]) == 2
     assert after["accuracy_matrix"][0] == before["accuracy_matrix"][0]
 

@@ -12,7 +12,7 @@ import pytest
 
 from dgm_tf.data import Arrays, ClassIncrementalStream
 from dgm_tf.learner import Learner
-from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.methods.icarl import ICaRL
 from dgm_tf.run import recorder
 from dgm_tf.run.checkpoints import Checkpointer

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dgm_tf.run.folder import RunFolder
 from dgm_tf.run.log import TrainingLog
 from dgm_tf.run.metrics_log import read_metrics
 from dgm_tf.training.loop import Position
@@ -54,7 +55,7 @@ def _tags(folder):
 
 
 def test_losses_schedule_masks_and_speed_go_to_both(tmp_path):
-    with TrainingLog(tmp_path, 0.0, Position()) as log:
+    with TrainingLog(RunFolder(tmp_path), 0.0, Position()) as log:
         _train(log, _learner(), [1, 2])
     first, second = read_metrics(tmp_path / "metrics.jsonl")
     assert first.pop("speed/step_ms") >= 0 and second.pop("speed/step_ms") >= 0
@@ -68,13 +69,13 @@ def test_losses_schedule_masks_and_speed_go_to_both(tmp_path):
 
 
 def test_points_are_far_between_but_the_last_of_a_phase_is_there(tmp_path):
-    with TrainingLog(tmp_path, NEVER, Position()) as log:
+    with TrainingLog(RunFolder(tmp_path), NEVER, Position()) as log:
         _train(log, _learner(), [1, 2, 3, 4])
     assert [row["global_step"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [4]
 
 
 def test_a_loss_that_is_no_number_is_null(tmp_path):
-    with TrainingLog(tmp_path, 0.0, Position()) as log:
+    with TrainingLog(RunFolder(tmp_path), 0.0, Position()) as log:
         learner = _learner(step=1, global_step=1)
         log.on_phase_begin(learner, None, Phase())
         log.on_step(learner, None, Phase(), 1, {"loss/critic": float("nan")})
@@ -83,7 +84,7 @@ def test_a_loss_that_is_no_number_is_null(tmp_path):
 
 def test_images_of_the_task_in_training_are_shown_by_class(tmp_path):
     context = types.SimpleNamespace(task=types.SimpleNamespace(classes=(0, 1), class_names=("cat", "dog")))
-    with TrainingLog(tmp_path, NEVER, Position()) as log:
+    with TrainingLog(RunFolder(tmp_path), NEVER, Position()) as log:
         log.on_epoch_end(_learner(step=2, global_step=2), context, Phase(np.zeros((20, 8, 8, 1), np.float32)), 0)
         log.on_epoch_end(_learner(step=4, global_step=4), context, Phase(preview=None), 1)
     assert _tags(tmp_path / "train") == {f"generated_in_training/{name}": [2] for name in ("cat", "dog")}
@@ -101,12 +102,12 @@ def test_images_of_the_task_in_training_are_shown_by_class(tmp_path):
     ids=["no checkpoint", "in a phase", "in the next phase", "between training and end", "after the task"],
 )
 def test_what_was_written_beyond_the_checkpoint_is_forgotten(tmp_path, position, kept, evaluations):
-    with TrainingLog(tmp_path, 0.0, Position()) as log:
+    with TrainingLog(RunFolder(tmp_path), 0.0, Position()) as log:
         learner = _learner()
         _train(log, learner, [1, 2, 3, 4])
         log.summaries.scalars("eval", {"accuracy/average": 0.5}, 4, force=True)
         log.write("eval", learner, average=0.5)
-    with TrainingLog(tmp_path, 0.0, position):
+    with TrainingLog(RunFolder(tmp_path), 0.0, position):
         pass
     assert [row["global_step"] for row in read_metrics(tmp_path / "metrics.jsonl")] == kept
     assert _tags(tmp_path / "train").get("loss/critic", []) == [step for step in kept if step != 4.5]

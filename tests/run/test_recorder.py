@@ -12,9 +12,10 @@ from tensorboard.util import tensor_util
 
 from dgm_tf import config
 from dgm_tf.data import ClassIncrementalStream, PackagedMNIST
-from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.run import experiment
+from dgm_tf.run.folder import RunFolder
 from dgm_tf.run.recorder import Recorder
 from dgm_tf.training.clock import Clock
 from tests import tiny_run
@@ -70,7 +71,8 @@ def cautioned(tmp_path_factory):
 def test_results_are_there_before_the_first_task_is_learned(tmp_path):
     stream = ClassIncrementalStream(PackagedMNIST(), num_tasks=2)
     learner = types.SimpleNamespace(method=types.SimpleNamespace(caution=None), clock=Clock())
-    Recorder(tmp_path, tmp_path, stream, EvaluationSettings(), None, None, None).on_task_begin(learner, None)
+    recorder = Recorder(RunFolder(tmp_path), stream, EvaluationSettings(), None, None, None, None)
+    recorder.on_task_begin(learner, None)
     results = tiny_run.read_results(tmp_path)
     assert (results["tasks"], results["finished"], results["average_accuracy"]) == ([[0], [1]], False, [])
 

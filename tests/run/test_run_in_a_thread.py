@@ -5,7 +5,7 @@ import logging
 import threading
 
 from dgm_tf.data import ClassIncrementalStream
-from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.run import experiment
 from tests import tiny_run

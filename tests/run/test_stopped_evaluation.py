@@ -8,7 +8,7 @@ import pytest
 
 from dgm_tf import stopping
 from dgm_tf.data import ClassIncrementalStream
-from dgm_tf.measures.evaluator import EvaluationSettings
+from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.run import experiment
 from dgm_tf.stopping import Interrupted
 from tests import tiny_run
@@ -25,7 +25,7 @@ def run(folder):
     method = tiny.dgm()
     method.phases = lambda context: []
     stream = ClassIncrementalStream(Source(), image_size=16)
-    return experiment.run_experiment(folder, stream, method, evaluation=SETTINGS)
+    return experiment.run_experiment(folder, stream, method, evaluation=SETTINGS).to_json()
 
 
 class Looks:
@@ -54,7 +54,7 @@ def whole(tmp_path_factory):
 
 
 PLACES = (
-    "inference.py:in_batches", "bounds.py:_checksum", "evaluator.py:train_classifier", "loop.py:run_phase",
+    "inference.py:in_batches", "bounds.py:_checksum", "training.py:train_classifier", "loop.py:run_phase",
     "recorder.py:_write_figures", "export.py:_write",
 )  # fmt: skip
 

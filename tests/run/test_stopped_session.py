@@ -9,6 +9,7 @@ from dgm_tf import stopping
 from dgm_tf.disk import files
 from dgm_tf.errors import UserError
 from dgm_tf.run import sessions
+from dgm_tf.run.folder import RunFolder
 
 
 @pytest.mark.parametrize("signum", [*stopping.SIGNALS, signal.SIGPIPE])
@@ -16,7 +17,7 @@ def test_the_status_is_the_signals_and_the_message_says_that_all_is_saved(tmp_pa
     def work():
         raise stopping.Interrupted(signum)
 
-    assert sessions.run_session(tmp_path / "run", "none", work) == 128 + signum
+    assert sessions.run_session(RunFolder(tmp_path / "run"), "none", work) == 128 + signum
     printed = capsys.readouterr()
     text = f"stopped by {signal.Signals(signum).name}; saved. The same command goes on from here."
     assert text in (printed.err if signum == signal.SIGPIPE else printed.out)  # who reads no output reads that neither
@@ -31,5 +32,5 @@ def test_a_run_folder_that_was_deleted_is_told_and_not_made_again(tmp_path, writ
             files.write_atomically(tmp_path / "run" / "memory" / "weights.npz", b"")
 
     with pytest.raises(UserError, match="run: expected the run folder to stay .*, found it deleted or moved"):
-        sessions.run_session(tmp_path / "run", "none", work)
+        sessions.run_session(RunFolder(tmp_path / "run"), "none", work)
     assert not list(tmp_path.iterdir())

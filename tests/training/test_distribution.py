@@ -14,6 +14,7 @@ import tensorflow as tf
 from dgm_tf.disk import files
 from dgm_tf.errors import UserError
 from dgm_tf.run import sessions
+from dgm_tf.run.folder import RunFolder
 from dgm_tf.training import agreement
 from dgm_tf.training.cluster import Cluster
 from dgm_tf.training.distribution import apply_mean_gradients, clipped, description, is_chief, make_strategy
@@ -51,7 +52,7 @@ def test_an_error_of_a_single_process_is_no_lost_worker():
 
 def test_mirrored_on_one_device_says_so(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert sessions.run_session(tmp_path / "run", "mirrored", lambda: None) == 0
+    assert sessions.run_session(RunFolder(tmp_path / "run"), "mirrored", lambda: None) == 0
     if not tf.config.list_logical_devices("GPU"):
         assert "--strategy=mirrored: one replica, as there is no GPU here" in capsys.readouterr().out
     assert files.read_json(tmp_path / "run" / "run.json")["replicas"] == 1

@@ -16,13 +16,14 @@ import sys
 import numpy as np
 
 from dgm_tf.run import sessions
+from dgm_tf.run.folder import RunFolder
 
 KILLED_AT, STOPPED_AT = 7, 2  # steps since the first task began
 
 
 def main():
     folder, doing = pathlib.Path(sys.argv[1]), sys.argv[2].split(",")
-    sys.exit(sessions.run_session(folder / "session", "multi_worker", lambda: run_all(folder, doing)))
+    sys.exit(sessions.run_session(RunFolder(folder / "session"), "multi_worker", lambda: run_all(folder, doing)))
 
 
 def run_all(folder, doing):
@@ -74,7 +75,7 @@ def run(run_dir, kind, end):
     recorder.Recorder._write_figures = lambda *_: None
     while True:
         try:
-            return experiment.run_experiment(run_dir, **settings(kind)), learned
+            return experiment.run_experiment(run_dir, **settings(kind)).to_json(), learned
         except stopping.Interrupted as interrupt:
             assert end == "stopped" and interrupt.signum == signal.SIGTERM
             end = "resumed"
@@ -90,7 +91,7 @@ def strike(end, step):
 def settings(kind):
     """Arguments of `run_experiment` for two tasks of one class, a few steps each."""
     from dgm_tf.data import ClassIncrementalStream
-    from dgm_tf.measures.evaluator import EvaluationSettings
+    from dgm_tf.measures.settings import EvaluationSettings
     from tests.methods import tiny
 
     method, size = {

@@ -1,0 +1,42 @@
+"""GAN-test: whether generated images are taken for their class, by a classifier that was trained on real ones."""
+
+import numpy as np
+
+from dgm_tf.measures.fidelity import class_fidelity
+from dgm_tf.measures.images import spread
+from dgm_tf.measures.measure import Measure
+from dgm_tf.training.inference import in_batches, network_features
+from dgm_tf.training.pool import to_float
+
+COMPARED = 500  # generated and real images of a class, at most, for fidelity
+
+
+class GANTest(Measure):
+    """Share of generated images that the joint classifier takes for their class (Shmelkov et al., 2018)."""
+
+    name, title, compared = "gan_test", "GAN-test", False
+
+    def after_task(self, view):
+        """A fraction."""
+        return view.generated_beside_real and view.generated_beside_real[0]
+
+
+def gan_test(judge, learner, tests, per_class):
+    """(GAN-test, fidelity) of generated images, by a classifier that was trained on real ones.
+
+    GAN-test: the share that it takes for their class, mean over classes. fidelity: {measure: list with a number or None
+    for each class}, of `class_fidelity` on its features, from at most 500 images of either kind.
+
+    Args:
+      judge: two-headed network; tests: (images, labels), real ones of the classes learned; per_class: generated images.
+    """
+    num_classes = len(learner.class_names)
+    generated = learner.method.replay(np.repeat(np.arange(num_classes), per_class), seed=learner.seed)
+    hits, measured = [], []
+    for label, images in enumerate(np.split(generated, num_classes)):
+        features = network_features(judge, images)
+        logits = in_batches(judge.logits, features, images.shape[1:])
+        hits.append(np.mean(np.argmax(logits, axis=1) == label))
+        real = np.asarray(to_float(spread(tests[0][tests[1] == label], min(per_class, COMPARED))))
+        measured.append(class_fidelity(real, images[:COMPARED], network_features(judge, real), features[:COMPARED]))
+    return float(np.mean(hits)), {name: [each[name] for each in measured] for name in measured[0]}

@@ -1,0 +1,36 @@
+"""GAN-train: what a classifier is worth that learned from nothing but replay."""
+
+import numpy as np
+
+from dgm_tf.measures import training
+from dgm_tf.measures.measure import Measure
+
+
+class GANTrain(Measure):
+    """Accuracy on real test images of a classifier trained on generated ones alone (Shmelkov et al., 2018)."""
+
+    name, title, compared = "gan_train", "GAN-train", False
+
+    def after_task(self, view):
+        """A fraction, the mean over classes; after the last task, or after each where the settings say so."""
+        wanted = view.settings.gan_train_epochs and (view.is_last or view.settings.gan_train_every_task)
+        if not (wanted and view.is_tested and view.learner.method.replays):
+            return None
+        with view.learner.clock.measure("gan_train"):
+            return view.trained("GAN-train", lambda: _measured(view))
+
+
+def _measured(view):
+    method = view.learner.method
+    count, augmentation = method.replay_count(view.context), method.augmentation
+    classifier = gan_train_classifier(view.learner, view.settings, count, augmentation)
+    return training.share_correct(training.predictions(classifier, view.test_images), view.test_labels)
+
+
+def gan_train_classifier(learner, settings, per_class, augmentation):
+    """A fresh classifier that learned from nothing but replayed images of all classes."""
+    num_classes = len(learner.class_names)
+    labels = np.repeat(np.arange(num_classes, dtype=np.int32), per_class)
+    images = learner.method.replay(labels, seed=learner.seed)
+    network = training.fresh_classifier(learner, num_classes, "gan train")
+    return training.train_classifier(network, [(images, labels)], settings.gan_train_epochs, learner.seed, augmentation)

@@ -1,0 +1,43 @@
+"""The measures of every run."""
+
+from dgm_tf.measures.accuracy import (
+    AccuracyMatrix,
+    AccuracyOnReplay,
+    AverageAccuracy,
+    Confusion,
+    MicroAccuracy,
+    PerClassAccuracy,
+    Readings,
+    Top5Accuracy,
+)
+from dgm_tf.measures.best_epoch import BestAccuracy, ValidationAccuracy
+from dgm_tf.measures.bounds import Bounds
+from dgm_tf.measures.calibration import ExpectedCalibrationError, ReliabilityDiagram
+from dgm_tf.measures.capacity import Capacity
+from dgm_tf.measures.drift import DeviceDifference, LargestDrift, ReplayIsFrozen
+from dgm_tf.measures.fidelity import Fidelity
+from dgm_tf.measures.forgetting import BackwardTransfer, Forgetting
+from dgm_tf.measures.gan_test import GANTest
+from dgm_tf.measures.gan_train import GANTrain
+from dgm_tf.measures.incremental import AverageIncrementalAccuracy
+from dgm_tf.measures.memory import MemoryBytes, Parameters
+
+# In the order in which tables have them.
+STANDARD = (
+    AverageAccuracy(), BestAccuracy(), Top5Accuracy(), GANTest(), GANTrain(), AverageIncrementalAccuracy(),
+    ExpectedCalibrationError(), Forgetting(), BackwardTransfer(), MicroAccuracy(), AccuracyMatrix(),
+    PerClassAccuracy(), Confusion(), ValidationAccuracy(), Readings(), AccuracyOnReplay(), ReplayIsFrozen(),
+    LargestDrift(), DeviceDifference(), Fidelity(), Capacity(), MemoryBytes(), Parameters(), ReliabilityDiagram(),
+    Bounds(),
+)  # fmt: skip
+_SINCE_0_2 = {AverageIncrementalAccuracy.name, ExpectedCalibrationError.name, ReliabilityDiagram.name}
+
+
+def descriptions(measures=STANDARD):
+    """{name: `Description`} of measures."""
+    return {measure.name: measure.description() for measure in measures}
+
+
+def of_version_0_1():
+    """Those of a results.json that does not say what it holds."""
+    return {name: about for name, about in descriptions().items() if name not in _SINCE_0_2}
