@@ -9,8 +9,6 @@ image of a class depends on the seed and n alone, not on --count or on the other
 names are replaced.
 """
 
-import numbers
-
 import numpy as np
 from absl import flags
 
@@ -90,7 +88,7 @@ def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: No
 
     labels = arguments.as_labels(labels, len(learner.class_names)).tolist()
     arguments.check_seed(seed)
-    checks.argument("count", count, checks.inside(count, "[1, inf)", numbers.Integral), "an integer in [1, inf)")
+    checks.integer_in("count", count, "[1, inf)")
     directory = user_path(directory, "directory")
     folders = [directory / name for name in file_names(learner.class_names, taken=[GRID])]
     few = {}
