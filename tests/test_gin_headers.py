@@ -5,7 +5,7 @@ import pytest
 from dgm_tf import config
 
 RUNS = sorted(config.gin_directory().glob("*.gin"))
-SUITES = sorted((config.gin_directory() / "suites").glob("*.gin"))
+SUITES = sorted((config.gin_directory() / "compare").glob("*.gin"))
 
 
 @pytest.mark.parametrize("path", [*RUNS, *SUITES], ids=lambda path: path.stem)
