@@ -1,4 +1,4 @@
-"""What the commands in bin/ share: flags, help, and mistakes told in one line instead of a stack trace."""
+"""Shared by the commands in bin/: flag parsing, --help, exit statuses, errors in one line."""
 
 import inspect
 import os
@@ -11,10 +11,14 @@ from dgm_tf import output, quiet, stopping
 from dgm_tf.errors import DetailedError, UserError, told
 from dgm_tf.text import shown
 
-# Of the flag that every command has which meets a person's own methods.
-IMPORT_HELP = "A module of your own, such as one with a method; its code runs, and gin files may import it."
+# Help text of --import, shared by all commands that may load user code.
+IMPORT_HELP = (
+    "A Python module to import, such as one with a method of your own. Its code runs. Gin files may import it too."
+)
 
-WAIT_HELP = "Seconds that a worker of --strategy=multi_worker waits for the others to be started."
+_REPEATED = ";\n    repeat this option to specify a list of values"  # absl's words
+
+WAIT_HELP = "Seconds to wait for the other workers of --strategy=multi_worker."
 
 
 def run(function, usage, flag_values=flags.FLAGS):
@@ -91,7 +95,7 @@ def _help_text(usage, command_flags):
     for flag in sorted(command_flags, key=lambda flag: flag.name):
         boolean = flag.flag_type() == "bool"
         lines.append(f"  --[no]{flag.name}" if boolean else f"  --{flag.name}=...")
-        text = flag.help
+        text = flag.help.replace(_REPEATED, " May be repeated.")
         if flag.default not in (None, []):
             text += " Default: {}.".format(flag.default_as_str.strip("'"))
         lines.append(flags.text_wrap(text, length=100, indent="      "))

@@ -1,14 +1,14 @@
-r"""Runs the methods of a suite side by side, with several seeds each, and writes the table that compares them.
+r"""Compares methods: runs each row of a suite with several seeds and writes one table.
 
   bin/compare --suite=gin/compare/smoke.gin --jobs=2                             # all methods, minutes
   bin/compare --suite=gin/compare/table1_mnist_fast.gin --seeds=0-2 --jobs=2
-  bin/compare --suite=gin/compare/table1_mnist_fast.gin --seeds=0-2 --dry_run    # what would run
-  bin/compare --suite=gin/compare/table1_mnist_fast.gin --report_only            # the table of what there is
+  bin/compare --suite=gin/compare/table1_mnist_fast.gin --seeds=0-2 --dry_run    # list the runs
+  bin/compare --suite=gin/compare/table1_mnist_fast.gin --report_only            # table of finished runs
   bin/compare --suite=my_suite.gin --import=my_method
 
-Each run is a process of its own, bin/train with a folder <run_root>/<method>/seed<N>, its output in seed<N>.log beside
-it. Ctrl-C lets the runs save; the same command goes on: what is finished is left alone, the rest is resumed.
-A run that fails does not stop the others. Exit status: 0 when all runs are finished, 1 when one failed.
+Each run is a bin/train process with the folder <run_root>/<method>/seed<N> and the log seed<N>.log beside it. Ctrl-C
+lets the runs save. Run the same command again to resume: finished runs are left alone, failed ones are tried again. A
+failed run does not stop the others. Exit status: 0 if all runs finished, 1 if one failed.
 """
 
 import dataclasses
@@ -25,24 +25,25 @@ from dgm_tf.quiet import quiet_start
 from dgm_tf.text import shown
 
 _FLAGS = flags.FlagValues()
-flags.DEFINE_string("suite", None, "The gin file that describes the suite.", flag_values=_FLAGS)
-flags.DEFINE_multi_string("gin_param", [], "A binding that wins over the suite's file.", flag_values=_FLAGS)
+flags.DEFINE_string("suite", None, "Gin file of the suite.", flag_values=_FLAGS)
+flags.DEFINE_multi_string("gin_param", [], "A gin binding that overrides the suite's file.", flag_values=_FLAGS)
 flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
 flags.DEFINE_string(
-    "seeds", None, "Training seeds, such as 0,1,2 or 0-4; default: 0; of a report: those found.", flag_values=_FLAGS
+    "seeds",
+    None,
+    "Training seeds, such as 0,1,2 or 0-4. Default: 0; with --report_only: all found.",
+    flag_values=_FLAGS,
 )
-flags.DEFINE_list("methods", [], "Names of the rows to run; default: all.", flag_values=_FLAGS)
-flags.DEFINE_integer("jobs", 1, "Runs at a time; they share the cores.", lower_bound=1, flag_values=_FLAGS)
-flags.DEFINE_enum("launcher", "local", ["local", "ray"], "Processes of this machine, or Ray.", flag_values=_FLAGS)
-flags.DEFINE_string("run_root", None, "Folder of the runs; default: runs/<suite>.", flag_values=_FLAGS)
-flags.DEFINE_string("output", None, "Folder of the table; default: that of the runs.", flag_values=_FLAGS)
-flags.DEFINE_bool("dry_run", False, "Only list the runs and how they stand.", flag_values=_FLAGS)
-flags.DEFINE_bool("report_only", False, "Only write the table, from what there is.", flag_values=_FLAGS)
+flags.DEFINE_list("methods", [], "Names of the rows to run. Default: all.", flag_values=_FLAGS)
+flags.DEFINE_integer("jobs", 1, "Runs at a time. They share the cores.", lower_bound=1, flag_values=_FLAGS)
+flags.DEFINE_enum("launcher", "local", ["local", "ray"], "Processes of this machine, or Ray tasks.", flag_values=_FLAGS)
+flags.DEFINE_string("run_root", None, "Folder of the runs. Default: runs/<suite>.", flag_values=_FLAGS)
+flags.DEFINE_string("output", None, "Folder of the table. Default: that of the runs.", flag_values=_FLAGS)
+flags.DEFINE_bool("dry_run", False, "List the runs and their states, and do nothing else.", flag_values=_FLAGS)
+flags.DEFINE_bool("report_only", False, "Write the table from the finished runs, and run nothing.", flag_values=_FLAGS)
 flags.DEFINE_string("data_dir", None, "As in bin/train.", flag_values=_FLAGS)
 flags.DEFINE_bool("download", True, "As in bin/train.", flag_values=_FLAGS)
-flags.DEFINE_enum(
-    "strategy", "auto", ["auto", "none", "mirrored"], "As in bin/train, for each run.", flag_values=_FLAGS
-)
+flags.DEFINE_enum("strategy", "auto", ["auto", "none", "mirrored"], "As in bin/train.", flag_values=_FLAGS)
 
 
 def main():
@@ -120,7 +121,7 @@ def _run(suite, runs, root):
             well = run_all(runs, launcher, watcher, signals)
         _tell_failures(runs)
         if signals.received is not None:
-            output.say("\nstopped; what ran has saved. The same command goes on from here.")
+            output.say("\nstopped; all runs have saved. Run the same command again to resume.")
             return 128 + signals.received
         _report(suite, runs, root)
     return 0 if well else 1

@@ -1,12 +1,12 @@
-r"""Teaches a finished run new classes, without any image of the old ones; the same command again resumes it.
+r"""Teaches a finished run new classes. No image of the old ones is needed. Run the same command again to resume.
 
   bin/learn --run_dir=runs/quickstart --image_dir=new_classes                # new_classes/<class>/..., one task
   bin/learn --run_dir=runs/quickstart --archive=new.npz --classes_per_task=2 # images, labels, perhaps class_names
   bin/learn --run_dir=runs/quickstart --image_dir=new_classes --classes=owl,heron
 
-It is as if the tasks had come in the first run: method, settings, seeds and image size are those of the run folder,
-which is all that is needed, also on another machine. Its results, figures and exports go on with the new classes; test
-images of earlier classes are used where the data that they came from are still in their place.
+The new tasks are learned as if they had been part of the first run: method, settings, seeds and image size come from
+the run folder. Nothing else is needed, also on another machine. Results, figures and exports are extended. Accuracy on
+earlier classes is measured only if their original test images are still there.
 """
 
 from absl import flags
@@ -21,16 +21,29 @@ from dgm_tf.text import shown
 from dgm_tf.training.cluster import WAIT_SECONDS
 
 _FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
-flags.DEFINE_string("image_dir", None, "A folder with a folder of images for each new class.", flag_values=_FLAGS)
-flags.DEFINE_string("archive", None, "Instead: an .npz with images and labels.", flag_values=_FLAGS)
-flags.DEFINE_list("classes", [], "Which classes of it, in this order; default: all, by name.", flag_values=_FLAGS)
-flags.DEFINE_list("classes_per_task", [], "A number, or sizes such as 3,1; default: one task.", flag_values=_FLAGS)
+flags.DEFINE_string("run_dir", None, "Run folder of a finished run.", flag_values=_FLAGS)
+flags.DEFINE_string("image_dir", None, "Folder with one subfolder of images for each new class.", flag_values=_FLAGS)
+flags.DEFINE_string(
+    "archive", None, "NumPy archive (.npz) with images and labels, instead of --image_dir.", flag_values=_FLAGS
+)
+flags.DEFINE_list(
+    "classes", [], "New classes to learn, in this order. Default: all, sorted by name.", flag_values=_FLAGS
+)
+flags.DEFINE_list(
+    "classes_per_task",
+    [],
+    "Classes in each new task: a number, or sizes such as 3,1. Default: one task.",
+    flag_values=_FLAGS,
+)
 flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
-flags.DEFINE_string("cache_dir", None, "Where decoded images are kept; default: as the run's.", flag_values=_FLAGS)
-flags.DEFINE_string("data_dir", None, "TFDS data_dir of the run's own data, for their test images.", flag_values=_FLAGS)
+flags.DEFINE_string("cache_dir", None, "Cache of decoded images. Default: the run's.", flag_values=_FLAGS)
+flags.DEFINE_string("data_dir", None, "TFDS folder with the test images of the first run.", flag_values=_FLAGS)
 flags.DEFINE_enum(
-    "strategy", "auto", ["auto", "none", "mirrored", "multi_worker"], "tf.distribute strategy.", flag_values=_FLAGS
+    "strategy",
+    "auto",
+    ["auto", "none", "mirrored", "multi_worker"],
+    "Devices: see docs/running.md.",
+    flag_values=_FLAGS,
 )
 flags.DEFINE_float("wait_for_workers", WAIT_SECONDS, command.WAIT_HELP, 0.0, flag_values=_FLAGS)
 

@@ -1,12 +1,11 @@
-r"""Writes generated images of learned classes as PNG files: a folder for each class, and a grid to look at.
+r"""Writes generated images of learned classes as PNG files: a folder for each class, and one grid of all.
 
   bin/sample --run_dir=runs/quickstart                                  # 100 of each class
   bin/sample --run_dir=runs/quickstart --classes=3,7 --count=1000 --output=/tmp/digits --seed=1
 
-Classes go by their original names; names with commas in quotes: --classes='"tench, Tinca tinca",goldfish'.
-Where no name is a number, a class's position in the order of learning, from 0, will do as well. The n-th
-image of a class depends on the seed and n alone, not on --count or on the other classes. Files of the same
-names are replaced.
+Use the original names of the classes. Quote a name with a comma: --classes='"tench, Tinca tinca",goldfish'. If no
+name is a number, positions in the order of learning work too, counted from 0. The n-th image of a class depends on
+--seed and n alone. Existing files of the same names are replaced.
 """
 
 import numpy as np
@@ -23,12 +22,12 @@ from dgm_tf.quiet import quiet_start
 from dgm_tf.text import file_names, shown
 
 _FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
-flags.DEFINE_list("classes", ["all"], "Class names, or all.", flag_values=_FLAGS)
+flags.DEFINE_string("run_dir", None, "Run folder.", flag_values=_FLAGS)
+flags.DEFINE_list("classes", ["all"], "Names of classes, or all.", flag_values=_FLAGS)
 flags.DEFINE_integer("count", 100, "Images of each class.", lower_bound=1, flag_values=_FLAGS)
 flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
-flags.DEFINE_string("output", None, "Where to write; default: <run_dir>/samples.", flag_values=_FLAGS)
-flags.DEFINE_integer("seed", 0, "Another seed, other images.", lower_bound=0, flag_values=_FLAGS)
+flags.DEFINE_string("output", None, "Output folder. Default: <run_dir>/samples.", flag_values=_FLAGS)
+flags.DEFINE_integer("seed", 0, "Seed of the images.", lower_bound=0, flag_values=_FLAGS)
 
 BATCH = 100  # images generated at once, where fewer are wanted, too: each is then the same for any count
 GRID, GRID_COLUMNS = "grid.png", 10

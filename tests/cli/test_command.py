@@ -117,3 +117,9 @@ def test_interrupt_is_quiet(monkeypatch, capsys):
 def test_help_lists_the_flags_and_succeeds(monkeypatch, capsys, argument):
     assert not run(monkeypatch, refuse, argument)
     assert capsys.readouterr().out == "What it does.\n\nFlags:\n  --count=...\n      How many. Default: 3.\n"
+
+
+def test_help_says_which_flags_may_be_repeated():
+    flag_values = flags.FlagValues()
+    flags.DEFINE_multi_string("name", [], "A name.", flag_values=flag_values)
+    assert "  --name=...\n      A name. May be repeated." in command._help_text("", [flag_values["name"]])

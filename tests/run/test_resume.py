@@ -61,8 +61,8 @@ def test_the_exit_status_names_the_signal(stopped_run):
 
 def test_a_polite_signal_loses_nothing(stopped_run):
     printed = stopped_run.run_dir.with_name("run.log").read_text()
-    assert "stopped by SIGTERM; saved. The same command goes on from here." in printed
-    assert "stopped by SIGINT; saved. The same command goes on from here." in printed
+    assert "stopped by SIGTERM; saved. Run the same command again to resume." in printed
+    assert "stopped by SIGINT; saved. Run the same command again to resume." in printed
     assert "configurable" not in printed and "Traceback" not in printed
 
 
