@@ -24,56 +24,55 @@ from dgm_tf.errors import UserError, reason
 from dgm_tf.quiet import quiet_start
 from dgm_tf.text import shown
 
-_FLAGS = flags.FlagValues()
-flags.DEFINE_string("suite", None, "Gin file of the suite.", flag_values=_FLAGS)
-flags.DEFINE_multi_string("gin_param", [], "A gin binding that overrides the suite's file.", flag_values=_FLAGS)
-flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
-flags.DEFINE_string(
-    "seeds",
-    None,
-    "Training seeds, such as 0,1,2 or 0-4. Default: 0; with --report_only: all found.",
-    flag_values=_FLAGS,
-)
-flags.DEFINE_list("methods", [], "Names of the rows to run. Default: all.", flag_values=_FLAGS)
-flags.DEFINE_integer("jobs", 1, "Runs at a time. They share the cores.", lower_bound=1, flag_values=_FLAGS)
-flags.DEFINE_enum("launcher", "local", ["local", "ray"], "Processes of this machine, or Ray tasks.", flag_values=_FLAGS)
-flags.DEFINE_string("run_root", None, "Folder of the runs. Default: runs/<suite>.", flag_values=_FLAGS)
-flags.DEFINE_string("output", None, "Folder of the table. Default: that of the runs.", flag_values=_FLAGS)
-flags.DEFINE_bool("dry_run", False, "List the runs and their states, and do nothing else.", flag_values=_FLAGS)
-flags.DEFINE_bool("report_only", False, "Write the table from the finished runs, and run nothing.", flag_values=_FLAGS)
-flags.DEFINE_string("data_dir", None, "As in bin/train.", flag_values=_FLAGS)
-flags.DEFINE_bool("download", True, "As in bin/train.", flag_values=_FLAGS)
-flags.DEFINE_enum("strategy", "auto", ["auto", "none", "mirrored"], "As in bin/train.", flag_values=_FLAGS)
+FLAGS = command.define(
+    (flags.DEFINE_string, "suite", None, "Gin file of the suite."),
+    (flags.DEFINE_multi_string, "gin_param", [], "A gin binding that overrides the suite's file."),
+    command.IMPORT,
+    (
+        flags.DEFINE_string, "seeds", None,
+        "Training seeds, such as 0,1,2 or 0-4. Default: 0; with --report_only: all found.",
+    ),
+    (flags.DEFINE_list, "methods", [], "Names of the rows to run. Default: all."),
+    (flags.DEFINE_integer, "jobs", 1, "Runs at a time. They share the cores.", 1),
+    (flags.DEFINE_enum, "launcher", "local", ["local", "ray"], "Processes of this machine, or Ray tasks."),
+    (flags.DEFINE_string, "run_root", None, "Folder of the runs. Default: runs/<suite>."),
+    (flags.DEFINE_string, "output", None, "Folder of the table. Default: that of the runs."),
+    (flags.DEFINE_bool, "dry_run", False, "List the runs and their states, and do nothing else."),
+    (flags.DEFINE_bool, "report_only", False, "Write the table from the finished runs, and run nothing."),
+    command.DATA_DIR,
+    command.DOWNLOAD,
+    (flags.DEFINE_enum, "strategy", "auto", command.STRATEGIES[:-1], "Devices: see docs/running.md."),
+)  # fmt: skip
 
 
 def main():
     """Console entry point."""
-    command.run(compare, usage=__doc__, flag_values=_FLAGS)
+    command.run(compare, __doc__, FLAGS)
 
 
 def compare():
     """Lists, runs or reports, as the flags say; returns the exit status."""
-    if not _FLAGS.suite:
+    if not FLAGS.suite:
         raise UserError("--suite: expected a suite's gin file, such as gin/compare/smoke.gin, got none")
     from dgm_tf.compare import suite as suites
 
     with quiet_start():
         config.import_modules(_modules())
-        suite = suites.read_suite(_FLAGS.suite, _FLAGS.gin_param, _modules())
-    suite = _with_rows(suite, _FLAGS.methods)
-    root = user_path(_FLAGS.run_root or f"runs/{pathlib.Path(_FLAGS.suite).stem}", "--run_root")
+        suite = suites.read_suite(FLAGS.suite, FLAGS.gin_param, _modules())
+    suite = _with_rows(suite, FLAGS.methods)
+    root = user_path(FLAGS.run_root or f"runs/{pathlib.Path(FLAGS.suite).stem}", "--run_root")
     runs = states.plan(suite, _seeds(suite, root), root, _modules(), _train_flags())
-    if _FLAGS.dry_run:
+    if FLAGS.dry_run:
         _list(runs)
         return 0
-    if _FLAGS.report_only:
+    if FLAGS.report_only:
         _report(suite, runs, root)
         return 0
     return _run(suite, runs, root)
 
 
 def _modules():
-    return _FLAGS["import"].value
+    return FLAGS["import"].value
 
 
 def _with_rows(suite, names):
@@ -89,15 +88,15 @@ def _with_rows(suite, names):
 
 
 def _seeds(suite, root):
-    if _FLAGS.seeds is not None:
-        return states.parse_seeds(_FLAGS.seeds)
-    return (states.found_seeds(suite, root) if _FLAGS.report_only else None) or [0]
+    if FLAGS.seeds is not None:
+        return states.parse_seeds(FLAGS.seeds)
+    return (states.found_seeds(suite, root) if FLAGS.report_only else None) or [0]
 
 
 def _train_flags():
-    folder = _FLAGS.data_dir and user_path(_FLAGS.data_dir, "--data_dir")
+    folder = FLAGS.data_dir and user_path(FLAGS.data_dir, "--data_dir")
     given = [] if folder is None else [f"--data_dir={folder}"]
-    return [*given, *([] if _FLAGS.download else ["--nodownload"]), f"--strategy={_FLAGS.strategy}"]
+    return [*given, *([] if FLAGS.download else ["--nodownload"]), f"--strategy={FLAGS.strategy}"]
 
 
 def _list(runs):
@@ -128,13 +127,13 @@ def _run(suite, runs, root):
 
 
 def _launcher(lock):
-    if _FLAGS.launcher == "ray":
+    if FLAGS.launcher == "ray":
         from dgm_tf.compare.ray_launcher import RayLauncher
 
-        return RayLauncher(_FLAGS.jobs)
+        return RayLauncher(FLAGS.jobs)
     from dgm_tf.compare.launcher import LocalLauncher
 
-    return LocalLauncher(_FLAGS.jobs, lock)
+    return LocalLauncher(FLAGS.jobs, lock)
 
 
 def _tell_failures(runs):
@@ -156,7 +155,7 @@ def _report(suite, runs, root):
     from dgm_tf.report.tables import print_report
 
     comparison = compare(suite, runs)
-    folder = user_path(_FLAGS.output or root, "--output")
+    folder = user_path(FLAGS.output or root, "--output")
     try:
         path = write_report(comparison, folder)
     except OSError as error:

@@ -20,40 +20,28 @@ A method without a generator has no generator/. A run exports itself when it end
 
 from absl import flags
 
-from dgm_tf import config
-from dgm_tf.cli import command
-from dgm_tf.disk import lock
-from dgm_tf.disk.paths import user_path
+from dgm_tf.cli import command, saved
 from dgm_tf.errors import UserError, reason
 from dgm_tf.output import say
 from dgm_tf.quiet import quiet_start
 from dgm_tf.text import shown
 
-_FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "Run folder.", flag_values=_FLAGS)
-flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
-flags.DEFINE_string("output", None, "Output folder. Default: <run_dir>/export.", flag_values=_FLAGS)
+FLAGS = command.define(
+    command.RUN_DIR,
+    command.IMPORT,
+    (flags.DEFINE_string, "output", None, "Output folder. Default: <run_dir>/export."),
+)
 
 
 def main():
     """Console entry point."""
-    command.run(_export_run, usage=__doc__, flag_values=_FLAGS)
+    command.run(_export_run, __doc__, FLAGS)
 
 
 def _export_run():
-    if not _FLAGS.run_dir:
-        raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
-    run_dir = user_path(_FLAGS.run_dir, "--run_dir")
-    output = user_path(_FLAGS.output or run_dir / "export", "--output")
-    if not _FLAGS.output:
-        lock.refuse_links([output], "--run_dir")
-
     with quiet_start():
-        from dgm_tf.export import export
-        from dgm_tf.learner import load
-
-        config.import_modules(_FLAGS["import"].value)
-        learner = load(run_dir)
+        from dgm_tf.export import export  # which imports TensorFlow
+    learner, output = saved.learner_and_output(FLAGS, "export")
     try:
         sizes = export(learner, output)
     except OSError as error:

@@ -12,59 +12,47 @@ earlier classes is measured only if their original test images are still there.
 from absl import flags
 
 from dgm_tf import config, output
-from dgm_tf.cli import command
+from dgm_tf.cli import command, saved
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError, own_message
 from dgm_tf.quiet import expect_loss, quiet_start
 from dgm_tf.run import sessions
 from dgm_tf.text import shown
-from dgm_tf.training.cluster import WAIT_SECONDS
 
-_FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "Run folder of a finished run.", flag_values=_FLAGS)
-flags.DEFINE_string("image_dir", None, "Folder with one subfolder of images for each new class.", flag_values=_FLAGS)
-flags.DEFINE_string(
-    "archive", None, "NumPy archive (.npz) with images and labels, instead of --image_dir.", flag_values=_FLAGS
-)
-flags.DEFINE_list(
-    "classes", [], "New classes to learn, in this order. Default: all, sorted by name.", flag_values=_FLAGS
-)
-flags.DEFINE_list(
-    "classes_per_task",
-    [],
-    "Classes in each new task: a number, or sizes such as 3,1. Default: one task.",
-    flag_values=_FLAGS,
-)
-flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
-flags.DEFINE_string("cache_dir", None, "Cache of decoded images. Default: the run's.", flag_values=_FLAGS)
-flags.DEFINE_string("data_dir", None, "TFDS folder with the test images of the first run.", flag_values=_FLAGS)
-flags.DEFINE_enum(
-    "strategy",
-    "auto",
-    ["auto", "none", "mirrored", "multi_worker"],
-    "Devices: see docs/running.md.",
-    flag_values=_FLAGS,
-)
-flags.DEFINE_float("wait_for_workers", WAIT_SECONDS, command.WAIT_HELP, 0.0, flag_values=_FLAGS)
+FLAGS = command.define(
+    (flags.DEFINE_string, "run_dir", None, "Run folder of a finished run."),
+    (flags.DEFINE_string, "image_dir", None, "Folder with one subfolder of images for each new class."),
+    (flags.DEFINE_string, "archive", None, "NumPy archive (.npz) with images and labels, instead of --image_dir."),
+    (flags.DEFINE_list, "classes", [], "New classes to learn, in this order. Default: all, sorted by name."),
+    (
+        flags.DEFINE_list, "classes_per_task", [],
+        "Classes in each new task: a number, or sizes such as 3,1. Default: one task.",
+    ),
+    command.IMPORT,
+    (flags.DEFINE_string, "cache_dir", None, "Cache of decoded images. Default: the run's."),
+    (flags.DEFINE_string, "data_dir", None, "TFDS folder with the test images of the first run."),
+    command.STRATEGY,
+    command.WAIT,
+)  # fmt: skip
 
 
 def main():
     """Console entry point."""
-    command.run(_learn, usage=__doc__, flag_values=_FLAGS)
+    command.run(_learn, __doc__, FLAGS)
 
 
 def _learn():
     run_dir, (kind, path) = _run_dir(), _images()
-    sizes = _sizes(_FLAGS.classes_per_task)
-    expect_loss(_FLAGS.strategy)
+    sizes = _sizes(FLAGS.classes_per_task)
+    expect_loss(FLAGS.strategy)
     with quiet_start():
-        modules = _FLAGS["import"].value
+        modules = FLAGS["import"].value
         config.import_modules(modules)
         text = config.read_own(run_dir / "config.gin")
         config.parse(run_dir / "config.gin", modules=modules)
         from dgm_tf.run import continuation, experiment
     _bind_flags()
-    order = _FLAGS.classes or "natural"
+    order = FLAGS.classes or "natural"
     longer = continuation.Continuation(run_dir, _make_source, kind, path, sizes, order)
 
     def look():
@@ -73,8 +61,8 @@ def _learn():
 
     try:
         return sessions.run_session(
-            run_dir, _FLAGS.strategy, lambda: experiment.run_experiment(run_dir, extend=longer),
-            _FLAGS.wait_for_workers, look,
+            run_dir, FLAGS.strategy, lambda: experiment.run_experiment(run_dir, extend=longer),
+            FLAGS.wait_for_workers, look,
         )  # fmt: skip
     except continuation.NothingToLearn as nothing:
         output.say(shown(f"{run_dir} has learned {own_message(nothing)}: see {run_dir / continuation.RESULTS}"))
@@ -82,9 +70,7 @@ def _learn():
 
 
 def _run_dir():
-    if not _FLAGS.run_dir:
-        raise UserError("--run_dir: expected the folder of a finished run, such as runs/quickstart, got none")
-    run_dir = user_path(_FLAGS.run_dir, "--run_dir")
+    run_dir = saved.run_folder(FLAGS, "a finished run")
     if not (run_dir / "config.gin").is_file():
         raise UserError(f"--run_dir: expected the folder of a run, got {run_dir}, which holds no config.gin")
     return run_dir
@@ -99,7 +85,7 @@ def _check_unchanged(run_dir, text):
 
 
 def _images():
-    given = [(kind, _FLAGS[kind].value) for kind in ("image_dir", "archive") if _FLAGS[kind].value]
+    given = [(kind, FLAGS[kind].value) for kind in ("image_dir", "archive") if FLAGS[kind].value]
     if len(given) != 1:
         raise UserError(f"expected either --image_dir or --archive, got {'both' if given else 'neither'}")
     kind, path = given[0]
@@ -121,8 +107,8 @@ def _bind_flags():
     with gin.unlock_config():
         gin.bind_parameter("TFDS.download", False)  # the old data are looked for, not fetched
         for flag, parameter in {"cache_dir": "run_experiment.cache_dir", "data_dir": "TFDS.data_dir"}.items():
-            if _FLAGS[flag].value is not None:
-                gin.bind_parameter(parameter, str(user_path(_FLAGS[flag].value, f"--{flag}")))
+            if FLAGS[flag].value is not None:
+                gin.bind_parameter(parameter, str(user_path(FLAGS[flag].value, f"--{flag}")))
 
 
 def _make_source(kind, path, image_shape):

@@ -20,23 +20,29 @@ from dgm_tf.errors import DetailedError, UserError
 from dgm_tf.quiet import expect_loss, quiet_start
 from dgm_tf.run import sessions
 from dgm_tf.text import shown
-from dgm_tf.training.cluster import WAIT_SECONDS
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("gin_file", "gin/quickstart.gin", "The gin file that describes the run.")
-flags.DEFINE_multi_string("gin_param", [], "A gin binding that overrides the file's, such as 'GANSettings.epochs=5'.")
-flags.DEFINE_string("run_dir", None, "Run folder. Default: runs/<name of the gin file>.")
-flags.DEFINE_multi_string("import", [], command.IMPORT_HELP)
-flags.DEFINE_string("cache_dir", None, "Cache shared by runs on the same data. Default: .cache beside the run folder.")
-flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets. Default: TFDS_DATA_DIR, else TFDS's own folder.")
-flags.DEFINE_bool("download", True, "Download missing data sets.")
-flags.DEFINE_enum("strategy", "auto", ["auto", "none", "mirrored", "multi_worker"], "Devices: see docs/running.md.")
-flags.DEFINE_float("wait_for_workers", WAIT_SECONDS, command.WAIT_HELP, 0.0)
+FLAGS = command.define(
+    (flags.DEFINE_string, "gin_file", "gin/quickstart.gin", "The gin file that describes the run."),
+    (
+        flags.DEFINE_multi_string, "gin_param", [],
+        "A gin binding that overrides the file's, such as 'GANSettings.epochs=5'.",
+    ),
+    (flags.DEFINE_string, "run_dir", None, "Run folder. Default: runs/<name of the gin file>."),
+    command.IMPORT,
+    (
+        flags.DEFINE_string, "cache_dir", None,
+        "Cache shared by runs on the same data. Default: .cache beside the run folder.",
+    ),
+    command.DATA_DIR,
+    command.DOWNLOAD,
+    command.STRATEGY,
+    command.WAIT,
+)  # fmt: skip
 
 
 def main():
     """Console entry point."""
-    command.run(train, usage=__doc__)
+    command.run(train, __doc__, FLAGS)
 
 
 def train():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dgm_tf
+from dgm_tf.disk import files
 from dgm_tf.run.metrics_log import read_metrics
 from tests import tiny_run
 
@@ -105,7 +106,7 @@ def test_the_evaluations_in_the_metrics_are_those_of_the_run_that_was_never_stop
 
 
 def test_every_start_is_noted(stopped_run):
-    sessions = dgm_tf.files.read_json(stopped_run.run_dir / "run.json")["sessions"]
+    sessions = files.read_json(stopped_run.run_dir / "run.json")["sessions"]
     assert len(sessions) == len(STOPS) + 1
 
 
