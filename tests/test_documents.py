@@ -1,5 +1,6 @@
 """The promises of README and docs: links lead somewhere, code runs as written, figures are those of files."""
 
+import importlib
 import json
 import re
 import shlex
@@ -111,9 +112,11 @@ def test_figures_are_found_and_compared():
 
 
 def _flags(command):
-    """Names of the flags that a command or script defines, read from its source: no process for each."""
-    path = ROOT / (f"dgm_tf/cli/{command.removeprefix('bin/')}.py" if command in COMMANDS else command)
-    source = path.read_text(encoding="utf-8")
+    """Names of the flags that a command or script defines; a script's are read from its source."""
+    if command in COMMANDS:
+        flags = importlib.import_module(f"dgm_tf.cli.{command.removeprefix('bin/')}").FLAGS
+        return {*flags, *(f"no{name}" for name in flags if flags[name].flag_type() == "bool")}
+    source = (ROOT / command).read_text(encoding="utf-8")
     switches = re.findall(r'DEFINE_bool(?:ean)?\(\s*"(\w+)"', source)
     others = re.findall(r'(?:DEFINE_\w+\(|add_argument\()\s*"-{0,2}(\w+)"', source)
     return {*others, *(f"no{name}" for name in switches)}
