@@ -59,6 +59,8 @@ setup(
         "absl-py",
         "gin-config>=0.5",
         "numpy",
+        "scipy",  # Student's t, for intervals over seeds
+        "requests",  # asks a server whether it is there, before TFDS waits for it
         "importlib_resources",  # TFDS imports it without asking for it
         "tensorboard",  # TensorFlow no longer asks for it
         "rich",
@@ -73,7 +75,10 @@ setup(
         ],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "ray": ["ray>=2.9"],  # bin/compare --launcher=ray
-        "test": ["pytest", "pytest-xdist", "ruff", "ray>=2.9", "pip", "setuptools>=77"],
+        "test": [
+            *("pytest", "pytest-xdist", "pytest-timeout", "ruff", "mypy", "ray>=2.9", "pip", "setuptools>=77"),
+            *("nbclient", "nbformat", "ipykernel"),  # the notebooks in examples/ are executed
+        ],
         "release": ["build", "twine"],
     },
     entry_points={

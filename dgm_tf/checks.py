@@ -1,4 +1,7 @@
-"""Checks of settings: a value out of place is named, with what was expected and what came."""
+"""Checks of values: one out of place is named, with what was expected and what was found.
+
+`argument`, `integer_in` and `number_in` take a name and its value, the others an object and the name of its field.
+"""
 
 import math
 import numbers
@@ -7,11 +10,12 @@ import numpy as np
 
 from dgm_tf.errors import UserError
 
+SEEDS = f"[0, {2**32})"  # what NumPy's RandomState takes
+
 
 def integer(owner, field, interval):
     """The owner's field must be an integer in the interval, such as "[1, inf)"."""
-    fits = inside(getattr(owner, field), interval, numbers.Integral)
-    _check(owner, field, fits, f"an integer in {interval}")
+    integer_in(_name(owner, field), getattr(owner, field), interval)
 
 
 def number(owner, field, interval):
@@ -20,7 +24,7 @@ def number(owner, field, interval):
     Training computes in float32: a rate of 1e39 would be infinite there, one of 1e-60 nothing, a beta of 0.99999999 1.
     """
     value = getattr(owner, field)
-    _check(owner, field, inside(value, interval), f"a number in {interval}")
+    number_in(_name(owner, field), value, interval)
     _check(owner, field, inside(_rounded(value), interval), f"a number that float32 holds in {interval}")
 
 
@@ -74,6 +78,16 @@ def argument(name, value, fits, expected):
         raise UserError(f"{name}: expected {expected}, got {value!r}")
 
 
+def integer_in(name, value, interval):
+    """Raises UserError for what is no integer in the interval."""
+    argument(name, value, inside(value, interval, numbers.Integral), f"an integer in {interval}")
+
+
+def number_in(name, value, interval):
+    """Raises UserError for what is no number in the interval."""
+    argument(name, value, inside(value, interval), f"a number in {interval}")
+
+
 def inside(value, interval, kind=numbers.Real):
     """Whether a value is a number (of a kind) in an interval such as "[0, inf)"; True and False are none."""
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -84,4 +98,8 @@ def inside(value, interval, kind=numbers.Real):
 
 
 def _check(owner, field, fits, expected):
-    argument(f"{type(owner).__name__}.{field}", getattr(owner, field), fits, expected)
+    argument(_name(owner, field), getattr(owner, field), fits, expected)
+
+
+def _name(owner, field):
+    return f"{type(owner).__name__}.{field}"

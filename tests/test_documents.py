@@ -1,5 +1,6 @@
 """The promises of README and docs: links lead somewhere, code runs as written, figures are those of files."""
 
+import importlib
 import json
 import re
 import shlex
@@ -8,8 +9,8 @@ import sys
 
 import pytest
 
-from dgm_tf import config
-from tests import documents
+from dgm_tf import aliases, config
+from tests import documents, test_floors
 from tests.conftest import ROOT
 
 PAGES = {
@@ -54,9 +55,33 @@ def test_every_page_can_be_reached_from_the_readme():
 def test_every_gin_file_that_is_named_exists_and_every_shipped_one_is_named():
     named = {name for text in PAGES.values() for name in re.findall(r"\bgin/(?:\w+/)*\w+\.gin", text)}
     assert [name for name in named if not (ROOT / name).is_file()] == []
-    for file in (*(ROOT / "gin").glob("*.gin"), *(ROOT / "gin" / "suites").glob("*.gin")):
+    for file in (*(ROOT / "gin").glob("*.gin"), *(ROOT / "gin" / "compare").glob("*.gin")):
         family = "fashion_mnist_*.gin" if file.name.startswith("fashion_mnist_") else file.name
         assert f"/{family}`" in PAGES["docs/methods.md"], file.name
+
+
+def test_an_example_is_as_short_as_is_said():
+    rows = re.findall(r"^\|.*\]\((\S+)\) \| (\d+) lines \|$", PAGES["CONTRIBUTING.md"], re.MULTILINE)
+    assert len(rows) >= 6
+    for path, limit in rows:
+        assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) < int(limit), path
+
+
+def test_the_drawing_of_the_architecture_has_every_floor_from_the_top():
+    (drawing,) = documents.blocks(PAGES["docs/architecture.md"], "text")
+    drawn = [tuple(re.sub(r"\(.*\)", "", line[:26]).split()) for line in drawing.splitlines()]
+    assert drawn == [tuple(folder for folder in floor if folder) for floor in test_floors.FLOORS]
+
+
+def test_every_earlier_name_of_the_changelog_is_known():
+    (table,) = re.findall(r"^  \| earlier.*?(?=^$)", PAGES["CHANGELOG.md"], re.MULTILINE | re.DOTALL)
+    known = {*aliases.MODULES, *aliases.GIN_NAMES, *(f"{folder}/" for folder in aliases.GIN_FOLDERS)}
+    earlier = [line.split("|")[1] for line in table.splitlines()[2:]]
+    for names in earlier:
+        first, *more = re.findall(r"`([^`]+)`", names)
+        package = first.rpartition(".")[0]
+        for name in (first, *(package + other for other in more if other.startswith("."))):
+            assert name in known or not name.startswith(("dgm_tf", "gin", "run_")), name
 
 
 def test_every_key_of_the_results_is_explained():
@@ -87,9 +112,11 @@ def test_figures_are_found_and_compared():
 
 
 def _flags(command):
-    """Names of the flags that a command or script defines, read from its source: no process for each."""
-    path = ROOT / (f"dgm_tf/{command.removeprefix('bin/')}.py" if command in COMMANDS else command)
-    source = path.read_text(encoding="utf-8")
+    """Names of the flags that a command or script defines; a script's are read from its source."""
+    if command in COMMANDS:
+        flags = importlib.import_module(f"dgm_tf.cli.{command.removeprefix('bin/')}").FLAGS
+        return {*flags, *(f"no{name}" for name in flags if flags[name].flag_type() == "bool")}
+    source = (ROOT / command).read_text(encoding="utf-8")
     switches = re.findall(r'DEFINE_bool(?:ean)?\(\s*"(\w+)"', source)
     others = re.findall(r'(?:DEFINE_\w+\(|add_argument\()\s*"-{0,2}(\w+)"', source)
     return {*others, *(f"no{name}" for name in switches)}

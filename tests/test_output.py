@@ -79,14 +79,14 @@ def test_a_lasting_stream_stays_the_one_it_is():
 COMMAND = """
 import os, sys
 from absl import flags
-from dgm_tf import command_line
+from dgm_tf.cli import command
 def work():
     print("one 猫", flush=True)
     print("two", flush=True)
     os.write(int(sys.argv[1].split("=")[1]), b"done")
 values = flags.FlagValues()
 flags.DEFINE_integer("to", 0, "", flag_values=values)
-command_line.run(work, "", values)
+command.run(work, "", values)
 """
 
 

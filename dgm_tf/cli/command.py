@@ -1,4 +1,4 @@
-"""What the commands in bin/ share: flags, help, and mistakes told in one line instead of a stack trace."""
+"""Shared by the commands in bin/: flag parsing, --help, exit statuses, errors in one line."""
 
 import inspect
 import os
@@ -10,14 +10,41 @@ from absl import flags, logging
 from dgm_tf import output, quiet, stopping
 from dgm_tf.errors import DetailedError, UserError, told
 from dgm_tf.text import shown
+from dgm_tf.training.cluster import WAIT_SECONDS
 
-# Of the flag that every command has which meets a person's own methods.
-IMPORT_HELP = "A module of your own, such as one with a method; its code runs, and gin files may import it."
+# Flags that several commands have, for `define`.
+IMPORT = (
+    flags.DEFINE_multi_string, "import", [],
+    "A Python module to import, such as one with a method of your own. Its code runs. Gin files may import it too.",
+)  # fmt: skip
+RUN_DIR = (flags.DEFINE_string, "run_dir", None, "Run folder.")
+DATA_DIR = (
+    flags.DEFINE_string, "data_dir", None,
+    "Folder of TensorFlow Datasets. Default: TFDS_DATA_DIR, else TFDS's own folder.",
+)  # fmt: skip
+DOWNLOAD = (flags.DEFINE_bool, "download", True, "Download missing data sets.")
+STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
+STRATEGY = (flags.DEFINE_enum, "strategy", "auto", STRATEGIES, "Devices: see docs/running.md.")
+WAIT = (
+    flags.DEFINE_float, "wait_for_workers", WAIT_SECONDS,
+    "Seconds to wait for the other workers of --strategy=multi_worker.", 0.0,
+)  # fmt: skip
 
-WAIT_HELP = "Seconds that a worker of --strategy=multi_worker waits for the others to be started."
+_REPEATED = ";\n    repeat this option to specify a list of values"  # absl's words
 
 
-def run(function, usage, flag_values=flags.FLAGS):
+def define(*definitions):
+    """The `FlagValues` of a command.
+
+    definitions: for each flag one of `absl.flags`' DEFINE functions and its arguments: name, default, help, ...
+    """
+    values = flags.FlagValues()
+    for make, *arguments in definitions:
+        make(*arguments, flag_values=values)
+    return values
+
+
+def run(function, usage, flag_values):
     """Parses the command line, calls `function` and ends the process with what it returns.
 
     Exit status: the integer that `function` returns, 0 for None; 2 after a mistake in the flags, a `UserError` or a
@@ -27,8 +54,7 @@ def run(function, usage, flag_values=flags.FLAGS):
     Args:
       function: without arguments; it reads its flags.
       usage: text above the flags in --help, such as the module's docstring.
-      flag_values: the `FlagValues` that the command's flags were defined in. A module that is imported by
-        others as well should define its flags in one of its own: a name can be given once in the shared one.
+      flag_values: of `define`.
     """
     for name, value in quiet.LEVELS.items():
         os.environ.setdefault(name, value)
@@ -66,9 +92,8 @@ def _status(function, usage, flag_values):
 
 
 def _parse_and_call(function, usage, flag_values):
-    command_flags = _flags_of(function, flag_values)
     if {"--help", "-help", "--h", "-h"} & set(sys.argv[1:]):
-        output.say(_help_text(usage, command_flags))
+        output.say(_help_text(usage, flag_values))
         return 0
     rest = flag_values(sys.argv)[1:]
     if rest:
@@ -79,19 +104,12 @@ def _parse_and_call(function, usage, flag_values):
     return function()
 
 
-def _flags_of(function, flag_values):
-    """The flags that the function's module defines, and not those of the libraries that it imports."""
-    module = inspect.getmodule(function).__name__
-    # absl knows the module that was started by the name of its file.
-    return flag_values.get_key_flags_for_module(sys.argv[0] if module == "__main__" else module)
-
-
-def _help_text(usage, command_flags):
+def _help_text(usage, flag_values):
     lines = [inspect.cleandoc(usage), "", "Flags:"]
-    for flag in sorted(command_flags, key=lambda flag: flag.name):
+    for flag in (flag_values[name] for name in sorted(flag_values)):
         boolean = flag.flag_type() == "bool"
         lines.append(f"  --[no]{flag.name}" if boolean else f"  --{flag.name}=...")
-        text = flag.help
+        text = flag.help.replace(_REPEATED, " May be repeated.")
         if flag.default not in (None, []):
             text += " Default: {}.".format(flag.default_as_str.strip("'"))
         lines.append(flags.text_wrap(text, length=100, indent="      "))

@@ -1,14 +1,14 @@
-r"""Runs the methods of a suite side by side, with several seeds each, and writes the table that compares them.
+r"""Compares methods: runs each row of a suite with several seeds and writes one table.
 
   bin/compare --suite=gin/compare/smoke.gin --jobs=2                             # all methods, minutes
   bin/compare --suite=gin/compare/table1_mnist_fast.gin --seeds=0-2 --jobs=2
-  bin/compare --suite=gin/compare/table1_mnist_fast.gin --seeds=0-2 --dry_run    # what would run
-  bin/compare --suite=gin/compare/table1_mnist_fast.gin --report_only            # the table of what there is
+  bin/compare --suite=gin/compare/table1_mnist_fast.gin --seeds=0-2 --dry_run    # list the runs
+  bin/compare --suite=gin/compare/table1_mnist_fast.gin --report_only            # table of finished runs
   bin/compare --suite=my_suite.gin --import=my_method
 
-Each run is a process of its own, bin/train with a folder <run_root>/<method>/seed<N>, its output in seed<N>.log beside
-it. Ctrl-C lets the runs save; the same command goes on: what is finished is left alone, the rest is resumed.
-A run that fails does not stop the others. Exit status: 0 when all runs are finished, 1 when one failed.
+Each run is a bin/train process with the folder <run_root>/<method>/seed<N> and the log seed<N>.log beside it. Ctrl-C
+lets the runs save. Run the same command again to resume: finished runs are left alone, failed ones are tried again. A
+failed run does not stop the others. Exit status: 0 if all runs finished, 1 if one failed.
 """
 
 import dataclasses
@@ -24,55 +24,55 @@ from dgm_tf.errors import UserError, reason
 from dgm_tf.quiet import quiet_start
 from dgm_tf.text import shown
 
-_FLAGS = flags.FlagValues()
-flags.DEFINE_string("suite", None, "The gin file that describes the suite.", flag_values=_FLAGS)
-flags.DEFINE_multi_string("gin_param", [], "A binding that wins over the suite's file.", flag_values=_FLAGS)
-flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
-flags.DEFINE_string(
-    "seeds", None, "Training seeds, such as 0,1,2 or 0-4; default: 0; of a report: those found.", flag_values=_FLAGS
-)
-flags.DEFINE_list("methods", [], "Names of the rows to run; default: all.", flag_values=_FLAGS)
-flags.DEFINE_integer("jobs", 1, "Runs at a time; they share the cores.", lower_bound=1, flag_values=_FLAGS)
-flags.DEFINE_enum("launcher", "local", ["local", "ray"], "Processes of this machine, or Ray.", flag_values=_FLAGS)
-flags.DEFINE_string("run_root", None, "Folder of the runs; default: runs/<suite>.", flag_values=_FLAGS)
-flags.DEFINE_string("output", None, "Folder of the table; default: that of the runs.", flag_values=_FLAGS)
-flags.DEFINE_bool("dry_run", False, "Only list the runs and how they stand.", flag_values=_FLAGS)
-flags.DEFINE_bool("report_only", False, "Only write the table, from what there is.", flag_values=_FLAGS)
-flags.DEFINE_string("data_dir", None, "As in bin/train.", flag_values=_FLAGS)
-flags.DEFINE_bool("download", True, "As in bin/train.", flag_values=_FLAGS)
-flags.DEFINE_enum(
-    "strategy", "auto", ["auto", "none", "mirrored"], "As in bin/train, for each run.", flag_values=_FLAGS
-)
+FLAGS = command.define(
+    (flags.DEFINE_string, "suite", None, "Gin file of the suite."),
+    (flags.DEFINE_multi_string, "gin_param", [], "A gin binding that overrides the suite's file."),
+    command.IMPORT,
+    (
+        flags.DEFINE_string, "seeds", None,
+        "Training seeds, such as 0,1,2 or 0-4. Default: 0; with --report_only: all found.",
+    ),
+    (flags.DEFINE_list, "methods", [], "Names of the rows to run. Default: all."),
+    (flags.DEFINE_integer, "jobs", 1, "Runs at a time. They share the cores.", 1),
+    (flags.DEFINE_enum, "launcher", "local", ["local", "ray"], "Processes of this machine, or Ray tasks."),
+    (flags.DEFINE_string, "run_root", None, "Folder of the runs. Default: runs/<suite>."),
+    (flags.DEFINE_string, "output", None, "Folder of the table. Default: that of the runs."),
+    (flags.DEFINE_bool, "dry_run", False, "List the runs and their states, and do nothing else."),
+    (flags.DEFINE_bool, "report_only", False, "Write the table from the finished runs, and run nothing."),
+    command.DATA_DIR,
+    command.DOWNLOAD,
+    (flags.DEFINE_enum, "strategy", "auto", command.STRATEGIES[:-1], "Devices: see docs/running.md."),
+)  # fmt: skip
 
 
 def main():
     """Console entry point."""
-    command.run(compare, usage=__doc__, flag_values=_FLAGS)
+    command.run(compare, __doc__, FLAGS)
 
 
 def compare():
     """Lists, runs or reports, as the flags say; returns the exit status."""
-    if not _FLAGS.suite:
+    if not FLAGS.suite:
         raise UserError("--suite: expected a suite's gin file, such as gin/compare/smoke.gin, got none")
     from dgm_tf.compare import suite as suites
 
     with quiet_start():
         config.import_modules(_modules())
-        suite = suites.read_suite(_FLAGS.suite, _FLAGS.gin_param, _modules())
-    suite = _with_rows(suite, _FLAGS.methods)
-    root = user_path(_FLAGS.run_root or f"runs/{pathlib.Path(_FLAGS.suite).stem}", "--run_root")
+        suite = suites.read_suite(FLAGS.suite, FLAGS.gin_param, _modules())
+    suite = _with_rows(suite, FLAGS.methods)
+    root = user_path(FLAGS.run_root or f"runs/{pathlib.Path(FLAGS.suite).stem}", "--run_root")
     runs = states.plan(suite, _seeds(suite, root), root, _modules(), _train_flags())
-    if _FLAGS.dry_run:
+    if FLAGS.dry_run:
         _list(runs)
         return 0
-    if _FLAGS.report_only:
+    if FLAGS.report_only:
         _report(suite, runs, root)
         return 0
     return _run(suite, runs, root)
 
 
 def _modules():
-    return _FLAGS["import"].value
+    return FLAGS["import"].value
 
 
 def _with_rows(suite, names):
@@ -88,15 +88,15 @@ def _with_rows(suite, names):
 
 
 def _seeds(suite, root):
-    if _FLAGS.seeds is not None:
-        return states.parse_seeds(_FLAGS.seeds)
-    return (states.found_seeds(suite, root) if _FLAGS.report_only else None) or [0]
+    if FLAGS.seeds is not None:
+        return states.parse_seeds(FLAGS.seeds)
+    return (states.found_seeds(suite, root) if FLAGS.report_only else None) or [0]
 
 
 def _train_flags():
-    folder = _FLAGS.data_dir and user_path(_FLAGS.data_dir, "--data_dir")
+    folder = FLAGS.data_dir and user_path(FLAGS.data_dir, "--data_dir")
     given = [] if folder is None else [f"--data_dir={folder}"]
-    return [*given, *([] if _FLAGS.download else ["--nodownload"]), f"--strategy={_FLAGS.strategy}"]
+    return [*given, *([] if FLAGS.download else ["--nodownload"]), f"--strategy={FLAGS.strategy}"]
 
 
 def _list(runs):
@@ -120,20 +120,20 @@ def _run(suite, runs, root):
             well = run_all(runs, launcher, watcher, signals)
         _tell_failures(runs)
         if signals.received is not None:
-            output.say("\nstopped; what ran has saved. The same command goes on from here.")
+            output.say("\nstopped; all runs have saved. Run the same command again to resume.")
             return 128 + signals.received
         _report(suite, runs, root)
     return 0 if well else 1
 
 
 def _launcher(lock):
-    if _FLAGS.launcher == "ray":
+    if FLAGS.launcher == "ray":
         from dgm_tf.compare.ray_launcher import RayLauncher
 
-        return RayLauncher(_FLAGS.jobs)
+        return RayLauncher(FLAGS.jobs)
     from dgm_tf.compare.launcher import LocalLauncher
 
-    return LocalLauncher(_FLAGS.jobs, lock)
+    return LocalLauncher(FLAGS.jobs, lock)
 
 
 def _tell_failures(runs):
@@ -155,7 +155,7 @@ def _report(suite, runs, root):
     from dgm_tf.report.tables import print_report
 
     comparison = compare(suite, runs)
-    folder = user_path(_FLAGS.output or root, "--output")
+    folder = user_path(FLAGS.output or root, "--output")
     try:
         path = write_report(comparison, folder)
     except OSError as error:

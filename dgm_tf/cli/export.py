@@ -1,10 +1,10 @@
-r"""Writes what a run has learned as SavedModels, which need TensorFlow and nothing of this package.
+r"""Exports the generator and the classifier of a run as SavedModels. They need TensorFlow only.
 
   bin/export --run_dir=runs/quickstart
   bin/export --run_dir=runs/quickstart --output=/tmp/quickstart
 
-It writes generator/ (signatures `sample` and `generate`), classifier/ (signature `classify`) and classes.json
-(the original class names: a label is a position in this list), which also stands among the assets of both:
+It writes generator/ with the signatures `sample` and `generate`, classifier/ with the signature `classify`, and
+classes.json with the class names. A label is a position in that list. Both SavedModels carry it among their assets.
 
   import tensorflow as tf
   generator = tf.saved_model.load("runs/quickstart/export/generator")
@@ -12,49 +12,36 @@ It writes generator/ (signatures `sample` and `generate`), classifier/ (signatur
   classifier = tf.saved_model.load("runs/quickstart/export/classifier")
   labels = classifier.classify(uint8_images)["label"]              # int32 [N]; floats are refused
 
-Images are classified as files hold them, uint8; the model scales them itself. (TensorFlow casts NumPy arrays that are
-given to `classifier.signatures["classify"]` or, as labels, to the generator: pass integers there.)
+The classifier takes uint8 images and scales them itself. Pass integers as labels and images: TensorFlow silently casts
+NumPy arrays of floats that are given to a signature.
 
-A learner without a generative memory has no generator/. A run writes its export by itself when it ends.
+A method without a generator has no generator/. A run exports itself when it ends.
 """
 
 from absl import flags
 
-from dgm_tf import config
-from dgm_tf.cli import command
-from dgm_tf.disk import lock
-from dgm_tf.disk.paths import user_path
+from dgm_tf.cli import command, saved
 from dgm_tf.errors import UserError, reason
 from dgm_tf.output import say
 from dgm_tf.quiet import quiet_start
-from dgm_tf.run.folder import RunFolder
 from dgm_tf.text import shown
 
-_FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
-flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
-flags.DEFINE_string("output", None, "Where to write; default: <run_dir>/export.", flag_values=_FLAGS)
+FLAGS = command.define(
+    command.RUN_DIR,
+    command.IMPORT,
+    (flags.DEFINE_string, "output", None, "Output folder. Default: <run_dir>/export."),
+)
 
 
 def main():
     """Console entry point."""
-    command.run(_export_run, usage=__doc__, flag_values=_FLAGS)
+    command.run(_export_run, __doc__, FLAGS)
 
 
 def _export_run():
-    if not _FLAGS.run_dir:
-        raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
-    run_dir = user_path(_FLAGS.run_dir, "--run_dir")
-    output = user_path(_FLAGS.output or RunFolder(run_dir).export, "--output")
-    if not _FLAGS.output:
-        lock.refuse_links([output], "--run_dir")
-
     with quiet_start():
-        from dgm_tf.export import export
-        from dgm_tf.learner import load
-
-        config.import_modules(_FLAGS["import"].value)
-        learner = load(run_dir)
+        from dgm_tf.export import export  # which imports TensorFlow
+    learner, output = saved.learner_and_output(FLAGS, lambda folder: folder.export)
     try:
         sizes = export(learner, output)
     except OSError as error:

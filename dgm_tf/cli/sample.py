@@ -1,37 +1,33 @@
-r"""Writes generated images of learned classes as PNG files: a folder for each class, and a grid to look at.
+r"""Writes generated images of learned classes as PNG files: a folder for each class, and one grid of all.
 
   bin/sample --run_dir=runs/quickstart                                  # 100 of each class
   bin/sample --run_dir=runs/quickstart --classes=3,7 --count=1000 --output=/tmp/digits --seed=1
 
-Classes go by their original names; names with commas in quotes: --classes='"tench, Tinca tinca",goldfish'.
-Where no name is a number, a class's position in the order of learning, from 0, will do as well. The n-th
-image of a class depends on the seed and n alone, not on --count or on the other classes. Files of the same
-names are replaced.
+Use the original names of the classes. Quote a name with a comma: --classes='"tench, Tinca tinca",goldfish'. If no
+name is a number, positions in the order of learning work too, counted from 0. The n-th image of a class depends on
+--seed and n alone. Existing files of the same names are replaced.
 """
-
-import numbers
 
 import numpy as np
 from absl import flags
 
-from dgm_tf import checks, config
-from dgm_tf.cli import command
+from dgm_tf import checks
+from dgm_tf.cli import command, saved
 from dgm_tf.data.class_names import position
-from dgm_tf.disk import leftovers, lock
+from dgm_tf.disk import leftovers
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError, reason
 from dgm_tf.output import console, say
-from dgm_tf.quiet import quiet_start
-from dgm_tf.run.folder import RunFolder
 from dgm_tf.text import file_names, shown
 
-_FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "Folder of the run.", flag_values=_FLAGS)
-flags.DEFINE_list("classes", ["all"], "Class names, or all.", flag_values=_FLAGS)
-flags.DEFINE_integer("count", 100, "Images of each class.", lower_bound=1, flag_values=_FLAGS)
-flags.DEFINE_multi_string("import", [], command.IMPORT_HELP, flag_values=_FLAGS)
-flags.DEFINE_string("output", None, "Where to write; default: <run_dir>/samples.", flag_values=_FLAGS)
-flags.DEFINE_integer("seed", 0, "Another seed, other images.", lower_bound=0, flag_values=_FLAGS)
+FLAGS = command.define(
+    command.RUN_DIR,
+    (flags.DEFINE_list, "classes", ["all"], "Names of classes, or all."),
+    (flags.DEFINE_integer, "count", 100, "Images of each class.", 1),
+    command.IMPORT,
+    (flags.DEFINE_string, "output", None, "Output folder. Default: <run_dir>/samples."),
+    (flags.DEFINE_integer, "seed", 0, "Seed of the images.", 0),
+)
 
 BATCH = 100  # images generated at once, where fewer are wanted, too: each is then the same for any count
 GRID, GRID_COLUMNS = "grid.png", 10
@@ -91,7 +87,7 @@ def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: No
 
     labels = arguments.as_labels(labels, len(learner.class_names)).tolist()
     arguments.check_seed(seed)
-    checks.argument("count", count, checks.inside(count, "[1, inf)", numbers.Integral), "an integer in [1, inf)")
+    checks.integer_in("count", count, "[1, inf)")
     directory = user_path(directory, "directory")
     folders = [directory / name for name in file_names(learner.class_names, taken=[GRID])]
     few = {}
@@ -118,33 +114,22 @@ def _images(learner, label, count, seed):
 
 def main():
     """Console entry point."""
-    command.run(_sample_run, usage=__doc__, flag_values=_FLAGS)
+    command.run(_sample_run, __doc__, FLAGS)
 
 
 def _sample_run():
-    if not _FLAGS.run_dir:
-        raise UserError("--run_dir: expected the folder of a run, such as runs/quickstart, got none")
-    run_dir = user_path(_FLAGS.run_dir, "--run_dir")
-    output = user_path(_FLAGS.output or RunFolder(run_dir).samples, "--output")
-    if not _FLAGS.output:
-        lock.refuse_links([output, *output.glob("*")], "--run_dir")
-
+    learner, output = saved.learner_and_output(FLAGS, lambda folder: folder.samples)
+    labels = find_classes(FLAGS.classes, learner.class_names)
     from rich.progress import Progress
 
-    with quiet_start():
-        from dgm_tf.learner import load
-
-        config.import_modules(_FLAGS["import"].value)
-        learner = load(run_dir)
-    labels = find_classes(_FLAGS.classes, learner.class_names)
     try:
         screen = console()
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-            row = bar.add_task("Generating", total=len(labels) * _FLAGS.count)
-            write_samples(learner, labels, _FLAGS.count, output, _FLAGS.seed, lambda: bar.advance(row))
+            row = bar.add_task("Generating", total=len(labels) * FLAGS.count)
+            write_samples(learner, labels, FLAGS.count, output, FLAGS.seed, lambda: bar.advance(row))
     except OSError as error:
         raise UserError(f"--output: cannot write to {output}: {reason(error)}") from error
-    text = f"{_FLAGS.count} images of each class in {output}, a few of all in {output / GRID}"
+    text = f"{FLAGS.count} images of each class in {output}, a few of all in {output / GRID}"
     say(shown(text))
 
 

@@ -1,10 +1,11 @@
-r"""Learns a sequence of tasks as a gin file describes; the same command again resumes it.
+r"""Trains on a sequence of tasks, as a gin file describes. Run the same command again to resume.
 
-  bin/train                                      # the quickstart: five digits in about 5 minutes
+  bin/train                                      # the quickstart: five digits, a few minutes
   bin/train --gin_file=gin/mnist_dgmw.gin        # the paper's experiment on all of MNIST
   bin/train --gin_file=gin/mnist_dgmw_fast.gin --gin_param="run_experiment.seed=1" --run_dir=runs/seed1
 
-A run folder is runs/<name of the gin file>, unless --run_dir names another.
+The run folder is runs/<name of the gin file>, unless --run_dir names another. It holds results.json, figures, the
+memory and SavedModels.
 """
 
 import pathlib
@@ -19,23 +20,29 @@ from dgm_tf.quiet import expect_loss, quiet_start
 from dgm_tf.run import sessions
 from dgm_tf.run.folder import RunFolder
 from dgm_tf.text import shown
-from dgm_tf.training.cluster import WAIT_SECONDS
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("gin_file", "gin/quickstart.gin", "The gin file that describes the run.")
-flags.DEFINE_multi_string("gin_param", [], "A binding that wins over the file's, such as 'GANSettings.epochs=5'.")
-flags.DEFINE_string("run_dir", None, "The run folder; default: runs/<name of the gin file>.")
-flags.DEFINE_multi_string("import", [], command.IMPORT_HELP)
-flags.DEFINE_string("cache_dir", None, "What runs on the same data share; default: .cache beside the run folder.")
-flags.DEFINE_string("data_dir", None, "TFDS data_dir; default: TFDS_DATA_DIR or TFDS's own.")
-flags.DEFINE_bool("download", True, "Whether data sets that are missing may be downloaded.")
-flags.DEFINE_enum("strategy", "auto", ["auto", "none", "mirrored", "multi_worker"], "tf.distribute strategy.")
-flags.DEFINE_float("wait_for_workers", WAIT_SECONDS, command.WAIT_HELP, 0.0)
+FLAGS = command.define(
+    (flags.DEFINE_string, "gin_file", "gin/quickstart.gin", "The gin file that describes the run."),
+    (
+        flags.DEFINE_multi_string, "gin_param", [],
+        "A gin binding that overrides the file's, such as 'GANSettings.epochs=5'.",
+    ),
+    (flags.DEFINE_string, "run_dir", None, "Run folder. Default: runs/<name of the gin file>."),
+    command.IMPORT,
+    (
+        flags.DEFINE_string, "cache_dir", None,
+        "Cache shared by runs on the same data. Default: .cache beside the run folder.",
+    ),
+    command.DATA_DIR,
+    command.DOWNLOAD,
+    command.STRATEGY,
+    command.WAIT,
+)  # fmt: skip
 
 
 def main():
     """Console entry point."""
-    command.run(train, usage=__doc__)
+    command.run(train, __doc__, FLAGS)
 
 
 def train():

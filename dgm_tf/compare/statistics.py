@@ -2,6 +2,9 @@
 
 import dataclasses
 import math
+import statistics
+
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -33,31 +36,8 @@ def estimate(values):
     n = len(values)
     if not n:
         return None
-    mean = math.fsum(values) / n
+    mean = statistics.fmean(values)
     if n == 1:
         return Estimate(1, mean, None, None)
-    sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
-    return Estimate(n, mean, sd, student_t(n - 1) * sd / math.sqrt(n))
-
-
-def student_t(freedom, confidence=CONFIDENCE):
-    """t with P(|T| < t) = confidence for `freedom` >= 1 degrees of freedom, such as 4.303 for 2."""
-    low, high = 0.0, math.pi / 2  # of the angle atan(t / sqrt(freedom))
-    for _ in range(80):
-        angle = (low + high) / 2
-        if _probability(angle, freedom) < confidence:
-            low = angle
-        else:
-            high = angle
-    return math.sqrt(freedom) * math.tan(low)
-
-
-def _probability(angle, freedom):
-    """P(|T| < t), exactly, for t = sqrt(freedom) tan(angle) (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
-    sine, cosine = math.sin(angle), math.cos(angle)
-    odd = freedom % 2
-    term, total = cosine if odd else 1.0, 0.0
-    for k in range(2 + odd, freedom + 1, 2):
-        total += term
-        term *= cosine**2 * (k - 1) / k
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total
+    sd = statistics.stdev(values)
+    return Estimate(n, mean, sd, float(special.stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd / math.sqrt(n))

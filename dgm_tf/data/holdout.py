@@ -1,11 +1,10 @@
 """Test images for people's own data sets: a share of each class, the same wherever and whenever the class comes."""
 
-import numbers
 import zlib
 
 import numpy as np
 
-from dgm_tf.errors import UserError
+from dgm_tf import checks
 
 
 def class_key(name):
@@ -33,17 +32,11 @@ def split_rows(rows, name, fraction, seed):
 
 def check_split(owner, test_fraction, seed):
     """Raises UserError, naming the owner's argument, for what is no fraction or seed."""
-    check_number(owner, "test_fraction", test_fraction, lambda v: 0 < v < 1, "a number in (0, 1)")
-    check_number(owner, "seed", seed, lambda v: isinstance(v, numbers.Integral) and 0 <= v < 2**32, "an integer >= 0")
-
-
-def check_number(owner, argument, value, fits, expected):
-    """Raises UserError for a value that is no number or does not fit."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not fits(value):
-        raise UserError(f"{owner}.{argument}: expected {expected}, got {value!r}")
+    checks.number_in(f"{owner}.test_fraction", test_fraction, "(0, 1)")
+    checks.integer_in(f"{owner}.seed", seed, checks.SEEDS)
 
 
 def check_channels(owner, channels):
     """Raises UserError for another number of channels than 1, 3 or None."""
-    if isinstance(channels, bool) or channels not in (None, 1, 3):
-        raise UserError(f"{owner}.channels: expected 1, 3 or None, got {channels!r}")
+    fits = channels in (None, 1, 3) and not isinstance(channels, bool)
+    checks.argument(f"{owner}.channels", channels, fits, "1, 3 or None")

@@ -5,6 +5,7 @@ import numbers
 
 import numpy as np
 
+from dgm_tf import checks
 from dgm_tf.data.class_names import position
 from dgm_tf.errors import UserError
 from dgm_tf.text import shown
@@ -72,12 +73,11 @@ def check_sizes(classes_per_task, num_tasks):
     if not one_size and (isinstance(classes_per_task, str) or not np.iterable(classes_per_task)):
         raise UserError(f"classes_per_task: expected a positive integer or a list of them, got {classes_per_task!r}")
     sizes = [classes_per_task] if one_size else list(classes_per_task)
-    if not sizes or not all(_is_positive(size) for size in sizes):
-        raise UserError(f"classes_per_task: expected positive integers, got {classes_per_task!r}")
+    fits = bool(sizes) and all(checks.inside(size, "[1, inf)", numbers.Integral) for size in sizes)
+    checks.argument("classes_per_task", classes_per_task, fits, "positive integers")
     if num_tasks is None:
         return
-    if not _is_positive(num_tasks):
-        raise UserError(f"num_tasks: expected a positive integer or None, got {num_tasks!r}")
+    checks.integer_in("num_tasks", num_tasks, "[1, inf)")
     if not one_size and num_tasks > len(sizes):
         raise UserError(
             f"num_tasks: expected at most {len(sizes)}, the number of sizes in classes_per_task, got {num_tasks}"
@@ -172,7 +172,3 @@ def _text(entry):
 def _check_distinct(entries, class_order):
     if len(set(entries)) != len(entries):
         raise UserError(f"class_order: expected each class once, got {list(class_order)!r}")
-
-
-def _is_positive(number):
-    return isinstance(number, numbers.Integral) and not isinstance(number, bool) and number > 0

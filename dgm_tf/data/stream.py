@@ -8,12 +8,13 @@ import numbers
 import gin
 import numpy as np
 
+from dgm_tf import checks
 from dgm_tf.data import cautions, excerpts
 from dgm_tf.data.arrays import Split, resized
 from dgm_tf.data.class_names import position
 from dgm_tf.data.order import check_order, check_sizes, resolve_order, task_ranges, task_sizes, validation_mask
 from dgm_tf.data.overview import overview
-from dgm_tf.data.task import Task, check_interval
+from dgm_tf.data.task import Task
 from dgm_tf.errors import UserError
 
 _log = logging.getLogger("dgm_tf")
@@ -83,9 +84,9 @@ class ClassIncrementalStream:
         check_order(class_order)
         if not isinstance(class_order, str) and classes_per_task is not None:
             task_sizes(classes_per_task, num_tasks, len(class_order))
-        check_interval("seed", seed, numbers.Integral, 0, 2**32)
-        check_interval("validation_fraction", validation_fraction, numbers.Real, 0, 1)
-        check_interval("image_size", image_size, numbers.Integral, 1, 2**16)
+        checks.integer_in("seed", seed, checks.SEEDS)
+        checks.number_in("validation_fraction", validation_fraction, "[0, 1)")
+        checks.integer_in("image_size", image_size, "[1, 65536)")
         decoded_at = getattr(source, "size", image_size)
         if decoded_at != image_size:
             raise UserError(

@@ -93,7 +93,7 @@ def _noted_call(folder, function):
             if interrupt.together:
                 agreement.wait_for_each_other()  # who left before the chief has saved would end it, too
             tell = output.complain if interrupt.signum == signal.SIGPIPE else output.say
-            tell(f"\n{own_message(interrupt)}; saved. The same command goes on from here.")
+            tell(f"\n{own_message(interrupt)}; saved. Run the same command again to resume.")
             return 128 + interrupt.signum
         agreement.wait_for_each_other()
     return 0

@@ -105,7 +105,7 @@ def replica_batch(images, labels, augmentation, seed):
     return replica_slice(images), replica_slice(labels)
 
 
-def classifier_update(network, optimizer, variables, images, labels, rules=PLAIN_RULES):
+def update_classifier(network, optimizer, variables, images, labels, rules=PLAIN_RULES):
     """One Adam step on the loss of a replica's batch; returns (loss, accuracy). To be called per replica."""
     with tf.GradientTape() as tape:
         loss, logits = rules.loss(network, images, labels)
@@ -142,28 +142,15 @@ class ClassifierPhase(Phase):
         self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None, rules=PLAIN_RULES, decay=0.0
     ):
         super().__init__(epochs, pool.num_batches(batch_size))
-        self._pool, self._batch_size, self._seed, self._rules = pool, batch_size, seed, rules
+        self._pool, self._batch_size, self._seed, self._augmentation = pool, batch_size, seed, augmentation
         self._strategy = tf.distribute.get_strategy()
-        rate = decaying(learning_rate, decay, self.num_steps)
-        self._optimizer = make_adam(rate, class_variables(network))
+        variables = class_variables(network)
+        self._optimizer = make_adam(decaying(learning_rate, decay, self.num_steps), variables)
         self._noise = stateless_seed(seed, "augmentation")
         self._plan = (None, None)
-        self._update = tf.function(self._make_update(network, augmentation))
-
-    def _make_update(self, network, augmentation):
-        variables = class_variables(network)
-        update_with = functools.partial(classifier_update, network, self._optimizer, variables, rules=self._rules)
-        update_with = jit(update_with, self.num_steps)
-
-        def replica_update(indices, step):
-            seed = fold_in(self._noise, step)
-            loss, accuracy = update_with(*replica_batch(*self._pool.gather(indices), augmentation, seed))
-            return {"loss/classifier": loss, "accuracy/training": accuracy}
-
-        def update(indices, step):
-            return mean_over_replicas(self._strategy, self._strategy.run(replica_update, (indices, step)))
-
-        return update
+        update = functools.partial(update_classifier, network, self._optimizer, variables, rules=rules)
+        self._update_classifier = jit(update, self.num_steps)
+        self._train_step = tf.function(self._distributed_step)
 
     def step(self, index):
         """One update."""
@@ -171,7 +158,16 @@ class ClassifierPhase(Phase):
         if self._plan[0] != epoch:
             rng = numpy_generator(self._seed, "batches", epoch)
             self._plan = epoch, self._pool.epoch_batches(rng, self._batch_size)
-        return self._update(tf.constant(self._plan[1][batch], tf.int32), tf.constant(index, tf.int32))
+        return self._train_step(tf.constant(self._plan[1][batch], tf.int32), tf.constant(index, tf.int32))
+
+    def _distributed_step(self, rows, index):
+        """Compiled. rows: int32 [B] of the pool."""
+        return mean_over_replicas(self._strategy, self._strategy.run(self._replica_step, (rows, index)))
+
+    def _replica_step(self, rows, index):
+        batch = replica_batch(*self._pool.gather(rows), self._augmentation, fold_in(self._noise, index))
+        loss, accuracy = self._update_classifier(*batch)
+        return {"loss/classifier": loss, "accuracy/training": accuracy}
 
     def variables(self):
         """The optimizer's."""

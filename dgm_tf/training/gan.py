@@ -1,25 +1,24 @@
-"""The GAN step: classifier updates, a WGAN-GP critic update, a generator update."""
+"""The GAN step: the classifier is updated, then the critic (WGAN-GP), then the generator."""
 
 import dataclasses
 import functools
 
 import gin
-import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks, losses
 from dgm_tf.registry import register
 from dgm_tf.training import schedules
-from dgm_tf.training.classifier import class_variables, classifier_update, replica_batch
+from dgm_tf.training.classifier import class_variables, replica_batch, update_classifier
 from dgm_tf.training.compilation import jit
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
 from dgm_tf.training.divergence import Remedy
+from dgm_tf.training.gan_batches import GANBatches
 from dgm_tf.training.optimizer import decaying, make_adam
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import (
     fold_in,
     normal,
-    numpy_generator,
     replica_count,
     replica_slice,
     split_seed,
@@ -122,15 +121,6 @@ class GeneratorRules:
         return gradients
 
 
-@dataclasses.dataclass(frozen=True)
-class _Part:
-    compiled: object
-    inputs: object
-
-    def __call__(self, index):
-        return self.compiled(*self.inputs(index))
-
-
 class GANPhase(Phase):
     """Adversarial training on the current task, with the classifier learning beside it.
 
@@ -141,24 +131,28 @@ class GANPhase(Phase):
       gan: `GANSettings`.
       classifier: `ClassifierSettings`.
       seed: int; all randomness follows from it and the step.
+
+    Attributes:
+      images: `GANBatches`, which images of the pool each step learns from.
     """
 
     name = "gan"
 
     def __init__(self, rules, discriminator, pool, gan, classifier, seed):
-        start, stop = pool.ranges[-1]
-        super().__init__(gan.epochs, max(gan.min_batches, schedules.num_batches(stop - start, gan.batch_size)))
-        self._rules, self._discriminator, self._pool = rules, discriminator, pool
-        self._gan, self._classifier, self._seed = gan, classifier, seed
-        self._strategy = tf.distribute.get_strategy()
-        self._make_optimizers()
-        self._noise = stateless_seed(seed, "gan")
-        self._plan = (None, None)
-        self._adversarial_update = jit(self._critic_and_generator_update, self.num_steps)
-        update = functools.partial(classifier_update, discriminator, self._c_optimizer, class_variables(discriminator))
-        self._classifier_update = jit(update, self.num_steps)
-        self._train_step = tf.function(self._distributed_step)
+        self.images = GANBatches(pool, gan, classifier, rules.joint, seed)
+        super().__init__(gan.epochs, self.images.per_epoch)
         self.trains_classifier = classifier.replay_schedule != "none"
+        self._rules, self._discriminator, self._pool = rules, discriminator, pool
+        self._gan, self._classifier = gan, classifier
+        self._strategy = tf.distribute.get_strategy()
+        self._noise = stateless_seed(seed, "gan")
+        self._make_optimizers()
+        classify = functools.partial(
+            update_classifier, discriminator, self._c_optimizer, class_variables(discriminator)
+        )
+        self._update_classifier = jit(classify, self.num_steps)
+        self._update_gan = jit(self._update_critic_and_generator, self.num_steps)
+        self._train_step = tf.function(self._distributed_step)
 
     def _make_optimizers(self):
         gan, generator, discriminator = self._gan, self._rules.generator, self._discriminator
@@ -166,16 +160,15 @@ class GANPhase(Phase):
         own = self._classifier.own_optimizer and updates > 0
         d_updates = gan.critic_steps + (0 if own else updates)
         betas = gan.beta_1, gan.beta_2
-        d_optimizer = make_adam(
-            self._decaying(gan.discriminator_learning_rate, d_updates), discriminator.trainable_variables, *betas
-        )
-        g_optimizer = make_adam(self._decaying(gan.generator_learning_rate, 1), generator.trainable_variables, *betas)
-        self._optimizers = [d_optimizer, g_optimizer]
+        d_rate = self._decaying(gan.discriminator_learning_rate, d_updates)
+        g_rate = self._decaying(gan.generator_learning_rate, 1)
+        self._d_optimizer = self._c_optimizer = make_adam(d_rate, discriminator.trainable_variables, *betas)
+        self._g_optimizer = make_adam(g_rate, generator.trainable_variables, *betas)
+        self._optimizers = [self._d_optimizer, self._g_optimizer]
         if own:
-            rate = self._decaying(self._classifier.learning_rate, updates)
-            self._optimizers.append(make_adam(rate, class_variables(discriminator)))
-        self._d_optimizer, self._g_optimizer = d_optimizer, g_optimizer
-        self._c_optimizer = self._optimizers[-1] if own else d_optimizer
+            c_rate = self._decaying(self._classifier.learning_rate, updates)
+            self._c_optimizer = make_adam(c_rate, class_variables(discriminator))
+            self._optimizers.append(self._c_optimizer)
 
     def _decaying(self, rate, updates_per_step):
         return decaying(rate, self._gan.learning_rate_decay, self.num_steps * updates_per_step)
@@ -184,99 +177,44 @@ class GANPhase(Phase):
         """One step: classifier, critic, generator."""
         return self._train_step(*self._inputs(index))
 
-    def parts(self):
-        """Dict part of the step -> compiled function of a step's number that runs it alone; to be timed.
-
-        Each function has the attribute `compiled`, a `tf.function`, and `inputs`, which gives its arguments.
-        """
-        run = self._strategy.run
-        critic, generator = (jit(part, self.num_steps) for part in (self._update_critic, self._update_generator))
-        functions = {
-            "step": self._distributed_step,
-            "classifier": lambda real, mixed, index, schedule: self._update_classifier(mixed, self._noise),
-            "critic": lambda real, mixed, index, schedule: run(
-                lambda: critic(self._batches(real), schedule, self._noise)
-            ),
-            "generator": lambda real, mixed, index, schedule: run(
-                lambda: generator(self._batches(real)[0][1], schedule, self._noise)
-            ),
-        }
-        return {name: _Part(tf.function(function), self._inputs) for name, function in functions.items()}
-
     def _inputs(self, index):
-        """What the compiled step takes: indices of the images, the step's number and the method's schedule."""
-        schedule = {k: tf.constant(v, tf.float32) for k, v in self.progress(index).items()}
-        return *self._indices(*divmod(index, self.batches), index), tf.constant(index, tf.int32), schedule
-
-    def progress(self, index):
-        """The method's schedule at this step."""
-        return self._rules.schedule_at(*divmod(index, self.batches), self.epochs, self.batches)
-
-    def preview(self, index, labels):
-        """float32 [N, H, W, C]: images of the classes as generated now, from the same z always; labels: int [N]."""
-        z = normal([len(labels), self._rules.generator.latent_size], self._noise)
-        schedule = {k: tf.constant(v, tf.float32) for k, v in self.progress(index).items()}
-        return self._rules.preview(z, labels, schedule)
-
-    def variables(self):
-        """The optimizers'."""
-        return [variable for optimizer in self._optimizers for variable in optimizer.variables]
-
-    def _indices(self, epoch, batch, index):
-        """(real [critic_steps, B], mixed [updates, B]) indices into the pool."""
-        if self._plan[0] != epoch:
-            start, stop = self._pool.ranges[-1]
-            rng = numpy_generator(self._seed, "epoch", epoch)
-            passes = -(-self.batches // schedules.num_batches(stop - start, self._gan.batch_size))
-            drawn = [schedules.epoch_batches(rng, stop - start, self._gan.batch_size) for _ in range(passes)]
-            self._plan = epoch, start + np.concatenate(drawn)[: self.batches]
-        batches = self._plan[1]
-        real = batches[[(batch + i) % len(batches) for i in range(self._gan.critic_steps)]]
-        if self._rules.joint:
-            real = numpy_generator(self._seed, "real", index).integers(0, len(self._pool), real.shape)
-        mixed = self._classifier_indices(numpy_generator(self._seed, "classifier", index), batches[batch])
-        return tf.constant(real, tf.int32), tf.constant(mixed, tf.int32)
-
-    def _classifier_indices(self, rng, current):
-        settings = self._classifier
-        if settings.replay_schedule == "balanced":
-            return schedules.balanced(rng, self._pool, current)
-        if settings.replay_schedule == "none":
-            return np.zeros((0, len(current)), np.int32)
-        return schedules.constant(rng, self._pool, len(current), settings.updates, settings.current_share)
+        """What the compiled step takes: the step's rows of the pool, its number and the method's schedule."""
+        real, mixed = self.images.of_step(index)
+        rows = tf.constant(real, tf.int32), tf.constant(mixed, tf.int32)
+        return *rows, tf.constant(index, tf.int32), self._schedule(index)
 
     def _distributed_step(self, real, mixed, index, schedule):
-        seeds = split_seed(fold_in(self._noise, index), 3)
-        metrics = self._update_classifier(mixed, seeds[0]) if self.trains_classifier else {}
-        adversarial = self._strategy.run(self._replica_step, (real, schedule, seeds[1], seeds[2]))
-        return metrics | mean_over_replicas(self._strategy, adversarial)
+        """Compiled. real: int32 [critic_steps, B]; mixed: int32 [classifier updates, B]."""
+        classifier_seed, critic_seed, generator_seed = split_seed(fold_in(self._noise, index), 3)
+        metrics = self._train_classifier(mixed, classifier_seed) if self.trains_classifier else {}
+        return metrics | self._train_gan(real, schedule, critic_seed, generator_seed)
 
-    def _update_classifier(self, mixed, seed):
-        # The loop stands outside `strategy.run`: replicas cannot synchronise inside control flow.
+    def _train_classifier(self, mixed, seed):
+        def on_replica(rows, seed):
+            batch = replica_batch(*self._pool.gather(rows), self._classifier.augmentation, seed)
+            return tf.stack(self._update_classifier(*batch))
+
         updates, total = tf.shape(mixed)[0], tf.zeros([2])
-        for i in tf.range(updates):
-            replicas = self._strategy.run(self._replica_classifier_update, (mixed[i], fold_in(seed, i)))
+        for i in tf.range(updates):  # not within `strategy.run`: replicas cannot synchronise inside control flow
+            replicas = self._strategy.run(on_replica, (mixed[i], fold_in(seed, i)))
             total += self._strategy.reduce(tf.distribute.ReduceOp.MEAN, replicas, axis=None)
         loss, accuracy = tf.unstack(total / tf.cast(updates, tf.float32))
         return {"loss/classifier": loss, "accuracy/training": accuracy}
 
-    def _replica_classifier_update(self, indices, seed):
-        batch = replica_batch(*self._pool.gather(indices), self._classifier.augmentation, seed)
-        return tf.stack(self._classifier_update(*batch))
+    def _train_gan(self, real, schedule, critic_seed, generator_seed):
+        def on_replica(real, schedule, critic_seed, generator_seed):
+            return self._update_gan(self._batches(real), schedule, critic_seed, generator_seed)
 
-    def _replica_step(self, real, schedule, critic_seed, generator_seed):
-        return self._adversarial_update(self._batches(real), schedule, critic_seed, generator_seed)
+        replicas = self._strategy.run(on_replica, (real, schedule, critic_seed, generator_seed))
+        return mean_over_replicas(self._strategy, replicas)
 
     def _batches(self, real):
         """This replica's (images, labels) of each critic update; XLA could not read images that are streamed."""
         return [self._pool.gather(replica_slice(real[i])) for i in range(self._gan.critic_steps)]
 
-    def _critic_and_generator_update(self, batches, schedule, critic_seed, generator_seed):
+    def _update_critic_and_generator(self, batches, schedule, critic_seed, generator_seed):
         metrics = self._update_critic(batches, schedule, critic_seed)
-        return metrics | self._update_generator(batches[0][1], schedule, generator_seed)
-
-    def _critic(self, images):
-        return self._discriminator(images, training=True)[0]
+        return metrics | self._update_generator(batches, schedule, generator_seed)
 
     def _update_critic(self, batches, schedule, seed):
         heads = {id(v) for v in self._discriminator.logits.trainable_variables}
@@ -293,12 +231,11 @@ class GANPhase(Phase):
             apply_mean_gradients(self._d_optimizer, tape.gradient(loss, variables), variables)
         return {"loss/critic": loss, "loss/wasserstein_distance": -distance, "loss/gradient_penalty": penalty}
 
-    def _generate(self, labels, schedule, seed):
-        shape = [replica_count() * tf.shape(labels)[0], self._rules.generator.latent_size]
-        return self._rules.generate(replica_slice(normal(shape, seed)), labels, schedule)
+    def _critic(self, images):
+        return self._discriminator(images, training=True)[0]
 
-    def _update_generator(self, labels, schedule, seed):
-        variables = self._rules.generator.trainable_variables
+    def _update_generator(self, batches, schedule, seed):
+        labels, variables = batches[0][1], self._rules.generator.trainable_variables
         with tf.GradientTape() as tape:
             fake = self._generate(labels, schedule, seed)
             scores, logits = self._discriminator(fake, training=True)
@@ -310,3 +247,56 @@ class GANPhase(Phase):
         gradients = self._rules.transform_gradients(tape.gradient(loss, variables), variables, schedule)
         apply_mean_gradients(self._g_optimizer, gradients, variables, self._gan.clip_norm)
         return {"loss/generator": adversarial, "loss/generator_penalty": penalty}
+
+    def _generate(self, labels, schedule, seed):
+        shape = [replica_count() * tf.shape(labels)[0], self._rules.generator.latent_size]
+        return self._rules.generate(replica_slice(normal(shape, seed)), labels, schedule)
+
+    def variables(self):
+        """The optimizers'."""
+        return [variable for optimizer in self._optimizers for variable in optimizer.variables]
+
+    def progress(self, index):
+        """The method's schedule at this step."""
+        return self._rules.schedule_at(*divmod(index, self.batches), self.epochs, self.batches)
+
+    def _schedule(self, index):
+        return {name: tf.constant(value, tf.float32) for name, value in self.progress(index).items()}
+
+    def preview(self, index, labels):
+        """float32 [N, H, W, C]: images of the classes as generated now, from the same z always; labels: int [N]."""
+        z = normal([len(labels), self._rules.generator.latent_size], self._noise)
+        return self._rules.preview(z, labels, self._schedule(index))
+
+    def parts(self):
+        """Dict part of the step -> `StepPart`, which runs it alone; to be timed."""
+
+        def on_replicas(update):
+            update = jit(update, self.num_steps)
+            return lambda real, mixed, index, schedule: self._strategy.run(
+                lambda: update(self._batches(real), schedule, self._noise)
+            )
+
+        functions = {
+            "step": self._distributed_step,
+            "classifier": lambda real, mixed, index, schedule: self._train_classifier(mixed, self._noise),
+            "critic": on_replicas(self._update_critic),
+            "generator": on_replicas(self._update_generator),
+        }
+        return {name: StepPart(tf.function(function), self._inputs) for name, function in functions.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class StepPart:
+    """A part of a phase's step; called with a step's number it gives the part's metrics.
+
+    Attributes:
+      compiled: `tf.function`.
+      inputs: function of a step's number that gives the arguments of `compiled`.
+    """
+
+    compiled: object
+    inputs: object
+
+    def __call__(self, index):
+        return self.compiled(*self.inputs(index))

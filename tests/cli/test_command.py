@@ -17,8 +17,7 @@ from tests import hostile
 
 def run(monkeypatch, function, *arguments):
     """Exit status of a command with the flag --count."""
-    flag_values = flags.FlagValues()
-    flags.DEFINE_integer("count", 3, "How many.", flag_values=flag_values)
+    flag_values = command.define((flags.DEFINE_integer, "count", 3, "How many."))
     monkeypatch.setattr(sys, "argv", ["command", *arguments])
     with pytest.raises(SystemExit) as stopped:
         command.run(lambda: function(flag_values), "What it does.", flag_values)
@@ -117,3 +116,8 @@ def test_interrupt_is_quiet(monkeypatch, capsys):
 def test_help_lists_the_flags_and_succeeds(monkeypatch, capsys, argument):
     assert not run(monkeypatch, refuse, argument)
     assert capsys.readouterr().out == "What it does.\n\nFlags:\n  --count=...\n      How many. Default: 3.\n"
+
+
+def test_help_says_which_flags_may_be_repeated():
+    flag_values = command.define((flags.DEFINE_multi_string, "name", [], "A name."))
+    assert "  --name=...\n      A name. May be repeated." in command._help_text("", flag_values)

@@ -8,11 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from absl.testing import flagsaver
 
 from dgm_tf.cli import compare
 from dgm_tf.disk import lock
-from tests import tiny_run
+from tests import in_process, tiny_run
 
 SUITE = """
 import dgm_tf.compare.suite
@@ -77,18 +76,11 @@ def finished_suite(project_root, tmp_path_factory):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, clean_gin):
+def command(capsys, clean_gin):
     """Gives the command in this process; returns (exit status, standard output, standard error)."""
 
     def give(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dgm_tf/cli/compare.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            saved = flagsaver.save_flag_values(compare._FLAGS)
-            try:
-                compare.main()
-            finally:
-                flagsaver.restore_flag_values(saved, compare._FLAGS)
-        return ended.value.code, *capsys.readouterr()
+        return in_process.give(compare, *arguments), *capsys.readouterr()
 
     return give
 

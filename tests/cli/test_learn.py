@@ -3,14 +3,11 @@
 import json
 import re
 import shutil
-import sys
 
 import gin
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
-from absl.testing import flagsaver
 
 import dgm_tf
 from dgm_tf import config
@@ -24,6 +21,7 @@ from dgm_tf.run.checkpoints import Checkpointer
 from dgm_tf.run.metrics_log import read_metrics
 from dgm_tf.run.recorder import Recorder
 from tests import letters, tiny_run
+from tests.in_process import give
 
 PARAMS = (
     "GANSettings.min_batches = 1",
@@ -89,18 +87,6 @@ def everything(data, tmp_path_factory):
 def run(first, tmp_path):
     """A copy of the first run."""
     return shutil.copytree(first, tmp_path / "run")
-
-
-def give(module, *arguments):
-    """Gives a command in this process; returns its exit status."""
-    flag_values = getattr(module, "_FLAGS", flags.FLAGS)
-    with pytest.MonkeyPatch.context() as patch, flagsaver.flagsaver(), pytest.raises(SystemExit) as ended:
-        patch.setattr(sys, "argv", [module.__file__, *map(str, arguments)])
-        for name in flag_values:
-            flag_values[name].unparse()
-        flag_values.unparse_flags()
-        module.main()
-    return ended.value.code
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """bin/sample writes the images it was asked for, by the names a person knows, and the same ones each time."""
 
-import copy
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +13,7 @@ from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
 from tests import hostile
+from tests.in_process import give
 
 
 class FakeLearner:
@@ -106,15 +104,6 @@ def test_any_name_gives_a_folder_of_its_own(tmp_path):
     assert (tmp_path / "out" / "grid.png").is_file() and files_in(tmp_path)[0].startswith("out/")
 
 
-def run_command(monkeypatch, *arguments):
-    """Exit status of bin/sample."""
-    monkeypatch.setattr(sys, "argv", ["sample", *arguments])
-    monkeypatch.setattr(sample_command, "_FLAGS", copy.deepcopy(sample_command._FLAGS))  # flags keep their values
-    with pytest.raises(SystemExit) as stopped:
-        sample_command.main()
-    return stopped.value.code
-
-
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     """A run folder with a learner of the digits 3 and 7."""
@@ -123,16 +112,16 @@ def run_dir(tmp_path_factory):
     return folder
 
 
-def test_command_samples_a_run(run_dir, tmp_path, monkeypatch, capsys):
+def test_command_samples_a_run(run_dir, tmp_path, capsys):
     output = tmp_path / "new" / "digits"
-    assert not run_command(monkeypatch, f"--run_dir={run_dir}", "--classes=7", "--count=2", f"--output={output}")
+    assert not give(sample_command, f"--run_dir={run_dir}", "--classes=7", "--count=2", f"--output={output}")
     assert files_in(output) == ["7/00000.png", "7/00001.png", "grid.png"]
     assert Image.open(output / "7" / "00000.png").size == (32, 32)
     assert str(output) in capsys.readouterr().out
 
 
-def test_command_fills_the_run_folder_where_no_output_is_named(run_dir, monkeypatch):
-    assert not run_command(monkeypatch, f"--run_dir={run_dir}", "--count=1")
+def test_command_fills_the_run_folder_where_no_output_is_named(run_dir):
+    assert not give(sample_command, f"--run_dir={run_dir}", "--count=1")
     assert files_in(run_dir / "samples") == ["3/00000.png", "7/00000.png", "grid.png"]
 
 
@@ -147,15 +136,15 @@ def test_command_fills_the_run_folder_where_no_output_is_named(run_dir, monkeypa
         ([], "--run_dir"),
     ],
 )
-def test_command_tells_mistakes_in_one_line(run_dir, monkeypatch, capsys, arguments, message):
-    assert run_command(monkeypatch, *(argument.format(run=run_dir) for argument in arguments)) == 2
+def test_command_tells_mistakes_in_one_line(run_dir, capsys, arguments, message):
+    assert give(sample_command, *(argument.format(run=run_dir) for argument in arguments)) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ") and message in told and told.count("\n") == 1
 
 
-def test_command_without_generative_memory(tmp_path, monkeypatch, capsys):
+def test_command_without_generative_memory(tmp_path, capsys):
     untrained_learner(FineTuning()).save(tmp_path)
-    assert run_command(monkeypatch, f"--run_dir={tmp_path}") == 2
+    assert give(sample_command, f"--run_dir={tmp_path}") == 2
     assert "FineTuning has no generative memory" in capsys.readouterr().err
 
 

@@ -3,31 +3,24 @@
 import json
 import re
 import shutil
-import sys
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 from PIL import Image
 
 from dgm_tf.cli import train
 from dgm_tf.disk import files
 from dgm_tf.run import experiment, sessions
 from dgm_tf.run.metrics_log import read_metrics
-from tests import tiny_run
+from tests import in_process, tiny_run
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, clean_gin):
+def command(capsys, clean_gin):
     """Gives the command in this process; returns (exit status, standard output, standard error)."""
 
     def give(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dgm_tf/cli/train.py", *map(str, arguments)])
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as ended:
-            flags.FLAGS.unparse_flags()
-            train.main()
-        return ended.value.code, *capsys.readouterr()
+        return in_process.give(train, *arguments), *capsys.readouterr()
 
     return give
 

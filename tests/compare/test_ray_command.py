@@ -41,7 +41,7 @@ def test_ctrl_c_saves_and_the_same_command_again_finishes_the_suite(project_root
     os.killpg(first.pid, signal.SIGINT)
     printed, complaints = first.communicate(timeout=600)
     assert first.returncode == 128 + signal.SIGINT, printed + complaints
-    assert "stopped; what ran has saved. The same command goes on from here." in printed
+    assert "stopped; all runs have saved. Run the same command again to resume." in printed
     assert not processes_of(tmp_path / "runs")
 
     second = _start(project_root, tmp_path)

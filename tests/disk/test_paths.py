@@ -9,15 +9,17 @@ import pytest
 
 import dgm_tf
 from dgm_tf import config
-from dgm_tf import export as exports
 from dgm_tf.cli import compare as suites
+from dgm_tf.cli import export as exports
 from dgm_tf.cli import learn, sample, train
 from dgm_tf.data import TFDS, ImageArchive, ImageFolder
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
+from dgm_tf.export import write as writing
 from dgm_tf.learner import saving
 from dgm_tf.run import continuation, experiment
 from dgm_tf.training.loop import Position
+from tests.in_process import give
 from tests.pictures import draw
 
 
@@ -93,9 +95,9 @@ def test_learners_and_exports_take_it(home, monkeypatch):
     learned = object.__new__(dgm_tf.Learner)
     learned.position, learned.class_names = Position(1), ["a"]
     learned.method = types.SimpleNamespace(arrays=dict, networks=dict)
-    calls = seen(monkeypatch, exports, "_check_replaceable")
+    calls = seen(monkeypatch, writing, "_check_replaceable")
     with pytest.raises(Stop):
-        exports.export(learned, "~/export")
+        writing.export(learned, "~/export")
     assert calls == [(home / "export",)]
     calls = seen(monkeypatch, sample, "file_names")
     with pytest.raises(Stop):
@@ -109,20 +111,9 @@ def test_gin_files_take_it(home, clean_gin):
     assert gin.query_parameter("ImageFolder.size") == 16
 
 
-@pytest.fixture
-def clean_flags():
-    """Leaves no command's flags set."""
-    yield
-    for values in (train.FLAGS, *(module._FLAGS for module in (learn, sample, exports, suites))):
-        for name in values:
-            values[name].unparse()
-
-
 @pytest.mark.parametrize("module", [train, learn, sample, exports, suites])
-def test_flags_take_it(home, monkeypatch, clean_gin, clean_flags, module):
+def test_flags_take_it(home, monkeypatch, clean_gin, module):
     """Each command is given paths with ~ and ends where the first of them is used."""
-    from tests.cli.test_learn import give
-
     run = home / "run"
     run.mkdir()
     (run / "config.gin").write_text("import dgm_tf.data\n")

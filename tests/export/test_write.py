@@ -1,6 +1,5 @@
 """Exported SavedModels do what the learner does, in a process that knows nothing of dgm_tf."""
 
-import copy
 import itertools
 import json
 import os
@@ -11,18 +10,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgm_tf import export as export_command
+from dgm_tf.cli import export as export_command
 from dgm_tf.data.arrays import Split
 from dgm_tf.data.stream import Task
 from dgm_tf.disk import lock
 from dgm_tf.errors import Diverged, UserError, told
 from dgm_tf.export import export
+from dgm_tf.export import write as writing
 from dgm_tf.learner import Learner
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.networks.task_generator import conditional_latents
 from dgm_tf.registry import register
+from tests.in_process import give
 from tests.limited_files import files_of_at_most
 
 CLASS_NAMES = ["seven", "T-shirt/top", "drei"]
@@ -240,16 +241,16 @@ def test_failing_export_leaves_the_earlier_one(exported, generator, monkeypatch)
 
 def _write_little(learner, directory):
     """Instead of what takes long: names that an export has."""
-    for name in export_command.MODELS:
+    for name in writing.MODELS:
         (directory / name).mkdir()
         (directory / name / "saved_model.pb").write_text("new")
-    (directory / export_command.CLASSES).write_text("new")
+    (directory / writing.CLASSES).write_text("new")
     return {}
 
 
 def test_an_export_that_cannot_be_put_in_its_place_leaves_the_earlier_one(exported, monkeypatch):
     learner, folder, _ = exported
-    monkeypatch.setattr(export_command, "_write", _write_little)
+    monkeypatch.setattr(writing, "_write", _write_little)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for failing in range(6):
         moves = itertools.count()
@@ -267,7 +268,7 @@ def test_an_export_that_cannot_be_put_in_its_place_leaves_the_earlier_one(export
 
 def test_exports_at_the_same_time_are_both_whole(exported, monkeypatch):
     learner, folder, sizes = exported
-    write, written = export_command._write, []
+    write, written = writing._write, []
 
     def write_while_another_exports(learner, directory):
         monkeypatch.undo()
@@ -275,7 +276,7 @@ def test_exports_at_the_same_time_are_both_whole(exported, monkeypatch):
         written.append(export(learner, folder))
         return own
 
-    monkeypatch.setattr(export_command, "_write", write_while_another_exports)
+    monkeypatch.setattr(writing, "_write", write_while_another_exports)
     assert export(learner, folder).keys() == sizes.keys() == written[0].keys()
     assert sorted(path.name for path in folder.iterdir()) == ["classes.json", "classifier", "generator"]
     for name in sizes:
@@ -285,7 +286,7 @@ def test_exports_at_the_same_time_are_both_whole(exported, monkeypatch):
 def test_an_export_waits_while_another_one_is_put_in_its_place(exported, monkeypatch):
     learner, folder, _ = exported
     patient = lock.held_itself
-    monkeypatch.setattr(export_command, "_write", _write_little)
+    monkeypatch.setattr(writing, "_write", _write_little)
     monkeypatch.setattr(lock, "held_itself", lambda *args: patient(*args, patience=0.0))
     refused = pytest.raises(UserError, match="export: .* another export is at work there")
     with patient(folder, "export", "another export"), refused:
@@ -336,18 +337,9 @@ def test_nothing_learned_is_an_error(tmp_path):
         export(Learner(DGM()), tmp_path)
 
 
-def run_command(monkeypatch, *arguments):
-    """Exit status of bin/export."""
-    monkeypatch.setattr(sys, "argv", ["export", *arguments])
-    monkeypatch.setattr(export_command, "_FLAGS", copy.deepcopy(export_command._FLAGS))  # flags keep their values
-    with pytest.raises(SystemExit) as stopped:
-        export_command.main()
-    return stopped.value.code
-
-
-def test_command_exports_a_run(tmp_path, monkeypatch, capsys):
+def test_command_exports_a_run(tmp_path, capsys):
     learn_random_tasks(DGM(), TASKS[:1]).save(tmp_path / "memory")
-    assert not run_command(monkeypatch, f"--run_dir={tmp_path}")
+    assert not give(export_command, f"--run_dir={tmp_path}")
     assert (tmp_path / "export" / "generator" / "saved_model.pb").is_file()
     assert "MB" in capsys.readouterr().out
 
@@ -361,13 +353,13 @@ def test_command_exports_a_run(tmp_path, monkeypatch, capsys):
         (["runs/quickstart"], "flags only"),
     ],
 )
-def test_command_tells_mistakes_in_one_line(monkeypatch, capsys, arguments, message):
-    assert run_command(monkeypatch, *arguments) == 2
+def test_command_tells_mistakes_in_one_line(capsys, arguments, message):
+    assert give(export_command, *arguments) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ") and message in told and told.count("\n") == 1
 
 
-def test_command_helps(monkeypatch, capsys):
-    assert not run_command(monkeypatch, "--help")
+def test_command_helps(capsys):
+    assert not give(export_command, "--help")
     told = capsys.readouterr().out
     assert "bin/export --run_dir" in told and "--output" in told

@@ -1,6 +1,7 @@
 """Commands given in this process, each cut off where it would begin to learn, draw or measure."""
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import importlib.util
@@ -10,12 +11,9 @@ import sys
 from unittest import mock
 
 import gin
-from absl import flags
-from absl.testing import flagsaver
 
 import dgm_tf
-from dgm_tf import export
-from dgm_tf.cli import compare, learn, sample, train
+from dgm_tf.cli import compare, export, learn, sample, train
 from dgm_tf.compare.launcher import LocalLauncher
 from dgm_tf.measures import bounds
 from dgm_tf.run.recorder import Recorder
@@ -38,12 +36,8 @@ class Outcome:
 
 def give(module, *arguments):
     """Gives a command of bin/; returns its `Outcome`."""
-    flag_values = getattr(module, "_FLAGS", flags.FLAGS)
-    argv = [module.__file__, *map(str, arguments)]
-    with flagsaver.flagsaver(), mock.patch.object(sys, "argv", argv):
-        for name in flag_values:
-            flag_values[name].unparse()
-        flag_values.unparse_flags()
+    argv, flags = [module.__file__, *map(str, arguments)], copy.deepcopy(module.FLAGS)
+    with mock.patch.object(sys, "argv", argv), mock.patch.object(module, "FLAGS", flags):
         return outcome_of(module.main)
 
 

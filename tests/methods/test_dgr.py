@@ -36,7 +36,7 @@ def test_a_share_r_of_what_both_learn_from_is_real(index, importance, share):
     start, stop = pool.ranges[-1]
     assert stop - start == 20 and 20 / len(pool) == pytest.approx(share, abs=0.01)
     phase = method._gan_phase(context(index))
-    drawn = np.concatenate([np.ravel(phase._indices(0, 0, step)[0]) for step in range(200)])
+    drawn = np.concatenate([np.ravel(phase.images.of_step(step)[0]) for step in range(200)])
     assert np.mean(drawn >= start) == pytest.approx(share, abs=0.05)
     assert len(method._closing_phase(context(index))._pool) == len(pool)
     assert method._closing_replay(context(index))[0] is method._replay_set(context(index))[0]

@@ -88,11 +88,11 @@ def test_alignment_moves_the_student_alone():
 def test_the_critic_sees_replay_in_joint_training_only(strategy, shown):
     method = at_second_task(strategy)
     phase = method._gan_phase(context(1))
-    labels = [phase._pool.labels[phase._indices(0, 0, step)[0]] for step in range(20)]
+    labels = [phase._pool.labels[phase.images.of_step(step)[0]] for step in range(20)]
     assert set(np.unique(labels)) == shown
     if strategy == "joint_replay":
         assert np.mean(np.equal(labels, 0)) == pytest.approx(0.5, abs=0.1)  # each class equally often
-    learned = [phase._pool.labels[phase._indices(0, 0, step)[1]] for step in range(20)]
+    learned = [phase._pool.labels[phase.images.of_step(step)[1]] for step in range(20)]
     assert set(np.unique(learned)) == {0, 1}  # the class head learns from both in either
     assert phase.num_steps == 2 * 2  # an epoch is a pass over the current images
 

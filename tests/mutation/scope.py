@@ -39,6 +39,7 @@ MORE_TESTS = {
     "dgm_tf/training/compilation.py": ("tests/training/test_gan.py",),
     "dgm_tf/training/fisher.py": (_TWO_DEVICES,),
     "dgm_tf/training/gan.py": ("tests/training/test_gan_updates.py", "tests/training/test_gan.py", _TWO_DEVICES),
+    "dgm_tf/training/gan_batches.py": ("tests/training/test_gan.py", "tests/methods/test_mergan.py"),
     "dgm_tf/training/randomness.py": (_TWO_DEVICES,),
     "dgm_tf/training/quadratic_penalty.py": (_TWO_DEVICES,),
 }  # fmt: skip

@@ -1,18 +1,15 @@
 """A run whose losses or weights are not finite ends before it saves any of it, and says so again when it goes on."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 import dgm_tf
 from dgm_tf.cli import train
 from dgm_tf.measures import training
 from dgm_tf.training.gan import GANPhase
-from tests import tiny_run
+from tests import in_process, tiny_run
 
 PARAMS = (
     *tiny_run.SHORT, "EvaluationSettings.gan_test_per_class = 5", "EvaluationSettings.fine_tuning_epochs = 0",
@@ -21,15 +18,12 @@ PARAMS = (
 
 
 @pytest.fixture
-def give(monkeypatch, capsys, clean_gin):
+def give(capsys, clean_gin):
     """Gives bin/train's command in this process; returns (exit status, standard output, standard error)."""
 
     def command(run_dir, *more):
-        monkeypatch.setattr(sys, "argv", ["dgm_tf/cli/train.py", *tiny_run.arguments(run_dir, (*PARAMS, *more))])
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as ended:
-            flags.FLAGS.unparse_flags()
-            train.main()
-        return ended.value.code, *capsys.readouterr()
+        status = in_process.give(train, *tiny_run.arguments(run_dir, (*PARAMS, *more)))
+        return status, *capsys.readouterr()
 
     return command
 

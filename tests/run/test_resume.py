@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dgm_tf
+from dgm_tf.disk import files
 from dgm_tf.run.metrics_log import read_metrics
 from tests import tiny_run
 
@@ -61,8 +62,8 @@ def test_the_exit_status_names_the_signal(stopped_run):
 
 def test_a_polite_signal_loses_nothing(stopped_run):
     printed = stopped_run.run_dir.with_name("run.log").read_text()
-    assert "stopped by SIGTERM; saved. The same command goes on from here." in printed
-    assert "stopped by SIGINT; saved. The same command goes on from here." in printed
+    assert "stopped by SIGTERM; saved. Run the same command again to resume." in printed
+    assert "stopped by SIGINT; saved. Run the same command again to resume." in printed
     assert "configurable" not in printed and "Traceback" not in printed
 
 
@@ -105,7 +106,7 @@ def test_the_evaluations_in_the_metrics_are_those_of_the_run_that_was_never_stop
 
 
 def test_every_start_is_noted(stopped_run):
-    sessions = dgm_tf.files.read_json(stopped_run.run_dir / "run.json")["sessions"]
+    sessions = files.read_json(stopped_run.run_dir / "run.json")["sessions"]
     assert len(sessions) == len(STOPS) + 1
 
 

@@ -19,7 +19,7 @@ def test_the_status_is_the_signals_and_the_message_says_that_all_is_saved(tmp_pa
 
     assert sessions.run_session(RunFolder(tmp_path / "run"), "none", work) == 128 + signum
     printed = capsys.readouterr()
-    text = f"stopped by {signal.Signals(signum).name}; saved. The same command goes on from here."
+    text = f"stopped by {signal.Signals(signum).name}; saved. Run the same command again to resume."
     assert text in (printed.err if signum == signal.SIGPIPE else printed.out)  # who reads no output reads that neither
     assert files.read_json(tmp_path / "run" / "run.json")["sessions"][-1]["ended"]
 

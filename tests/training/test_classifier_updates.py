@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf.training import classifier
-from dgm_tf.training.classifier import ClassifierPhase, classifier_update, measuring_batch_size, replica_batch
+from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size, replica_batch, update_classifier
 from dgm_tf.training.pool import ImagePool
 from tests.training.replicas import on_two_replicas
 
@@ -43,7 +43,7 @@ def test_an_update_goes_down_the_mean_cross_entropy_and_tells_it_and_the_share_o
     flat = x.reshape(8, 4)
     scores = flat @ kernel + bias
     p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    loss, accuracy = classifier_update(
+    loss, accuracy = update_classifier(
         network, keras.optimizers.SGD(0.5), network.logits.trainable_variables, tf.constant(x), tf.constant(labels)
     )
     assert float(loss) == pytest.approx(-np.mean(np.log(p[np.arange(8), labels])), rel=1e-5)

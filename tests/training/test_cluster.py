@@ -121,9 +121,9 @@ def test_a_port_that_is_taken_is_named(monkeypatch, listener):
 
 
 WAIT = """
-from dgm_tf import command_line
+from dgm_tf.cli import command
 from dgm_tf.training.cluster import Cluster, wait_for_all
-command_line.run(lambda: wait_for_all(Cluster(({!r}, "127.0.0.1:1"), 0), 600.0), "")
+command.run(lambda: wait_for_all(Cluster(({!r}, "127.0.0.1:1"), 0), 600.0), "", command.define())
 """
 
 

@@ -216,30 +216,28 @@ def test_the_classifier_may_have_an_optimizer_of_its_own():
 def test_critic_sees_the_current_task_alone():
     phase = Training(images=pool(tasks=3)).phase
     for index in range(phase.num_steps):
-        real, mixed = phase._indices(*divmod(index, phase.batches), index)
+        real, mixed = phase.images.of_step(index)
         assert np.all(np.asarray(real) >= 32)
         assert mixed.shape == (3, 8)
 
 
 def test_an_epoch_passes_over_all_images_of_the_task():
     phase = Training().phase
-    epochs = [
-        {int(i) for batch in range(2) for i in np.ravel(phase._indices(epoch, batch, 0)[0])} for epoch in range(2)
-    ]
-    assert epochs == [set(range(16, 32))] * 2
+    rows = [[int(i) for i in np.ravel(phase.images.of_step(index)[0])] for index in range(4)]
+    assert [set(rows[0] + rows[1]), set(rows[2] + rows[3])] == [set(range(16, 32))] * 2
 
 
 def test_fewer_images_than_a_batch_make_one_step_an_epoch():
     phase = Training(images=pool(count=5)).phase
     assert phase.num_steps == 2
-    assert phase._indices(0, 0, 0)[0].shape == (1, 8)
+    assert phase.images.of_step(0)[0].shape == (1, 8)
 
 
 def test_an_epoch_of_few_images_passes_over_them_again():
     training = Training(dataclasses.replace(SETTINGS, min_batches=5), images=pool(count=17))
     phase = training.phase
     assert phase.num_steps == 2 * 5
-    plans = [np.ravel([phase._indices(epoch, batch, 0)[0] for batch in range(5)]) for epoch in range(2)]
+    plans = [np.ravel([phase.images.of_step(5 * epoch + batch)[0] for batch in range(5)]) for epoch in range(2)]
     for plan in plans:
         for start in (0, 16):  # two batches a pass, one image left out of each
             assert len(set(plan[start : start + 16])) == 16

@@ -129,7 +129,7 @@ def fixed_noise(monkeypatch):
 
 def real_batches(step, index=0):
     """(images, labels) of each critic update of a step."""
-    rows, _ = step.phase._indices(*divmod(index, step.phase.batches), index)
+    rows, _ = step.phase.images.of_step(index)
     return [step.phase._pool.gather(row) for row in rows]
 
 
@@ -304,7 +304,7 @@ def test_the_classifiers_metrics_are_means_over_its_updates(monkeypatch):
         return images, labels
 
     monkeypatch.setattr(gan, "replica_batch", batch)
-    monkeypatch.setattr(gan, "classifier_update", lambda *_: [tf.constant(value) for value in next(told)])
+    monkeypatch.setattr(gan, "update_classifier", lambda *_: [tf.constant(value) for value in next(told)])
     step = Step(classifier=ClassifierSettings("constant", updates=3))
     assert step.metrics["loss/classifier"] == 3.0 and step.metrics["accuracy/training"] == 0.5
     assert len(set(seeds)) == 3, "augmented in another way in each"

@@ -6,10 +6,11 @@ import hashlib
 import gin
 import numpy as np
 
+from dgm_tf import checks
 from dgm_tf.data.arrays import Arrays
 from dgm_tf.data.class_names import natural_key
 from dgm_tf.data.fingerprints import facts_of
-from dgm_tf.data.holdout import check_channels, check_number, check_split, class_key, split_rows
+from dgm_tf.data.holdout import check_channels, check_split, class_key, split_rows
 from dgm_tf.data.rows import Rows
 from dgm_tf.data.sources import store
 from dgm_tf.data.sources.archive_labels import numbered
@@ -45,7 +46,7 @@ class ImageArchive:
     def __init__(self, path, channels=None, test_fraction=0.2, seed=0, memory_limit=2_000_000_000, cache_dir=None):
         check_channels("ImageArchive", channels)
         check_split("ImageArchive", test_fraction, seed)
-        check_number("ImageArchive", "memory_limit", memory_limit, lambda v: v >= 0, "a number of bytes >= 0")
+        checks.number_in("ImageArchive.memory_limit", memory_limit, "[0, inf]")
         self._path, self._channels = user_path(path, "ImageArchive.path").absolute(), channels
         self._test_fraction, self._seed = test_fraction, seed
         self._memory_limit, self.cache_dir = memory_limit, cache_dir

@@ -7,10 +7,10 @@ import logging
 import gin
 import numpy as np
 
-from dgm_tf import limits
+from dgm_tf import checks, limits
 from dgm_tf.data.arrays import Arrays
 from dgm_tf.data.class_names import natural_key
-from dgm_tf.data.holdout import check_channels, check_number, check_split, class_key, split_rows
+from dgm_tf.data.holdout import check_channels, check_split, class_key, split_rows
 from dgm_tf.data.rows import Rows
 from dgm_tf.data.sources import store
 from dgm_tf.data.sources.listing import TEST, TRAIN, list_folder
@@ -68,14 +68,13 @@ class ImageFolder:
         white=None,
     ):
         self._directory = user_path(directory, "ImageFolder.directory").absolute()
-        if size not in SIZES:
-            raise UserError(f"ImageFolder.size: expected one of {', '.join(map(str, SIZES))}, got {size!r}")
+        checks.argument("ImageFolder.size", size, size in SIZES, f"one of {', '.join(map(str, SIZES))}")
         check_channels("ImageFolder", channels)
         check_split("ImageFolder", test_fraction, seed)
-        check_number("ImageFolder", "memory_limit", memory_limit, lambda v: v >= 0, "a number of bytes >= 0")
-        check_number("ImageFolder", "max_pixels", max_pixels, lambda v: v >= 1, "a number of pixels >= 1")
+        checks.number_in("ImageFolder.memory_limit", memory_limit, "[0, inf]")
+        checks.number_in("ImageFolder.max_pixels", max_pixels, "[1, inf)")
         if white is not None:
-            check_number("ImageFolder", "white", white, lambda v: 0 < v < float("inf"), "a level > 0 or None")
+            checks.number_in("ImageFolder.white", white, "(0, inf)")
         self.size, self._channels = size, channels
         default = max_pixels == limits.MAX_PIXELS
         self._decoding = store.Decoding(size, channels, None if default else int(max_pixels), white)

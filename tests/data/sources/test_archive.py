@@ -124,7 +124,7 @@ class TestMoreThanMemory:
         [
             ({"channels": 1}, 16, r"ImageArchive.channels: expected 3, as images of .* have, .* got 1"),
             ({}, 32, "image_size: expected 16, the size of images that are too many for memory, got 32"),
-            ({"memory_limit": -1}, 16, "ImageArchive.memory_limit: expected a number of bytes >= 0, got -1"),
+            ({"memory_limit": -1}, 16, r"ImageArchive.memory_limit: expected a number in \[0, inf\], got -1"),
         ],
     )
     def test_what_would_have_to_read_them_all_is_refused(self, archive, settings, size, message):

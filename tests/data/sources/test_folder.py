@@ -262,8 +262,8 @@ def test_other_images_under_the_same_names_have_another_excerpt(tmp_path):
         ({"channels": 4}, "channels: expected 1, 3 or None, got 4"),
         ({"test_fraction": 0}, r"test_fraction: expected a number in \(0, 1\), got 0"),
         ({"test_fraction": "some"}, "test_fraction: expected a number"),
-        ({"seed": -1}, "seed: expected an integer >= 0, got -1"),
-        ({"memory_limit": -1}, "memory_limit: expected a number of bytes >= 0, got -1"),
+        ({"seed": -1}, r"seed: expected an integer in \[0, 4294967296\), got -1"),
+        ({"memory_limit": -1}, r"memory_limit: expected a number in \[0, inf\], got -1"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):

@@ -4,8 +4,10 @@ import http.server
 import socket
 import threading
 import time
+from unittest import mock
 
 import pytest
+import requests
 
 from dgm_tf.data.sources.reachability import answering, hosts_of
 
@@ -54,6 +56,18 @@ def test_what_does_not_exist_does_not_answer():
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = f"http://127.0.0.1:{server.getsockname()[1]}/"
     assert answering([closed, "http://no-such-host.invalid/", "not an address"], seconds=2) == []
+
+
+def test_a_proxy_answers_for_the_servers_behind_it(monkeypatch, refusing_server):
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.setenv("http_proxy", refusing_server)
+    assert answering(["http://no-such-host.invalid/"]) == ["http://no-such-host.invalid/"]
+
+
+@pytest.mark.parametrize("problem, answers", [("CERTIFICATE_VERIFY_FAILED", True), ("UNEXPECTED_EOF", False)])
+def test_a_certificate_that_is_not_trusted_is_an_answer(monkeypatch, problem, answers):
+    monkeypatch.setattr(requests, "head", mock.Mock(side_effect=requests.exceptions.SSLError(f"[SSL: {problem}]")))
+    assert answering(["https://a.test/"]) == ["https://a.test/"] * answers
 
 
 def test_one_address_for_each_host():

@@ -1,0 +1,55 @@
+"""Which images the steps of a GAN phase learn from."""
+
+import numpy as np
+
+from dgm_tf.training import schedules
+from dgm_tf.training.randomness import numpy_generator
+
+
+class GANBatches:
+    """The rows of a pool for the critic's and the classifier's updates of each step, drawn anew from seed and step.
+
+    Args:
+      pool: `ImagePool`, its last group the current task's images, which an epoch is one pass over, or several.
+      gan: `GANSettings`.
+      classifier: `ClassifierSettings`.
+      joint: whether the critic's real images come from the whole pool; see `GeneratorRules`.
+      seed: int.
+
+    Attributes:
+      per_epoch: int, steps of an epoch.
+    """
+
+    def __init__(self, pool, gan, classifier, joint, seed):
+        self._pool, self._gan, self._classifier, self._joint, self._seed = pool, gan, classifier, joint, seed
+        start, stop = pool.ranges[-1]
+        self._pass = schedules.num_batches(stop - start, gan.batch_size)
+        self.per_epoch = max(gan.min_batches, self._pass)
+        self._plan = (None, None)
+
+    def of_step(self, index):
+        """(real [critic_steps, B], mixed [classifier updates, B]): int rows of the pool."""
+        epoch, batch = divmod(index, self.per_epoch)
+        batches = self._of_epoch(epoch)
+        real = batches[[(batch + i) % len(batches) for i in range(self._gan.critic_steps)]]
+        if self._joint:
+            real = numpy_generator(self._seed, "real", index).integers(0, len(self._pool), real.shape)
+        return real, self._mixed(numpy_generator(self._seed, "classifier", index), batches[batch])
+
+    def _of_epoch(self, epoch):
+        """The current images' rows, [per_epoch, B]; those of the epoch in hand are kept."""
+        if self._plan[0] != epoch:
+            start, stop = self._pool.ranges[-1]
+            rng = numpy_generator(self._seed, "epoch", epoch)
+            passes = -(-self.per_epoch // self._pass)
+            drawn = [schedules.epoch_batches(rng, stop - start, self._gan.batch_size) for _ in range(passes)]
+            self._plan = epoch, start + np.concatenate(drawn)[: self.per_epoch]
+        return self._plan[1]
+
+    def _mixed(self, rng, current):
+        settings = self._classifier
+        if settings.replay_schedule == "balanced":
+            return schedules.balanced(rng, self._pool, current)
+        if settings.replay_schedule == "none":
+            return np.zeros((0, len(current)), np.int32)
+        return schedules.constant(rng, self._pool, len(current), settings.updates, settings.current_share)
