@@ -119,7 +119,7 @@ def difference(path, text):
     Raises:
       UserError: if the file is damaged or no text.
     """
-    texts = [_without_comments(t) for t in (aliases.gin_text(read_own(path)), text)]
+    texts = [_without_comments(aliases.gin_text(t)) for t in (read_own(path), text)]
     return "\n".join(difflib.unified_diff(*texts, str(path), "this command", lineterm="", n=1))
 
 

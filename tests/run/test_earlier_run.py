@@ -64,7 +64,10 @@ def test_a_finished_run_is_read_sampled_exported_and_compared(place, project_roo
         f"SuiteRow.gin_file = 'gin/image_folder.gin'\nSuiteRow.params = {params!r}\n"
     )
     (place / "runs" / "finished").mkdir(parents=True)
-    shutil.copytree("finished", place / "runs" / "finished" / "seed3")
+    seed3 = shutil.copytree("finished", place / "runs" / "finished" / "seed3")
+    lines = (seed3 / "config.gin").read_text().splitlines()[1:]  # without its seal
+    lines.remove("run_experiment.seed=3")
+    (seed3 / "config.gin").write_text("\n".join([*lines, "run_experiment.seed = 3"]) + "\n")  # as a suite gives it
     printed = run("benchmark", "--suite=suite.gin", "--run_root=runs", "--seeds=3", "--report_only", root=project_root)
     assert "finished" in printed and f"{100 * tiny_run.read_results('finished')['average_accuracy'][-1]:.1f}" in printed
 
