@@ -35,7 +35,8 @@ class RunProgress:
 
 def read_progress(run, now=None):
     """The `RunProgress` of a `Run`. now: `datetime`, for tests."""
-    results, complaints = _results(run), []
+    results = _results(run)
+    complaints: list[str] = []
     accuracies, tasks = results.get("average_accuracy", []), len(results.get("tasks", []))
     learned, elapsed = len(accuracies), _elapsed(run.run_dir / "run.json", complaints, now)
     last = {} if learned == tasks else _last_row(run.run_dir / "metrics.jsonl", learned, complaints)

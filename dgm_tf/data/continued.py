@@ -108,7 +108,8 @@ class ContinuedStream:
 
 def _test_images(class_names, told, earlier, image_shape):
     """({name: uint8 [n, H, W, C]} of classes whose test images are still there, names of those that have others)."""
-    images, others = {}, {}
+    images: dict[str, np.ndarray] = {}
+    others: dict[str, np.ndarray] = {}
     for stream in earlier:
         try:
             found = stream.test_images_of([name for name in class_names if name not in images])

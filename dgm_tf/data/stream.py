@@ -39,8 +39,8 @@ class _Stream:
         self.train_sizes = [len(split) for split in self.train]
         self.excerpt = excerpts.of_splits([*self.train, *self.test])
         parts = (self.train, self.validation, self.test)
-        counts = [sum(np.bincount(s.labels, minlength=len(self.class_names)) for s in part) for part in parts]
-        self.counts = np.transpose(counts)
+        counts = [[np.bincount(s.labels, minlength=len(self.class_names)) for s in part] for part in parts]
+        self.counts = np.sum(counts, axis=1).T
 
 
 @gin.register
@@ -254,7 +254,7 @@ class ClassIncrementalStream:
             yield self.task(t)
 
     def _checked(self, t):
-        if not isinstance(t, numbers.Integral) or isinstance(t, bool) or not 0 <= t < self.num_tasks:
+        if not isinstance(t, numbers.Integral) or isinstance(t, bool) or not 0 <= int(t) < self.num_tasks:
             raise UserError(f"t: expected a task from 0 to {self.num_tasks - 1}, got {t!r}")
         return t
 

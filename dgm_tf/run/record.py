@@ -73,7 +73,7 @@ def packed(results):
     """Bytes of an .npz with the other entries; None where there are none."""
     if not are_large(results):
         return None
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name in LARGE_ENTRIES:
         if name in results:
             arrays |= _matrix(name, results[name]) if name == "confusion" else _encoded(name, results[name])

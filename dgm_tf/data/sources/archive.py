@@ -11,7 +11,7 @@ from dgm_tf.data.arrays import Arrays
 from dgm_tf.data.class_names import natural_key
 from dgm_tf.data.fingerprints import facts_of
 from dgm_tf.data.holdout import check_channels, check_split, class_key, split_rows
-from dgm_tf.data.rows import Rows
+from dgm_tf.data.rows import Images, Rows
 from dgm_tf.data.sources import store
 from dgm_tf.data.sources.archive_labels import numbered
 from dgm_tf.data.sources.archive_members import IMAGES, LABELS, NAMES, TEST_IMAGES, TEST_LABELS, find_members
@@ -147,7 +147,7 @@ class ImageArchive:
 class _Images:
     """images: uint8 [N, H, W, C]; facts: `row_facts.FACTS` [N] or None; name: of the array."""
 
-    images: np.ndarray
+    images: Images
     facts: np.ndarray | None
     name: str
 

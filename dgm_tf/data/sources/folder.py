@@ -11,7 +11,7 @@ from dgm_tf import checks, limits
 from dgm_tf.data.arrays import Arrays
 from dgm_tf.data.class_names import natural_key
 from dgm_tf.data.holdout import check_channels, check_split, class_key, split_rows
-from dgm_tf.data.rows import Rows
+from dgm_tf.data.rows import Images, Rows
 from dgm_tf.data.sources import store
 from dgm_tf.data.sources.listing import TEST, TRAIN, list_folder
 from dgm_tf.disk.paths import user_path
@@ -116,7 +116,9 @@ class ImageFolder:
         label = {name: index for index, name in enumerate(class_names)}
         labels = np.array([label.get(name, -1) for _, name, _ in listing.files])
         in_memory = images.nbytes <= self._memory_limit
-        parts = {part: np.array(images[r]) if in_memory else Rows([images], r) for part, r in rows.items()}
+        parts: dict[str, Images] = {
+            part: np.array(images[r]) if in_memory else Rows([images], r) for part, r in rows.items()
+        }
         return Arrays(
             parts[TRAIN],
             labels[rows[TRAIN]],
@@ -132,7 +134,7 @@ class ImageFolder:
 
     def _rows_by_class(self, unreadable, skipped):
         """(for each class {"train": rows, "test": rows}, class names); adds classes left out to `skipped`."""
-        places = {}
+        places: dict[str, dict[str, list[int]]] = {}
         for row, (part, name, _) in enumerate(self._listing.files):
             rows = places.setdefault(name, {TRAIN: [], TEST: []})
             if row not in unreadable:

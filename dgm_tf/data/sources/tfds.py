@@ -67,8 +67,9 @@ class TFDS:
                     self._prepare(builder)
             builder = _builder(self.name, self._data_dir)
         self._check_splits(builder)
-        train, test = (_read(builder, split) for split in self._splits.values())
-        return Arrays(*train, *test, class_names)
+        train_images, train_labels = _read(builder, self._splits["train_split"])
+        test_images, test_labels = _read(builder, self._splits["test_split"])
+        return Arrays(train_images, train_labels, test_images, test_labels, class_names)
 
     def _prepare(self, builder):
         where = f"TFDS: no data of {self.name!r} in {builder.data_dir}"
