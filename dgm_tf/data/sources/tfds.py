@@ -13,6 +13,7 @@ import gin
 import numpy as np
 
 from dgm_tf.data.arrays import Arrays
+from dgm_tf.data.source import Source
 from dgm_tf.data.sources.reachability import answering, hosts_of
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
@@ -25,7 +26,7 @@ _TFDS_BUCKET = "https://storage.googleapis.com/tfds-data"
 
 
 @gin.register
-class TFDS:
+class TFDS(Source):
     """An image classification data set of TFDS.
 
     Args:
