@@ -13,11 +13,14 @@ class Stream(abc.ABC):
     Attributes:
         complete: whether all real images of the stream can be had anew, for what only measures: then it has
             `ClassIncrementalStream.fresh_copy`.
-        caution: a sentence that a person should read before the run begins; None: nothing.
     """
 
     complete: bool = True
-    caution: str | None = None
+
+    @property
+    def caution(self) -> str | None:
+        """A sentence that a person should read before the run begins; None: nothing."""
+        return None
 
     @property
     @abc.abstractmethod

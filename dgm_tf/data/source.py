@@ -21,7 +21,7 @@ class Source:
             The overview that is printed before training counts what was left out by "num_skipped" and "reasons".
     """
 
-    name: str = ""
+    name: str
     size: int | None = None
     report: dict | None = None
 
@@ -40,15 +40,11 @@ class Source:
 class _Plain(Source):
     """An object with `name` and `load()` that is no `Source`, as all were in dgm_tf 0.1."""
 
-    def __init__(self, loaded):
-        self._loaded = loaded
-
-    @property
-    def name(self):
-        return self._loaded.name
+    def __init__(self, plain):
+        self._plain, self.name = plain, plain.name
 
     def load(self):
-        return self._loaded.load()
+        return self._plain.load()
 
 
 def as_source(value) -> Source:

@@ -27,7 +27,7 @@ def test_a_data_set_is_one_file(tmp_path, monkeypatch, clean_gin):
     config.import_modules([value for flag, value in given if flag == "--import"])
     config.parse("gin/quickstart.gin", params, ["stripes"])
     stream = gin.get_configurable("ClassIncrementalStream")()
-    assert (stream.name, stream.class_names, stream.report) == ("stripes", ("across", "down"), None)
+    assert (stream.name, stream.class_names) == ("stripes", ("across", "down"))
     across, down = stream
     assert np.array_equal(across.train.images[0, :, :, 0], down.train.images[0, :, :, 0].T)
     assert [len(across.train), len(across.validation), len(across.test)] == [36, 4, 10]

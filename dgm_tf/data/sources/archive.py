@@ -48,7 +48,7 @@ class ImageArchive(OwnImages):
         self._path = user_path(path, "ImageArchive.path").absolute()
 
     @property
-    def name(self):
+    def name(self):  # type: ignore[override]
         """The file's name and what tells it from others."""
         try:
             status = self._path.stat()

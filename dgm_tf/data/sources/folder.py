@@ -79,7 +79,7 @@ class ImageFolder(OwnImages):
         self._decoding = store.Decoding(size, channels, None if default else int(max_pixels), white)
 
     @property
-    def name(self):
+    def name(self):  # type: ignore[override]
         """The folder's name and what tells its files from others."""
         return f"{self._directory.name} {self._fingerprint}"
 
