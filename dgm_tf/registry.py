@@ -14,7 +14,7 @@ PACKAGE = "dgm_tf"
 MAIN = "__main__"
 _PARTS = ("methods", "networks", "training")  # of the package, whose modules register classes
 _NAME = re.compile(r"(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*/)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_classes = {}
+_classes: dict[str, type] = {}
 
 
 def register(cls):
@@ -54,7 +54,7 @@ def name_of(cls):
     return _name(cls)
 
 
-def find(name):
+def find(name: str) -> type:
     """The class of a registered name; nothing is imported for it but dgm_tf's own modules.
 
     name: as `name_of` gives it, or "module:Class", as learners saved by dgm_tf 0.1 have it.

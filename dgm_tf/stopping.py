@@ -193,7 +193,7 @@ class _Watch:
         os.close(self._writer)
 
     def _watch(self):
-        times = []
+        times: list[tuple[float, int]] = []
         while not self._closed.is_set():
             if select.select([self._reader], [], [], 0.2 if times else None)[0]:
                 came = [byte for byte in os.read(self._reader, 512) if byte in SIGNALS]

@@ -8,7 +8,7 @@ import sys
 # What is copied where git cannot tell what belongs to the project, as in an unpacked source archive.
 NAMES = (
     ".ci", ".github", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "README.md",
-    "tools", "bin", "dgm_tf", "docs", "gin", "pyproject.toml", "requirements", "setup.py", "tests",
+    "tools", "bin", "dgm_tf", "docs", "examples", "gin", "pyproject.toml", "requirements", "setup.py", "tests",
 )  # fmt: skip
 
 

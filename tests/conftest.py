@@ -11,6 +11,17 @@ import pytest  # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
+# Seconds for a test that waits for whole commands, or for a day's worth of them; pyproject.toml has everyday's.
+TIMEOUTS = {"ci": 900, "slow": 3600}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for marker, seconds in TIMEOUTS.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.timeout(seconds))
+
+
 @pytest.fixture(scope="session")
 def project_root():
     """The checkout's top folder."""

@@ -8,6 +8,7 @@ that number; else it begins with a column of the table below, and {row} in the f
     -->
 
 Expressions see the file's keys, `rows` (a file that is a list), `row` (the cells), and the functions of `FUNCTIONS`.
+A column that is aligned to the right, but for the first one, holds figures: each needs an expression.
 """
 
 import json
@@ -76,6 +77,19 @@ def figures(section):
     return found
 
 
+def unchecked_columns(section):
+    """Names of the columns of a section that hold figures and are named by no comment before their table."""
+    found, position = [], 0
+    for table in re.finditer(r"^\|(.*)\|\n\|([-:| ]+)\|\n", section, re.MULTILINE):
+        names = [name.strip() for name in table[1].split("|")]
+        right = [name for name, line in zip(names, table[2].split("|"), strict=False) if line.strip().endswith(":")]
+        entries = [match[2] for match in _FIGURES.finditer(section[position : table.start()])]
+        checked = {line.split(" = ", 1)[0] for entry in entries for line in entry.splitlines()}
+        found += [name for name in right if name not in {names[0], *checked}]
+        position = table.end()
+    return found
+
+
 def numbers(text):
     """All numbers of a text."""
     return re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", text)
@@ -103,6 +117,14 @@ def _column(text, file, name, expression):
     return [Figure(text, file.format(row=row[0]), expression, row) for row, text in cells if text != "-"]
 
 
+LEARNING = ("prepare", "checkpoints", "replay", "tracing", "gan", "classifier", "end_task")
+
+
+def _learning_minutes(seconds):
+    """Wall time of learning, without what only measures. seconds: that entry of a run's results."""
+    return sum(task.get(part, 0) for task in seconds for part in LEARNING) / 60
+
+
 def _pick(entries, **keys):
     (entry,) = [entry for entry in entries if all(entry[key] == wanted for key, wanted in keys.items())]
     return entry
@@ -110,4 +132,5 @@ def _pick(entries, **keys):
 
 FUNCTIONS = {
     "median": statistics.median, "mean": statistics.mean, "pick": _pick, "min": min, "max": max, "sum": sum, "int": int,
+    "len": len, "learning_minutes": _learning_minutes,
 }  # fmt: skip

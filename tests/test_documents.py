@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from dgm_tf import aliases, config
+from dgm_tf import aliases, config, limits
 from tests import documents, test_floors
 from tests.conftest import ROOT
 
@@ -17,9 +17,7 @@ PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in (*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md")))
 }
-REPORTS = "docs/results/"  # pages about single experiments, with figures of their own
-WRITTEN = {name: text for name, text in PAGES.items() if not name.startswith(REPORTS)}
-SECTIONS = [(name, section) for name, text in WRITTEN.items() for section in documents.sections(text)]
+SECTIONS = [(name, section) for name, text in PAGES.items() for section in documents.sections(text)]
 COMMANDS = ("bin/train", "bin/learn", "bin/compare", "bin/export", "bin/sample")
 
 
@@ -27,9 +25,9 @@ def test_the_readme_is_short():
     assert len(PAGES["README.md"].encode()) <= 14_000
 
 
-@pytest.mark.parametrize("page", WRITTEN)
+@pytest.mark.parametrize("page", PAGES)
 def test_no_line_is_longer_than_100_columns(page):
-    assert [line for line in WRITTEN[page].splitlines() if len(line) > 100] == []
+    assert [line for line in PAGES[page].splitlines() if len(line) > 100] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -73,6 +71,13 @@ def test_the_drawing_of_the_architecture_has_every_floor_from_the_top():
     assert drawn == [tuple(folder for folder in floor if folder) for floor in test_floors.FLOORS]
 
 
+def test_the_limits_are_those_of_the_code():
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([\d,]+) \|", PAGES["docs/limits.md"], re.MULTILINE)
+    assert len(rows) >= 14
+    for name, value in rows:
+        assert getattr(limits, name) == int(value.replace(",", "")), name
+
+
 def test_every_earlier_name_of_the_changelog_is_known():
     (table,) = re.findall(r"^  \| earlier.*?(?=^$)", PAGES["CHANGELOG.md"], re.MULTILINE | re.DOTALL)
     known = {*aliases.MODULES, *aliases.GIN_NAMES, *(f"{folder}/" for folder in aliases.GIN_FOLDERS)}
@@ -98,6 +103,8 @@ def test_every_figure_is_that_of_a_file(page, section):
         assert documents.value(figure, ROOT) == figure.text, figure
     unexplained = set(documents.measured(section)) - {figure.text for figure in figures}
     assert not unexplained, f"{page} gives figures that no file has: {unexplained}"
+    columns = documents.unchecked_columns(section)
+    assert not columns, f"{page} has columns of figures that no comment explains: {columns}"
 
 
 def test_figures_are_found_and_compared():
@@ -107,6 +114,9 @@ def test_figures_are_found_and_compared():
     (right,) = documents.figures("It reaches 97.6 %.\n" + comment)
     assert documents.value(right, ROOT) == "97.6" != documents.value(right._replace(text="97.60"), ROOT)
     assert documents.measured("It reaches 97.6 % in 12 minutes with `0.5`, Python 3.12 and 3 epochs.") == ["97.6", "12"]
+    table = "| run | A5 | A10 |\n|---|---:|---:|\n| `a` | 97.6 | 90.0 |\n"
+    explained = "<!-- figures: docs/results/{row}.json\nA5 = average_accuracy[4]\n-->\n" + table
+    assert documents.unchecked_columns(explained + "\n" + table) == ["A10", "A5", "A10"]
     with pytest.raises(AssertionError, match="does not stand"):
         documents.figures("It reaches 98.6 %.\n" + comment)
 
@@ -145,7 +155,7 @@ def _run(command, folder):
 
 def test_the_python_of_all_pages_runs_as_written(tmp_path):
     """In one process, the README's first; then what other pages read is made: an export, results of many classes."""
-    code = {name: documents.blocks(text, "python") for name, text in WRITTEN.items()}
+    code = {name: documents.blocks(text, "python") for name, text in PAGES.items()}
     code["docs/methods.md"].remove(_rehearsal())  # another test runs it
     (api,) = code.pop("README.md")
     between = """
@@ -171,7 +181,7 @@ assert stripes.class_names == ("across", "down")
 
 
 def test_the_gin_of_all_pages_is_understood(tmp_path, clean_gin):
-    snippets = [block for text in WRITTEN.values() for block in documents.blocks(text, "gin")]
+    snippets = [block for text in PAGES.values() for block in documents.blocks(text, "gin")]
     snippets = [snippet for snippet in snippets if "import rehearsal" not in snippet]  # another test runs it
     assert snippets
     for index, snippet in enumerate(snippets):

@@ -60,3 +60,13 @@ def test_what_is_expected_was_measured(path):
 
 def test_expectations_are_found():
     assert len([path for path in RUNS if re.search(EXPECTED, header(path).replace("\n", " "))]) >= 20
+
+
+@pytest.mark.parametrize("path", [path for path in RUNS if "Published" in header(path)], ids=lambda path: path.stem)
+def test_what_is_published_is_that_of_the_paper(path):
+    published = json.loads((ROOT / "docs/results/published.json").read_text(encoding="utf-8"))["rows"]
+    (row,) = [row for row in published if row["gin_file"] == f"gin/{path.name.replace('_fast', '')}"]
+    (figures,) = re.findall(r"Published[^:]*: ((?:A\d+ [\d.]+\d(?:, )?)+)", header(path).replace("\n", " "))
+    for figure in figures.removesuffix(", ").split(", "):
+        name, value = figure.split(" ")
+        assert row[name] == float(value), figure

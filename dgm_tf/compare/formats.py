@@ -57,7 +57,8 @@ def remarks(comparison):
 
 def _marks(comparison):
     """Row name -> figure (None: the row itself) -> " [1] [2]"."""
-    marks, number = {}, 0
+    marks: dict[str, dict[str | None, str]] = {}
+    number = 0
     for row in comparison["rows"]:
         mine = marks.setdefault(row["name"], {})
         for remark in row["remarks"]:

@@ -133,7 +133,7 @@ def _title(runs, progress):
 
 def seconds_left(runs, progress):
     """Seconds until all is done at the pace so far; None while a row is without any pace."""
-    totals = {}
+    totals: dict[str, list[float]] = {}
     for run in runs:
         so_far = progress.get(run.name, RunProgress())
         if so_far.left is not None:

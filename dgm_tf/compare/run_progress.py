@@ -35,7 +35,8 @@ class RunProgress:
 
 def read_progress(run, now=None):
     """The `RunProgress` of a `Run`. now: `datetime`, for tests."""
-    record, complaints = _record(run), []
+    record = _record(run)
+    complaints: list[str] = []
     learned, tasks = (0, 0) if record is None else (record.learned, len(record.tasks))
     elapsed = _elapsed(run.folder.starts, complaints, now)
     last = {} if learned == tasks else _last_row(run.folder.metrics, learned, complaints)

@@ -6,6 +6,7 @@ import re
 import sys
 
 from dgm_tf import config
+from dgm_tf.compare.suite import SuiteRow
 from dgm_tf.errors import UserError
 from dgm_tf.run.folder import RunFolder
 
@@ -28,10 +29,10 @@ class Run:
       log_start: bytes of the log that were there before it was last started.
     """
 
-    row: object
+    row: SuiteRow
     seed: int
     run_dir: pathlib.Path
-    command: list
+    command: list[str]
     text: str
     state: str = NEW
     reason: str = ""

@@ -1,6 +1,8 @@
 """What is learned and in which order: tasks, class-incremental streams and the sources of images."""
 
 from dgm_tf.data.arrays import Arrays, Split
+from dgm_tf.data.protocol import Stream
+from dgm_tf.data.source import Source
 from dgm_tf.data.sources.archive import ImageArchive
 from dgm_tf.data.sources.folder import ImageFolder
 from dgm_tf.data.sources.packaged import PackagedMNIST
@@ -9,5 +11,5 @@ from dgm_tf.data.stream import ClassIncrementalStream, PastTaskError, Task
 
 __all__ = [
     "TFDS", "Arrays", "ClassIncrementalStream", "ImageArchive", "ImageFolder", "PackagedMNIST", "PastTaskError",
-    "Split", "Task",
+    "Source", "Split", "Stream", "Task",
 ]  # fmt: skip

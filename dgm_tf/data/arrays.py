@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dgm_tf.data.rows import Rows
+from dgm_tf.data.rows import Images, Rows
 from dgm_tf.errors import UserError
 from dgm_tf.text import shown
 
@@ -24,7 +24,7 @@ class Split:
         UserError: shapes or types differ from these.
     """
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
 
     def __post_init__(self):
@@ -58,9 +58,9 @@ class Arrays:
         UserError: shapes or types differ from these, or a label has no name.
     """
 
-    train_images: np.ndarray
+    train_images: Images
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: Images
     test_labels: np.ndarray
     class_names: tuple[str, ...]
     class_keys: tuple[int, ...] | None = None

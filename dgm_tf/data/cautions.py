@@ -26,8 +26,8 @@ def of_arrays(arrays, places):
         arrays: `Arrays`.
         places: int [classes], for each of its labels the place in the order of learning; -1 for what is not learned.
     """
-    names = {place: arrays.class_names[label] for label, place in enumerate(places) if place >= 0}
-    names = [names[place] for place in sorted(names)]
+    by_place = {place: arrays.class_names[label] for label, place in enumerate(places) if place >= 0}
+    names = [by_place[place] for place in sorted(by_place)]
     images = arrays.train_images, arrays.test_images
     told = [*arrays.notes, *filter(None, [lookalikes(names)])]
     if arrays.facts is None and any(isinstance(part, Rows) for part in images):

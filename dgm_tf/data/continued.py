@@ -5,12 +5,13 @@ import numpy as np
 from dgm_tf.data.arrays import Split
 from dgm_tf.data.class_names import same_form
 from dgm_tf.data.excerpts import alike, of_class
+from dgm_tf.data.protocol import Stream
 from dgm_tf.data.rows import concatenated
 from dgm_tf.errors import UserError
 
 
-class ContinuedStream:
-    """Looks like one `ClassIncrementalStream` that had all tasks from the start, as far as its images go.
+class ContinuedStream(Stream):
+    """A `Stream` like one `ClassIncrementalStream` that had all tasks from the start, as far as its images go.
 
     Of the earlier tasks there are no training and validation images, and test images only where the data that they
     came from are still to be had; elsewhere `test_split` is empty.
@@ -45,27 +46,22 @@ class ContinuedStream:
 
     @property
     def num_tasks(self):
-        """Length of the stream."""
         return len(self._tasks) + self._stream.num_tasks
 
     @property
     def class_names(self):
-        """Of all classes, in learning order."""
         return (*self._known, *self._stream.class_names)
 
     @property
     def train_sizes(self):
-        """Numbers of training images of the new tasks."""
         return self._stream.train_sizes
 
     @property
     def report(self):
-        """What the new classes' source tells of its data."""
         return self._stream.report
 
     @property
     def overview(self):
-        """What was understood of the new classes, as lines of text to print."""
         return self._stream.overview
 
     @property
@@ -89,7 +85,6 @@ class ContinuedStream:
         return [self._known[label] for label in task if label not in there]
 
     def task_classes(self, t):
-        """Learning-order labels that task t brings, a tuple."""
         if t < len(self._tasks):
             return self._tasks[t]
         return tuple(label + len(self._known) for label in self._stream.task_classes(t - len(self._tasks)))
@@ -99,7 +94,6 @@ class ContinuedStream:
         return self._stream.task(t - len(self._tasks)).following(len(self._tasks), len(self._known))
 
     def test_split(self, t):
-        """Test images of task t, as far as there are any."""
         if t < len(self._tasks):
             return self._tests[t]
         split = self._stream.test_split(t - len(self._tasks))
@@ -108,7 +102,8 @@ class ContinuedStream:
 
 def _test_images(class_names, told, earlier, image_shape):
     """({name: uint8 [n, H, W, C]} of classes whose test images are still there, names of those that have others)."""
-    images, others = {}, {}
+    images: dict[str, np.ndarray] = {}
+    others: dict[str, np.ndarray] = {}
     for stream in earlier:
         try:
             found = stream.test_images_of([name for name in class_names if name not in images])

@@ -16,6 +16,6 @@ def facts_of(images):
         rows = batch.reshape(len(batch), -1)
         part = facts[start : start + len(batch)]
         part["low"], part["high"] = rows.min(axis=1), rows.max(axis=1)
-        digests = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in rows)
+        digests = b"".join(hashlib.blake2b(row.data, digest_size=8).digest() for row in rows)
         part["digest"] = np.frombuffer(digests, "<u8")
     return facts

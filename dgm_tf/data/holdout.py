@@ -4,8 +4,6 @@ import zlib
 
 import numpy as np
 
-from dgm_tf import checks
-
 
 def class_key(name):
     """uint32 that a class's splits are drawn by: of its name alone, whatever place it has among others."""
@@ -28,15 +26,3 @@ def split_rows(rows, name, fraction, seed):
     is_test = np.zeros(len(rows), bool)
     is_test[np.random.RandomState([seed, class_key(name), 1]).permutation(len(rows))[:count]] = True
     return rows[~is_test], rows[is_test]
-
-
-def check_split(owner, test_fraction, seed):
-    """Raises UserError, naming the owner's argument, for what is no fraction or seed."""
-    checks.number_in(f"{owner}.test_fraction", test_fraction, "(0, 1)")
-    checks.integer_in(f"{owner}.seed", seed, checks.SEEDS)
-
-
-def check_channels(owner, channels):
-    """Raises UserError for another number of channels than 1, 3 or None."""
-    fits = channels in (None, 1, 3) and not isinstance(channels, bool)
-    checks.argument(f"{owner}.channels", channels, fits, "1, 3 or None")

@@ -23,7 +23,8 @@ def check_order(class_order):
     expected = '"natural", "random" or a sequence of labels or class names'
     if isinstance(class_order, str) and class_order in ("natural", "random"):
         return
-    if isinstance(class_order, str) or not np.iterable(class_order) or not len(class_order):
+    is_list = np.iterable(class_order) and hasattr(class_order, "__len__") and not isinstance(class_order, str)
+    if not is_list or not len(class_order):
         raise UserError(f"class_order: expected {expected}, got {class_order!r}")
     for entry in class_order:
         if isinstance(entry, bool) or not isinstance(entry, (str, numbers.Integral)):
@@ -142,7 +143,7 @@ def _label_of(entry, class_names):
     """The label of a class that is given by its name, or by its label where no name is a number."""
     numbers_are_names = any(name.isdecimal() for name in class_names)
     if isinstance(entry, numbers.Integral) and not numbers_are_names:
-        if not 0 <= entry < len(class_names):
+        if not 0 <= int(entry) < len(class_names):
             raise UserError(f"class_order: expected {_known(class_names)}, got {entry}")
         return int(entry)
     label = position(str(entry), class_names)

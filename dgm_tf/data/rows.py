@@ -57,6 +57,9 @@ class Rows:
         return result if dtype is None else result.astype(dtype, copy=False)
 
 
+Images = np.ndarray | Rows  # what a data set's images may be
+
+
 def concatenated(parts):
     """`np.concatenate`, but `Rows` if one of the arrays is."""
     return Rows(parts) if any(isinstance(part, Rows) for part in parts) else np.concatenate(parts)

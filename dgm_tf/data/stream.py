@@ -1,6 +1,6 @@
 """A data set as a strict stream of tasks: each brings new classes, and none comes back."""
 
-import dataclasses
+import copy
 import functools
 import logging
 import numbers
@@ -9,11 +9,14 @@ import gin
 import numpy as np
 
 from dgm_tf import checks
-from dgm_tf.data import cautions, excerpts
-from dgm_tf.data.arrays import Split, resized
+from dgm_tf.data import cautions
+from dgm_tf.data.arrays import resized
 from dgm_tf.data.class_names import position
+from dgm_tf.data.division import divide
 from dgm_tf.data.order import check_order, check_sizes, resolve_order, task_ranges, task_sizes, validation_mask
 from dgm_tf.data.overview import overview
+from dgm_tf.data.protocol import Stream
+from dgm_tf.data.source import as_source
 from dgm_tf.data.task import Task
 from dgm_tf.errors import UserError
 
@@ -24,34 +27,15 @@ class PastTaskError(UserError):
     """Real training images of a task that the stream has already passed were asked for."""
 
 
-@dataclasses.dataclass(eq=False)
-class _Stream:
-    """All tasks' data, lists by task; what has been passed of `train` is None."""
-
-    class_names: tuple[str, ...]
-    ranges: list[range]
-    train: list
-    validation: list
-    test: list
-    cautions: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        self.train_sizes = [len(split) for split in self.train]
-        self.excerpt = excerpts.of_splits([*self.train, *self.test])
-        parts = (self.train, self.validation, self.test)
-        counts = [sum(np.bincount(s.labels, minlength=len(self.class_names)) for s in part) for part in parts]
-        self.counts = np.transpose(counts)
-
-
 @gin.register
-class ClassIncrementalStream:
+class ClassIncrementalStream(Stream):
     """Classes of a data set arriving task by task, in the strict setting: nothing of an earlier task can be had.
 
     A class is its learning-order label everywhere: 0 for the class learned first. The data set is loaded when
     something of it is first asked for.
 
     Args:
-        source: an object with `name` and `load() -> Arrays`, such as `TFDS("mnist")`.
+        source: a `Source`, such as `TFDS("mnist")`.
         classes_per_task: one size for all tasks, a list of sizes, or None: one task of all classes.
         num_tasks: length of the stream; None for as many tasks as classes or sizes allow.
         class_order: "natural" (the data set's own), "random" (drawn with `seed`), or the data set's labels or
@@ -66,9 +50,6 @@ class ClassIncrementalStream:
     Reference: Ostapenko et al., Learning to Remember, CVPR 2019, section 3.
     """
 
-    complete = True  # whether all real images of the stream can be had anew, for what only measures
-    caution = None  # what a run should say before it begins
-
     def __init__(
         self,
         source,
@@ -79,7 +60,7 @@ class ClassIncrementalStream:
         validation_fraction=0.1,
         image_size=32,
     ):
-        _check_source(source)
+        self._source = as_source(source)
         check_sizes(classes_per_task, num_tasks)
         check_order(class_order)
         if not isinstance(class_order, str) and classes_per_task is not None:
@@ -87,21 +68,15 @@ class ClassIncrementalStream:
         checks.integer_in("seed", seed, checks.SEEDS)
         checks.number_in("validation_fraction", validation_fraction, "[0, 1)")
         checks.integer_in("image_size", image_size, "[1, 65536)")
-        decoded_at = getattr(source, "size", image_size)
-        if decoded_at != image_size:
+        decoded_at = self._source.size
+        if decoded_at not in (None, image_size):
             raise UserError(
                 f"image_size: expected {decoded_at}, at which {type(source).__name__} (its size) decodes images, got "
                 f"{image_size}; set both, in gin/image_folder.gin by image_size = {image_size}"
             )
-        self._source = source
-        self._classes_per_task = classes_per_task
-        self._num_tasks = num_tasks
-        self._class_order = class_order
-        self._seed = seed
-        self._validation_fraction = validation_fraction
-        self._image_size = image_size
-        self._latest = -1
-        self._begun, self._tells = (), True
+        self._classes_per_task, self._num_tasks, self._class_order = classes_per_task, num_tasks, class_order
+        self._seed, self._validation_fraction, self._image_size = seed, validation_fraction, image_size
+        self._latest, self._begun, self._tells = -1, (), True
 
     @property
     def name(self):
@@ -110,50 +85,40 @@ class ClassIncrementalStream:
 
     @property
     def num_tasks(self):
-        """Length of the stream."""
-        return len(self._stream.ranges)
-
-    @property
-    def num_classes(self):
-        """How many classes have been learned at the end of the stream."""
-        return len(self._stream.class_names)
+        return len(self._division.ranges)
 
     @property
     def class_names(self):
-        """The data set's own names of all classes of the stream, in learning order."""
-        return self._stream.class_names
+        return self._division.class_names
+
+    @property
+    def train_sizes(self):
+        return self._division.train_sizes
+
+    @property
+    def report(self):
+        self._division  # noqa: B018 - loads the source, whose report this is
+        own, told = self._source.report, {"cautions": list(self._cautions)} if self._cautions else {}
+        return {**(own or {}), **told} if told else own
+
+    @property
+    def overview(self):
+        return overview(self.class_names, self._division.counts, self.report)
 
     @property
     def image_shape(self):
         """(height, width, channels) of every image."""
-        return self._stream.test[0].images.shape[1:]
-
-    @property
-    def train_sizes(self):
-        """Number of training images of each task, the validation images left out."""
-        return self._stream.train_sizes
+        return self._division.test[0].images.shape[1:]
 
     @property
     def excerpt(self):
         """What tells these images from others, for JSON: see `excerpts.of_splits`."""
-        return self._stream.excerpt
+        return self._division.excerpt
 
     @property
     def validation_split(self):
         """(fraction, seed) of the validation split."""
         return self._validation_fraction, self._seed
-
-    @property
-    def report(self):
-        """What there is to tell of the data, for JSON, such as files left out and cautions; None: nothing."""
-        cautions = list(self._stream.cautions)
-        report = getattr(self._source, "report", None)
-        return {**(report or {}), "cautions": cautions} if cautions else report
-
-    @property
-    def overview(self):
-        """What was understood of the data, as lines of text to print."""
-        return overview(self.class_names, self._stream.counts, self.report)
 
     def begun_as(self, class_names):
         """Keeps the order in which a run has begun to learn classes: "natural" meant that of letters once, 10 before 2.
@@ -163,13 +128,11 @@ class ClassIncrementalStream:
         self._begun = tuple(class_names)
 
     def keep_in(self, folder):
-        """Lets the source keep in `folder` what it makes of its files, where it does that and has no folder yet."""
-        if getattr(self._source, "cache_dir", "") is None:
-            self._source.cache_dir = folder
+        """Lets the source keep in `folder` what it makes of its files, where it does that."""
+        self._source.keep_in(folder)
 
     def task_classes(self, t):
-        """Learning-order labels that task t brings, a tuple."""
-        return tuple(self._stream.ranges[self._checked(t)])
+        return tuple(self._division.ranges[self._checked(t)])
 
     def task(self, t):
         """Task t with its real images; moves the stream forward to t and drops the training images before it.
@@ -186,16 +149,15 @@ class ClassIncrementalStream:
                 f"t: expected {self._latest} or later, got {t}; the stream is at task {self._latest}, and "
                 "nothing real of the tasks before it may be read"
             )
-        stream = self._stream
-        stream.train[:t] = [None] * t
+        division = self._division
+        division.train[:t] = [None] * t
         self._latest = t
         classes = self.task_classes(t)
-        names = stream.class_names[classes[0] : classes[-1] + 1]
-        return Task(t, classes, names, stream.train[t], stream.validation[t], stream.test[t])
+        names = division.class_names[classes[0] : classes[-1] + 1]
+        return Task(t, classes, names, division.train[t], division.validation[t], division.test[t])
 
     def test_split(self, t):
-        """Test images of task t, of any task at any time: for evaluation only."""
-        return self._stream.test[self._checked(t)]
+        return self._division.test[self._checked(t)]
 
     def past_validation(self, t):
         """Real validation images of a task before the latest one, for the "published" protocol only.
@@ -207,24 +169,17 @@ class ClassIncrementalStream:
         """
         if self._checked(t) >= self._latest:
             raise UserError(f"t: expected a task before the latest one ({self._latest}), got {t}")
-        return self._stream.validation[t]
+        return self._division.validation[t]
 
     def fresh_copy(self):
         """The same stream at its beginning, loaded anew.
 
         For what stands outside the strict setting: upper bounds, and classifiers that only measure.
         """
-        copy = ClassIncrementalStream(
-            self._source,
-            self._classes_per_task,
-            self._num_tasks,
-            self._class_order,
-            self._seed,
-            self._validation_fraction,
-            self._image_size,
-        )
-        copy._begun, copy._tells = self._begun, False  # what there is to tell has been told
-        return copy
+        fresh = copy.copy(self)
+        vars(fresh).pop("_division", None)
+        fresh._latest, fresh._tells = -1, False  # what there is to tell has been told
+        return fresh
 
     def with_source(self, source, classes_per_task=1, class_order="natural"):
         """A stream of other classes, with this one's splits and image size."""
@@ -248,72 +203,28 @@ class ClassIncrementalStream:
             if label is not None
         }
 
-    def __iter__(self):
-        """The tasks in their order; a stream can be gone through once."""
-        for t in range(self.num_tasks):
-            yield self.task(t)
-
     def _checked(self, t):
-        if not isinstance(t, numbers.Integral) or isinstance(t, bool) or not 0 <= t < self.num_tasks:
-            raise UserError(f"t: expected a task from 0 to {self.num_tasks - 1}, got {t!r}")
+        fits = checks.inside(t, f"[0, {self.num_tasks})", numbers.Integral)
+        checks.argument("t", t, fits, f"a task from 0 to {self.num_tasks - 1}")
         return t
 
     @functools.cached_property
-    def _stream(self):
+    def _division(self):
         arrays = self._source.load()
-        available = np.unique(arrays.train_labels)
-        order = self._order(arrays, available)
+        order = self._order(arrays)
         ranges = task_ranges(task_sizes(self._classes_per_task, self._num_tasks, len(order)))
-        order = order[: ranges[-1].stop]
-        _check_tested(order, arrays)
         held_out = validation_mask(arrays.train_labels, self._validation_fraction, self._seed, arrays.class_keys)
-        # The place of each of the data set's labels in the order of learning; -1 for those never learned.
-        places = np.full(len(arrays.class_names), -1, np.int32)
-        places[order] = np.arange(len(order))
-        train = np.where(held_out, -1, places[arrays.train_labels])
-        validation = np.where(held_out, places[arrays.train_labels], -1)
-        told = self._tell(cautions.of_arrays(arrays, places)) if self._tells else ()
-        return _Stream(
-            class_names=tuple(arrays.class_names[label] for label in order),
-            ranges=ranges,
-            train=self._by_task(arrays.train_images, train, ranges),
-            validation=self._by_task(arrays.train_images, validation, ranges),
-            test=self._by_task(arrays.test_images, places[arrays.test_labels], ranges),
-            cautions=told,
-        )
+        division = divide(arrays, order, ranges, held_out, self._image_size)
+        self._cautions = cautions.of_arrays(arrays, division.places) if self._tells else []
+        for sentence in self._cautions:
+            _log.warning("Data: %s", sentence)
+        return division
 
-    def _order(self, arrays, available):
+    def _order(self, arrays):
         """The data set's labels in the order of learning."""
+        available = np.unique(arrays.train_labels)
         order = resolve_order(self._class_order, arrays.class_names, available, self._seed, arrays.natural_order)
         if isinstance(self._class_order, str) and self._class_order == "natural" and self._begun:
             earlier = tuple(arrays.class_names[label] for label in available[: len(self._begun)])
             return available if earlier == self._begun else order
         return order
-
-    def _tell(self, sentences):
-        for sentence in sentences:
-            _log.warning("Data: %s", sentence)
-        return tuple(sentences)
-
-    def _by_task(self, images, labels, ranges):
-        """One `Split` for each task, of its classes alone, resized; labels: in learning order."""
-        splits = []
-        for classes in ranges:
-            mask = (labels >= classes.start) & (labels < classes.stop)
-            splits.append(Split(resized(images[mask], self._image_size), labels[mask].astype(np.int32)))
-        return splits
-
-
-def _check_source(source):
-    if isinstance(source, type) or not callable(getattr(source, "load", None)):
-        raise UserError(
-            f"source: expected an object with load(), such as TFDS('mnist') (in gin: @TFDS() with brackets), "
-            f"got {source!r}"
-        )
-
-
-def _check_tested(order, arrays):
-    untested = np.setdiff1d(order, arrays.test_labels)
-    if untested.size:
-        names = ", ".join(arrays.class_names[label] for label in untested[:5])
-        raise UserError(f"source: {untested.size} classes to learn have no test images, such as {names}")

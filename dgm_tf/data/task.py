@@ -31,10 +31,15 @@ class Task:
         """The same task as it comes after `num_tasks` others that brought `num_classes` classes; integers >= 0."""
         checks.integer_in("num_tasks", num_tasks, "[0, inf)")
         checks.integer_in("num_classes", num_classes, f"[0, {2**31})")
-        splits = {
-            name: Split(split.images, split.labels + np.int32(num_classes))
-            for name in ("train", "validation", "test")
-            for split in [getattr(self, name)]
-        }
-        classes = tuple(label + num_classes for label in self.classes)
-        return dataclasses.replace(self, index=self.index + num_tasks, classes=classes, **splits)
+
+        def later(split):
+            return Split(split.images, split.labels + np.int32(num_classes))
+
+        return dataclasses.replace(
+            self,
+            index=self.index + num_tasks,
+            classes=tuple(label + num_classes for label in self.classes),
+            train=later(self.train),
+            validation=later(self.validation),
+            test=later(self.test),
+        )

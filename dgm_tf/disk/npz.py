@@ -239,7 +239,7 @@ class Archive:
             array = np.empty(member.shape, member.dtype, order="F" if member.fortran else "C")
         except MemoryError as error:
             raise self.refused(f"{_quoted(name)} takes {_size(member.nbytes)}, more than there is memory") from error
-        into = memoryview(array.reshape(-1, order="A").view(np.uint8)) if array.size else memoryview(b"")
+        into = array.reshape(-1, order="A").view(np.uint8).data if array.size else memoryview(b"")
         with self.told(f"{_quoted(name)}: "), self._data(name) as file:
             for start in range(0, len(into), _CHUNK):
                 chunk = file.read(min(_CHUNK, len(into) - start))

@@ -6,7 +6,7 @@ import pathlib
 
 from dgm_tf.errors import UserError
 
-_watched = {}  # absolute path -> descriptor, which keeps another folder from looking like it
+_watched: dict[str, int] = {}  # absolute path -> descriptor, which keeps another folder from looking like it
 
 
 @contextlib.contextmanager

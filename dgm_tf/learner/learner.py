@@ -34,6 +34,7 @@ class Learner:
       class_names: original names of the classes seen so far, in learning order: a class's label is its
         position in this list.
       task_classes: per task its labels.
+      image_shape: (H, W, channels) of all images; None before the first task.
       clock: `Clock`, where the time goes: a phase's steps under its name, "tracing", "replay" (making a phase and
         the images that it replays), "end_task", and what the callbacks charge.
     """
@@ -44,7 +45,7 @@ class Learner:
         arguments.check_seed(seed)
         self.method, self.seed = method, int(seed)
         self.class_names, self.task_classes = [], []
-        self.image_shape = None
+        self.image_shape: tuple[int, ...] | None = None
         self.position = Position()
         self.clock = Clock()
         self._restored, self._told_range = None, False
@@ -185,7 +186,13 @@ class Learner:
         """
         networks = {name: serialization.network_to_json(network) for name, network in self.method.networks().items()}
         state = LearnerState(
-            self.method, networks, self.seed, self.class_names, self.task_classes, self.image_shape, self.position
+            method=self.method,
+            networks=networks,
+            seed=self.seed,
+            class_names=self.class_names,
+            task_classes=self.task_classes,
+            image_shape=self.image_shape or (),
+            position=self.position,
         )
         return state.to_json()
 

@@ -27,7 +27,7 @@ class Moment:
         """Puts all of it back."""
         vars(learner).update(self._learner)
         method = learner.method
-        anew = vars(dataclasses.replace(method)) if dataclasses.is_dataclass(method) else {}
+        anew = vars(dataclasses.replace(method)) if dataclasses.is_dataclass(type(method)) else {}
         attributes = vars(method)
         attributes.clear()
         attributes.update(self._method | anew)

@@ -36,7 +36,7 @@ def save(learner, directory):
     What follows from the tasks' stored bits, and what is empty between tasks, is not written (see `Storage`).
     """
     directory, description = user_path(directory, "directory"), learner.description()  # the latter may refuse
-    arrays = {name: {} for name in FILES}
+    arrays: dict[str, dict[str, np.ndarray]] = {name: {} for name in FILES}
     for name, network in learner.method.networks().items():
         for key, variable in zip(serialization.network_keys(name, network), network.weights, strict=True):
             if (file := _file_of(variable)) is not None:
@@ -161,7 +161,7 @@ def _committed(directory, name, digests):
 
 def _expected(state, outlines):
     """For each file dict key -> `ArraySpec`."""
-    expected = {name: {} for name in FILES}
+    expected: dict[str, dict[str, ArraySpec]] = {name: {} for name in FILES}
     for name, network in outlines.items():
         numbered = state.format == 1
         keys = serialization.keys(name, network.weights) if numbered else serialization.network_keys(name, network)

@@ -32,7 +32,7 @@ class LearnerState:
     seed: int
     class_names: list
     task_classes: list
-    image_shape: tuple
+    image_shape: tuple[int, ...]
     position: Position
     format: int = FORMAT
 

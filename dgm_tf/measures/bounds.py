@@ -103,7 +103,7 @@ def _checksum(images, batch_size=1000):
     checksum = 0
     for start in range(0, len(images), batch_size):
         stopping.check()
-        checksum = zlib.crc32(np.ascontiguousarray(images[start : start + batch_size]), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(images[start : start + batch_size]).data, checksum)
     return checksum
 
 

@@ -9,11 +9,13 @@ of what a mask covers: `parameters` (when task t was learned), `newly_reserved` 
 import io
 import itertools
 import warnings
+from typing import Any
 
 import numpy as np
 from matplotlib import ticker
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 from dgm_tf.disk import files
@@ -76,11 +78,11 @@ def comparison_figure(curves, title="Accuracy after each task", bounds=None, low
     bounds likewise, drawn in grey without a band; lowest: where the axis of the accuracies begins, in percent.
     """
     figure, axes = _figure(7.6, 4.8)
-    for style, (name, bound) in zip(itertools.cycle(BOUND_STYLES), (bounds or {}).items()):
-        axes.plot(bound["classes"], bound["mean"], color=GREY, linestyle=style, label=_plain_text(name))
+    for dashes, (name, bound) in zip(itertools.cycle(BOUND_STYLES), (bounds or {}).items()):
+        axes.plot(bound["classes"], bound["mean"], color=GREY, linestyle=dashes, label=_plain_text(name))
     for index, (name, curve) in enumerate(curves.items()):
         classes, mean, sd = (np.array(curve[key], float) for key in ("classes", "mean", "sd"))
-        style = {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
+        style = _style(index)
         axes.plot(classes, mean, label=_plain_text(name), linewidth=1.6, markersize=4, **style)
         axes.fill_between(classes, mean - sd, np.minimum(mean + sd, 100), color=style["color"], alpha=0.15, linewidth=0)
     axes.set(title=_plain(title), xlabel="classes learned so far", ylabel="mean test accuracy (%)")
@@ -90,6 +92,11 @@ def comparison_figure(curves, title="Accuracy after each task", bounds=None, low
     return figure
 
 
+def _style(index) -> dict[str, Any]:
+    """How the curve at an index is drawn."""
+    return {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
+
+
 def bytes_figure(curves, title="Accuracy against what is kept"):
     """Accuracy against the bytes that a learner keeps, on a logarithmic axis.
 
@@ -97,7 +104,7 @@ def bytes_figure(curves, title="Accuracy against what is kept"):
     """
     figure, axes = _figure(7.6, 4.8)
     for index, (name, points) in enumerate(curves.items()):
-        style = {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
+        style = _style(index)
         sizes, accuracies = np.array(sorted(points), float).T
         if len(sizes) == 1:  # a ring that a curve's point beneath it does not hide
             style |= {"markersize": 11, "markeredgewidth": 2, "fillstyle": "none", "linestyle": "none", "zorder": 3}
@@ -251,8 +258,7 @@ def _white_up_to(count, images):
 
 
 def _empty_figure(width, height):
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     FigureCanvasAgg(figure)
     return figure
 

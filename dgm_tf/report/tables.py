@@ -65,8 +65,8 @@ def final_table(record):
     table = Table(title="Results", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.padding, table.pad_edge = (0, 1, 0, 0), False
     for header in headers:
-        justify, width = ("left", 24) if header == "learned" else ("right", None)
-        table.add_column(Text(_narrow(header)), justify=justify, max_width=width, overflow="ellipsis", no_wrap=True)
+        look = {"justify": "left", "max_width": 24} if header == "learned" else {"justify": "right"}
+        table.add_column(Text(_narrow(header)), overflow="ellipsis", no_wrap=True, **look)
     for row in rows:
         table.add_row(*map(_text, row))
     note = Text(f"\n{NOTE}", style="dim")

@@ -64,7 +64,8 @@ class Progress(Callback):
 
     def on_step(self, learner, context, phase, step, metrics):
         """Moves the bar; closes it at the end of the phase."""
-        self._bar.update(self._row, completed=step)
+        if self._bar is not None:
+            self._bar.update(self._row, completed=step)
         self._metrics = metrics
 
     def on_epoch_end(self, learner, context, phase, epoch):

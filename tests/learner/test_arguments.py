@@ -131,7 +131,7 @@ class TestImages:
         assert max(read) <= 2
 
     def test_levels_are_not_read_but_to_be_classified(self, learner, monkeypatch):
-        monkeypatch.setattr("dgm_tf.learner.FloatLevels", lambda: pytest.fail("uint8 needs no check"))
+        monkeypatch.setattr("dgm_tf.learner.learner.FloatLevels", lambda: pytest.fail("uint8 needs no check"))
         assert len(learner.classify(IMAGES)) == len(IMAGES)
 
 

@@ -117,7 +117,7 @@ def test_what_is_read_while_another_process_saves_is_what_it_saved(saved, tmp_pa
     weight = later.method.memory.weights[0]
     weight.assign(weight + 1.0)
     name, calls = moment[0], iter(range(moment[1]))
-    function = getattr(saved, name)
+    function = getattr(saving, name)
 
     def save_first(*args):
         if next(calls, None) is None:
@@ -125,7 +125,7 @@ def test_what_is_read_while_another_process_saves_is_what_it_saved(saved, tmp_pa
             later.save(place)
         return function(*args)
 
-    monkeypatch.setattr(saved, name, save_first)
+    monkeypatch.setattr(saving, name, save_first)
     assert_same_arrays(dgm_tf.load(place), later)
 
 
@@ -141,7 +141,7 @@ def test_what_is_read_while_a_save_ends_is_whole(saved, tmp_path, monkeypatch):
         monkeypatch.undo()
         return function(*args)
 
-    monkeypatch.setattr(saved, "_read_arrays", end_first)
+    monkeypatch.setattr(saving, "_read_arrays", end_first)
     assert_same_arrays(dgm_tf.load(place), learner)
 
 

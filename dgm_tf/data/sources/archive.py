@@ -6,15 +6,15 @@ import hashlib
 import gin
 import numpy as np
 
-from dgm_tf import checks
 from dgm_tf.data.arrays import Arrays
 from dgm_tf.data.class_names import natural_key
 from dgm_tf.data.fingerprints import facts_of
-from dgm_tf.data.holdout import check_channels, check_split, class_key, split_rows
-from dgm_tf.data.rows import Rows
+from dgm_tf.data.holdout import class_key
+from dgm_tf.data.rows import Images, Rows
 from dgm_tf.data.sources import store
 from dgm_tf.data.sources.archive_labels import numbered
 from dgm_tf.data.sources.archive_members import IMAGES, LABELS, NAMES, TEST_IMAGES, TEST_LABELS, find_members
+from dgm_tf.data.sources.own_images import OwnImages
 from dgm_tf.disk.npz import open_archive
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
@@ -24,7 +24,7 @@ _LUMA = (19595, 38470, 7471)  # of 65536: ITU-R 601, as `ImageFolder` has it
 
 
 @gin.register
-class ImageArchive:
+class ImageArchive(OwnImages):
     """An .npz with `images` (uint8 [N, H, W] or [N, H, W, C]) and `labels` (integers [N] or [N, 1], or names).
 
     It may hold `class_names` (text [classes], by label; else the labels themselves are the names), and `test_images`
@@ -44,15 +44,11 @@ class ImageArchive:
     """
 
     def __init__(self, path, channels=None, test_fraction=0.2, seed=0, memory_limit=2_000_000_000, cache_dir=None):
-        check_channels("ImageArchive", channels)
-        check_split("ImageArchive", test_fraction, seed)
-        checks.number_in("ImageArchive.memory_limit", memory_limit, "[0, inf]")
-        self._path, self._channels = user_path(path, "ImageArchive.path").absolute(), channels
-        self._test_fraction, self._seed = test_fraction, seed
-        self._memory_limit, self.cache_dir = memory_limit, cache_dir
+        super().__init__(channels, test_fraction, seed, memory_limit, cache_dir)
+        self._path = user_path(path, "ImageArchive.path").absolute()
 
     @property
-    def name(self):
+    def name(self):  # type: ignore[override]
         """The file's name and what tells it from others."""
         try:
             status = self._path.stat()
@@ -106,10 +102,7 @@ class ImageArchive:
 
     def _split(self, labels, names):
         """Rows for training and for the test, in their order."""
-        splits = [
-            split_rows(np.flatnonzero(labels == label), name, self._test_fraction, self._seed)
-            for label, name in enumerate(names)
-        ]
+        splits = [self._split_rows(np.flatnonzero(labels == label), name) for label, name in enumerate(names)]
         single = [name for name, (train, test) in zip(names, splits, strict=True) if len(train) and not len(test)]
         if single:
             raise UserError(
@@ -147,7 +140,7 @@ class ImageArchive:
 class _Images:
     """images: uint8 [N, H, W, C]; facts: `row_facts.FACTS` [N] or None; name: of the array."""
 
-    images: np.ndarray
+    images: Images
     facts: np.ndarray | None
     name: str
 

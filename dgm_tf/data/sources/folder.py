@@ -10,10 +10,11 @@ import numpy as np
 from dgm_tf import checks, limits
 from dgm_tf.data.arrays import Arrays
 from dgm_tf.data.class_names import natural_key
-from dgm_tf.data.holdout import check_channels, check_split, class_key, split_rows
-from dgm_tf.data.rows import Rows
+from dgm_tf.data.holdout import class_key
+from dgm_tf.data.rows import Images, Rows
 from dgm_tf.data.sources import store
 from dgm_tf.data.sources.listing import TEST, TRAIN, list_folder
+from dgm_tf.data.sources.own_images import OwnImages
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
 from dgm_tf.text import shown
@@ -27,7 +28,7 @@ _log = logging.getLogger("dgm_tf")
 
 
 @gin.register
-class ImageFolder:
+class ImageFolder(OwnImages):
     """Images in `directory`/<class>/, in train/<class>/ and test/<class>/ where there are such folders.
 
     Files are known by their content. An image's middle is cut out as a square and resized, see `decoding`. What is
@@ -69,20 +70,16 @@ class ImageFolder:
     ):
         self._directory = user_path(directory, "ImageFolder.directory").absolute()
         checks.argument("ImageFolder.size", size, size in SIZES, f"one of {', '.join(map(str, SIZES))}")
-        check_channels("ImageFolder", channels)
-        check_split("ImageFolder", test_fraction, seed)
-        checks.number_in("ImageFolder.memory_limit", memory_limit, "[0, inf]")
+        super().__init__(channels, test_fraction, seed, memory_limit, cache_dir)
         checks.number_in("ImageFolder.max_pixels", max_pixels, "[1, inf)")
         if white is not None:
             checks.number_in("ImageFolder.white", white, "(0, inf)")
-        self.size, self._channels = size, channels
+        self.size = size
         default = max_pixels == limits.MAX_PIXELS
         self._decoding = store.Decoding(size, channels, None if default else int(max_pixels), white)
-        self._test_fraction, self._seed, self._memory_limit = test_fraction, seed, memory_limit
-        self.cache_dir, self.report = cache_dir, None
 
     @property
-    def name(self):
+    def name(self):  # type: ignore[override]
         """The folder's name and what tells its files from others."""
         return f"{self._directory.name} {self._fingerprint}"
 
@@ -116,7 +113,9 @@ class ImageFolder:
         label = {name: index for index, name in enumerate(class_names)}
         labels = np.array([label.get(name, -1) for _, name, _ in listing.files])
         in_memory = images.nbytes <= self._memory_limit
-        parts = {part: np.array(images[r]) if in_memory else Rows([images], r) for part, r in rows.items()}
+        parts: dict[str, Images] = {
+            part: np.array(images[r]) if in_memory else Rows([images], r) for part, r in rows.items()
+        }
         return Arrays(
             parts[TRAIN],
             labels[rows[TRAIN]],
@@ -132,7 +131,7 @@ class ImageFolder:
 
     def _rows_by_class(self, unreadable, skipped):
         """(for each class {"train": rows, "test": rows}, class names); adds classes left out to `skipped`."""
-        places = {}
+        places: dict[str, dict[str, list[int]]] = {}
         for row, (part, name, _) in enumerate(self._listing.files):
             rows = places.setdefault(name, {TRAIN: [], TEST: []})
             if row not in unreadable:
@@ -141,7 +140,7 @@ class ImageFolder:
         for name in sorted(places):
             rows = places[name]
             if not self._listing.is_split:
-                split = split_rows(rows[TRAIN], name, self._test_fraction, self._seed)
+                split = self._split_rows(rows[TRAIN], name)
                 rows = dict(zip((TRAIN, TEST), split, strict=True))
             if all(len(part) for part in rows.values()):
                 chosen[name] = rows

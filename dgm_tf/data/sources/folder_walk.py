@@ -70,7 +70,7 @@ class Walk:
         real = pathlib.Path(os.path.realpath(root))
         self._above = {str(p) for p in (real, *real.parents)}
         self._owners = {os.path.realpath(e.path): e.path for e in classes if e.is_folder and not e.path.is_symlink()}
-        self._seen = set()
+        self._seen: set[str] = set()
 
     def passes(self, entry):
         """Whether this is none of the person's own; it is noted then."""
@@ -82,7 +82,8 @@ class Walk:
 
     def files(self, folder):
         """Sorted paths of all files in a class's folder; folders without any are noted."""
-        found, waiting, before = [], [folder], len(self._skipped)
+        found: list[pathlib.Path] = []
+        waiting, before = [folder], len(self._skipped)
         while waiting:
             where = waiting.pop()
             for entry in self._own_entries(where, folder):
@@ -93,8 +94,9 @@ class Walk:
 
     def _own_entries(self, where, folder):
         """What belongs to the class in one of its folders; [] for a folder that is left out."""
+        inside: list[Entry] = []
         try:
-            why, inside = self._why_not_entered(where, folder), []
+            why = self._why_not_entered(where, folder)
             inside = [] if why else listed(where)
             why = why or own_folder({entry.name for entry in inside})
         except OSError as error:

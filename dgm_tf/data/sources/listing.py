@@ -52,7 +52,8 @@ def list_folder(directory):
     """
     root = user_path(directory, "ImageFolder.directory")
     inside = _inside(root)
-    skipped, folders = [], _split_folders(root, inside)
+    skipped: list[tuple[str, str]] = []
+    folders = _split_folders(root, inside)
     files = [(part, *file) for part, folder in folders.items() for file in _files_by_class(root, folder, skipped)]
     if len(folders) > 1:
         beside = " and ".join(f"{folder.name}/" for folder in folders.values())
@@ -128,7 +129,8 @@ def _files_by_class(root, folder, skipped):
 
 def _with_one_name(files):
     """(files, notes): classes whose names are the same in two normal forms are one, by the name that comes first."""
-    names, notes = {}, {}
+    names: dict[str, str] = {}
+    notes: dict[str, str] = {}
     for _, name, _ in files:
         first = names.setdefault(same_form(name), name)
         if first != name:

@@ -6,10 +6,11 @@ import gin
 import numpy as np
 
 from dgm_tf.data.arrays import Arrays
+from dgm_tf.data.source import Source
 
 
 @gin.register
-class PackagedMNIST:
+class PackagedMNIST(Source):
     """5000 training and 1000 test images of MNIST's ten digits, 28x28, one channel; needs no download.
 
     Reference: LeCun et al., Gradient-based learning applied to document recognition, 1998.

@@ -18,7 +18,7 @@ def answering(urls, seconds=5.0):
     error status too: it shows that there is a network.
     """
     urls = list(urls)
-    answered = []
+    answered: list[str] = []
     # Daemon threads: a name server that never answers can hold neither this function nor the program's end.
     threads = [threading.Thread(target=_ask, args=(url, seconds, answered), daemon=True) for url in urls]
     deadline = time.monotonic() + seconds

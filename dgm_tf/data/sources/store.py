@@ -36,7 +36,7 @@ class Stored(NamedTuple):
 
     images: np.ndarray
     facts: np.ndarray
-    unreadable: dict
+    unreadable: dict[int, str]
 
 
 def fingerprint(root, files, decoding):
@@ -102,7 +102,8 @@ def _write(path, files, decoding):
 
     console = output.console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        unreadable, facts = {}, np.zeros(len(files), FACTS)
+        unreadable: dict[int, str] = {}
+        facts = np.zeros(len(files), FACTS)
         if decoding.channels is None:
             decoding = decoding._replace(channels=_common_channels(files, unreadable, bar, decoding.max_pixels))
         row = bar.add_task("Reading images", total=len(files))

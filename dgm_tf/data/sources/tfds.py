@@ -13,6 +13,7 @@ import gin
 import numpy as np
 
 from dgm_tf.data.arrays import Arrays
+from dgm_tf.data.source import Source
 from dgm_tf.data.sources.reachability import answering, hosts_of
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
@@ -25,7 +26,7 @@ _TFDS_BUCKET = "https://storage.googleapis.com/tfds-data"
 
 
 @gin.register
-class TFDS:
+class TFDS(Source):
     """An image classification data set of TFDS.
 
     Args:
@@ -67,8 +68,9 @@ class TFDS:
                     self._prepare(builder)
             builder = _builder(self.name, self._data_dir)
         self._check_splits(builder)
-        train, test = (_read(builder, split) for split in self._splits.values())
-        return Arrays(*train, *test, class_names)
+        train_images, train_labels = _read(builder, self._splits["train_split"])
+        test_images, test_labels = _read(builder, self._splits["test_split"])
+        return Arrays(train_images, train_labels, test_images, test_labels, class_names)
 
     def _prepare(self, builder):
         where = f"TFDS: no data of {self.name!r} in {builder.data_dir}"
