@@ -10,7 +10,7 @@ import numpy as np
 from dgm_tf.compare import runs as states
 from dgm_tf.compare.statistics import estimate
 from dgm_tf.compare.suite import ACCURACY, GAN_TEST, TOP_5, parse_figure
-from dgm_tf.measures.measure import Unit
+from dgm_tf.measures.measure import Description, Unit
 
 _NAMES = {ACCURACY: "average_accuracy", GAN_TEST: "gan_test", TOP_5: "top5_average_accuracy"}
 _NOT_COUNTED = (states.CHANGED, states.DAMAGED)
@@ -101,7 +101,7 @@ def _records(runs):
 
 def _compared(records):
     """{name: `Description`} of the measures that a comparison has a column for, and that some run has measured."""
-    found = {}
+    found: dict[str, Description] = {}
     for record in records:
         for name, about in record.measures.items():
             if about.compared and isinstance(record.final(name), int | float):

@@ -15,7 +15,7 @@ def to_bytes(entries):
     Args:
       entries: {name: entry}; a numpy matrix of counts stays one.
     """
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, entry in entries.items():
         arrays |= _matrix(name, entry) if isinstance(entry, np.ndarray) else _encoded(name, entry)
     return files.npz_bytes(arrays, compress=True)

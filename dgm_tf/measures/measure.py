@@ -82,9 +82,8 @@ class Description:
         flags = {key: entry[key] for key in ("compared", "large")}
         if not isinstance(entry["title"], str) or not all(isinstance(flag, bool) for flag in flags.values()):
             raise TypeError(f"expected a title and two flags, got {entry!r:.80}")
-        enums = {"unit": Unit, "better": Better, "kept": Kept, "shown": Shown}
-        kinds = {key: kind(entry[key]) for key, kind in enums.items()}
-        return cls(name, entry["title"], **kinds, **flags)
+        unit, better = Unit(entry["unit"]), Better(entry["better"])
+        return cls(name, entry["title"], unit, better, Kept(entry["kept"]), Shown(entry["shown"]), **flags)
 
 
 class Measure:

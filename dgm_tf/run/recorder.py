@@ -1,5 +1,7 @@
 """What a run keeps: results.json, tables, TensorBoard, images, figures, the memory and its export."""
 
+from typing import Any
+
 import gin
 import numpy as np
 
@@ -93,7 +95,7 @@ class Recorder(Callback):
 
     def _measure(self, view):
         """(`TaskRecord`, {name: value of those that keep the last one}) of all measures."""
-        task, last = TaskRecord(), {}
+        task, last = TaskRecord(), dict[str, Any]()
         for measure in self._settings.all_measures:
             stopping.check()
             kept = task.measured if measure.kept is Kept.EACH else last
@@ -135,7 +137,7 @@ class Recorder(Callback):
         self._log.summaries.images("eval", tags, learner.position.global_step)
 
     def _write_summaries(self, view, task):
-        values, learner = {}, view.learner
+        values, learner = dict[str, float](), view.learner
         for measure in self._settings.all_measures:
             value = task.measured.get(measure.name)
             if value is not None:
