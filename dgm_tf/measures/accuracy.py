@@ -99,10 +99,14 @@ class AccuracyOnReplay(Detail):
 
     name, large = "accuracy_on_replay", True
 
+    def applies(self, view):
+        """Where a run learns on."""
+        return bool(view.record.later)
+
     def after_task(self, view):
-        """[classes] fractions, None for classes with test images; None where all have some."""
+        """[classes] fractions, None for classes with test images; None where all have some, or nothing is replayed."""
         untested = np.flatnonzero(np.isnan(view.per_class)).tolist()
-        if not (view.record.later and untested and view.learner.method.replays):
+        if not (untested and view.learner.method.replays):
             return None
         measured = replay_accuracies(view.learner, untested, view.settings.validation_per_class)
         return [measured.get(label) for label in range(len(view.per_class))]

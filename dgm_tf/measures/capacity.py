@@ -8,9 +8,13 @@ class Capacity(Detail):
 
     name = "capacity"
 
+    def applies(self, view):
+        """Of methods with masks."""
+        return "capacity" in view.outcome
+
     def after_task(self, view):
-        """{"task", "size": trainable parameters, "layers": {name: counts}}; None of methods without masks."""
-        return view.outcome.get("capacity")
+        """{"task", "size": trainable parameters, "layers": {name: counts}}."""
+        return view.outcome["capacity"]
 
     def scalars(self, value, view):
         """Under growth/."""

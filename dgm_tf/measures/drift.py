@@ -61,37 +61,45 @@ class ReplayDrift:
             self.device_difference = max([self.device_difference, *changes])
 
 
-class LargestDrift(Detail):
+class _OfReplay(Detail):
+    """A measure of methods that replay."""
+
+    kept = Kept.LAST
+
+    def applies(self, view):
+        """Whether they do."""
+        return view.learner.method.replays
+
+
+class LargestDrift(_OfReplay):
     """The largest change of an earlier task's images in the whole run: 0 where replay is frozen."""
 
-    name, better, kept = "replay_drift", Better.LOWER, Kept.LAST
+    name, better = "replay_drift", Better.LOWER
 
     def after_task(self, view):
-        """In [0, 2]; None where there is no replay."""
-        if not view.learner.method.replays:
-            return None
+        """In [0, 2]."""
         before = view.record.last.get(self.name) or 0.0
         return max(before, view.drift.measure(view.learner), view.outcome.get("replay_drift", 0.0))
 
 
-class DeviceDifference(Detail):
+class DeviceDifference(_OfReplay):
     """The same across a move to another device, see `ReplayDrift`."""
 
-    name, better, kept = "replay_device_difference", Better.LOWER, Kept.LAST
+    name, better = "replay_device_difference", Better.LOWER
 
     def after_task(self, view):
-        """In [0, 2]; None where there is no replay."""
-        return view.drift.device_difference if view.learner.method.replays else None
+        """In [0, 2]."""
+        return view.drift.device_difference
 
 
-class ReplayIsFrozen(Detail):
+class ReplayIsFrozen(_OfReplay):
     """Whether the method promises that replay of earlier tasks never changes."""
 
-    name, kept = "replay_is_frozen", Kept.LAST
+    name = "replay_is_frozen"
 
     def after_task(self, view):
-        """True or False; None where there is no replay."""
-        return view.learner.method.replay_is_frozen if view.learner.method.replays else None
+        """True or False."""
+        return view.learner.method.replay_is_frozen
 
 
 def device():

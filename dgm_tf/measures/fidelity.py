@@ -17,6 +17,10 @@ class Fidelity(Detail):
 
     name, large = "fidelity", True
 
+    def applies(self, view):
+        """Of methods that replay, where it is asked for."""
+        return view.learner.method.replays and view.settings.gan_test_per_class > 0
+
     def after_task(self, view):
         """{measure: a number or None for each class}, of `MEASURES`."""
         return view.generated_beside_real and view.generated_beside_real[1]

@@ -16,6 +16,10 @@ class GANTest(Measure):
 
     name, title, compared = "gan_test", "GAN-test", False
 
+    def applies(self, view):
+        """Of methods that replay, where it is asked for."""
+        return view.learner.method.replays and view.settings.gan_test_per_class > 0
+
     def after_task(self, view):
         """A fraction."""
         return view.generated_beside_real and view.generated_beside_real[0]

@@ -11,10 +11,13 @@ class GANTrain(Measure):
 
     name, title, compared = "gan_train", "GAN-train", False
 
+    def applies(self, view):
+        """Of methods that replay, where it is asked for."""
+        return view.learner.method.replays and view.settings.gan_train_epochs > 0
+
     def after_task(self, view):
         """A fraction, the mean over classes; after the last task, or after each where the settings say so."""
-        wanted = view.settings.gan_train_epochs and (view.is_last or view.settings.gan_train_every_task)
-        if not (wanted and view.is_tested and view.learner.method.replays):
+        if not (view.is_tested and (view.is_last or view.settings.gan_train_every_task)):
             return None
         with view.learner.clock.measure("gan_train"):
             return view.trained("GAN-train", lambda: _measured(view))

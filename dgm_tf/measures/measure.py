@@ -109,8 +109,12 @@ class Measure:
     compared = True
     large = False
 
+    def applies(self, view):
+        """Whether there can be a value in this run: one that fails is None in results.json, of others there is none."""
+        return True
+
     def after_task(self, view):
-        """The value after a task, or None; view: `View`."""
+        """The value after a task, or None where it could not be measured; view: `View`."""
         return None
 
     def after_run(self, view):

@@ -149,8 +149,8 @@ class Record:
         }  # fmt: skip
         entries = {name: value for name, value in facts.items() if value is not None or name == "excerpt"} | self.sizes
         each = [name for name, about in self.measures.items() if about.kept is Kept.EACH]
-        entries |= {name: self.column(name) if self.has(name) else [] for name in each}
-        entries["average_accuracy"] = self.column("average_accuracy")
+        measured = {name for task in self.task_records for name in task.measured}
+        entries |= {name: self.column(name) if name in measured else [] for name in each}
         entries |= {name: self.last.get(name) for name, about in self.measures.items() if about.kept is Kept.LAST}
         entries["seconds"] = [task.seconds for task in self.task_records]
         entries["measures"] = {name: about.to_json() for name, about in self.measures.items()}

@@ -124,9 +124,7 @@ class View:
     @functools.cached_property
     def generated_beside_real(self):
         """(GAN-test, fidelity) of generated images, see `gan_test.gan_test`; None where they cannot be judged."""
-        if not (self.settings.gan_test_per_class and self.learner.method.replays and self.stream.complete):
-            return None
-        judge = self.joint_classifier
+        judge = self.joint_classifier if self.stream.complete else None
         if judge is None:
             return None
         return gan_test.gan_test(judge, self.learner, self._tests, self.settings.gan_test_per_class)

@@ -97,6 +97,8 @@ class Recorder(Callback):
         """(`TaskRecord`, {name: value of those that keep the last one}) of all measures."""
         task, last = TaskRecord(), dict[str, Any]()
         for measure in self._settings.all_measures:
+            if not measure.applies(view):
+                continue
             stopping.check()
             kept = task.measured if measure.kept is Kept.EACH else last
             value = measure.after_task(view)

@@ -78,7 +78,9 @@ def test_everything_that_is_needed_comes_back(make, phase, tmp_path):
     checkpointer.on_step_end(Learner(), None, phase)
     checkpointer.wait()
     arrays, description, notes = _saved(tmp_path)
-    assert description == {"position": {"step": 0, "task": 0}} and notes == NOTES
+    assert description == {"position": {"step": 0, "task": 0}}
+    assert notes.keys() == NOTES.keys() and notes["seconds"] == NOTES["seconds"]
+    assert notes["results"].to_json().items() >= NOTES["results"].items()
     (momentum,) = (value for name, value in arrays.items() if name.startswith("phase/"))
     np.testing.assert_array_equal(momentum, np.arange(4.0))
     np.testing.assert_array_equal(arrays["watch/history"], [0.5])
@@ -251,7 +253,7 @@ class TestTwoAreKept:
             ([], NOTES, "expected an entry position in it"),
             ({"position": {}}, NOTES | {"results": 1}, "expected an entry results in it"),
             ({"position": {}}, {"results": {}}, "expected an entry seconds in it"),
-            ({"position": {}}, NOTES | {"results": {"accuracy_matrix": "x"}}, "accuracy_matrix: expected a list, got"),
+            ({"position": {}}, NOTES | {"results": {"accuracy_matrix": "x"}}, "an entry .* another kind .*accuracy_matrix: expected a list, got"),
             ({"position": {}}, NOTES | {"results": {"class_names": [1]}}, "class_names: expected texts"),
         ],
         ids=range(5),
