@@ -43,7 +43,7 @@ def rewrite(folder, change=lambda description: None, name=None, arrays=lambda ar
         with np.load(folder / name) as file:
             content = dict(file)
         arrays(content)
-        files.write_arrays(folder / name, content, compress=name != "weights.npz")
+        files.write_atomically(folder / name, files.npz_bytes(content, compress=name != "weights.npz"))
     description = json.loads((folder / "learner.json").read_text())
     del description["sha256"]
     for file in description["files"]:
