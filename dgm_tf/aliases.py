@@ -1,14 +1,17 @@
-"""Names of earlier versions, which go on working: in gin files, includes, commands and imports.
+"""Names and settings of earlier versions, which still work: in gin files, includes, commands, imports, saved learners.
 
 All of them stand in this one table. A text or a name is translated where it is read; what is written has new names.
 """
 
+import ast
 import importlib
 import importlib.abc
 import importlib.util
 import re
 import sys
 import warnings
+
+from dgm_tf.errors import UserError
 
 # Modules: a name that is not here is looked up by its package's.
 MODULES = {
@@ -96,6 +99,18 @@ MODULES = {
 # Classes and parameters in gin files.
 GIN_NAMES = {"ClassIncrementalBenchmark": "ClassIncrementalStream", "run_experiment.benchmark": "run_experiment.stream"}
 
+# DGM's s_max, which is now so many times the epochs: class, old name, new name; the epochs where nothing binds them.
+_CLASS, _S_MAX, _PER_EPOCH = "DGM", "max_mask_scale", "mask_scale_per_epoch"
+DEFAULT_EPOCHS = 100
+
+# What was meant by saying nothing, where that now leaves a setting to the size of the tasks.
+EARLIER_DEFAULTS = {
+    "GANSettings.auxiliary_loss": False,
+    "GANSettings.gradient_penalty_share": 1.0,
+    "ClassifierSettings.replay_schedule": "balanced",
+    "ClassifierSettings.own_optimizer": False,
+}
+
 # Folders of shipped gin files.
 GIN_FOLDERS = {"gin/benchmarks": "gin/data", "gin/suites": "gin/compare"}
 
@@ -120,6 +135,65 @@ def gin_text(text):
     for old, new in GIN_NAMES.items():
         text = re.sub(rf"(?<![\w'\"]){re.escape(old)}(?!\w)", new, text)
     return re.sub(r"(?m)^(\s*(?:import|from)\s+)([\w.]+)", lambda match: match[1] + module_name(match[2]), text)
+
+
+def gin_settings(text, statements, bindings):
+    """A whole configuration, a str, with the settings of today; it keeps its lines.
+
+    statements: gin's parser's, of the text; bindings: `Bindings` of them.
+
+    Raises:
+      UserError: if an earlier setting's value is not a number or macro on the line of its name.
+    """
+    lines = text.split("\n")
+    for statement in statements:
+        if getattr(statement, "arg_name", None) == _S_MAX and statement.selector.rpartition(".")[2] == _CLASS:
+            index = statement.location.line_num - 1
+            lines[index] = _per_epoch_line(lines[index], statement, bindings)
+    return "\n".join(lines)
+
+
+def _per_epoch_line(line, statement, bindings):
+    before, name, after = line.partition(_S_MAX)
+    equals, written, comment = re.fullmatch(r"(\s*=\s*)([^#]*?)(\s*(?:#.*)?)", after).groups()
+    try:
+        is_whole = written.startswith("%") or ast.literal_eval(written) == statement.value
+    except (ValueError, SyntaxError):
+        is_whole = False
+    if not is_whole:
+        raise UserError(
+            f"{_CLASS}.{name}: expected a number in one line, got '{line.strip()}'; set {_PER_EPOCH} instead"
+        )
+    value = per_epoch(bindings.resolved(statement.value), _epochs(statement.scope, bindings))
+    return f"{before}{_PER_EPOCH}{equals}{value!r}{comment}"
+
+
+def _epochs(scope, bindings):
+    """Those of the GAN that a method which the binding's scope concerns is trained with."""
+    called = bindings.scope("", "run_experiment", "method")
+    if not f"{called}/".startswith(f"{scope}/" if scope else ""):
+        called = scope  # the run has another method
+    return bindings.value(bindings.scope(called, _CLASS, "gan"), "GANSettings", "epochs", DEFAULT_EPOCHS)
+
+
+def per_epoch(s_max, epochs):
+    """s_max / epochs; s_max itself, to be refused, where one of them is no positive number."""
+    numbers = all(isinstance(n, (int, float)) and not isinstance(n, bool) and n > 0 for n in (s_max, epochs))
+    return s_max / epochs if numbers else s_max
+
+
+def saved_settings(names, settings):
+    """Settings in a saved learner, a JSON object, by the names of today.
+
+    names: of their class and its bases; settings: {name: JSON value}.
+    """
+    if _CLASS not in names or _S_MAX not in settings or _PER_EPOCH in settings:
+        return settings
+    gan = settings.get("gan")
+    gan = gan.get("settings") if isinstance(gan, dict) else None
+    epochs = gan.get("epochs", DEFAULT_EPOCHS) if isinstance(gan, dict) else DEFAULT_EPOCHS
+    rest = {name: value for name, value in settings.items() if name != _S_MAX}
+    return rest | {_PER_EPOCH: per_epoch(settings[_S_MAX], epochs)}
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -22,6 +22,7 @@ import gin
 from gin import config_parser
 
 from dgm_tf import aliases
+from dgm_tf.bindings import Bindings, References
 from dgm_tf.disk import sealed_text
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
@@ -39,16 +40,6 @@ class _Line(NamedTuple):
     text: str
     where: str
     module: str | None = None
-
-
-class _IgnoreReferences(config_parser.ParserDelegate):
-    """Lets gin's parser read a file without looking up what its @references and %macros stand for."""
-
-    def configurable_reference(self, scoped_configurable_name, evaluate):
-        return None
-
-    def macro(self, macro_name):
-        return None
 
 
 def gin_directory():
@@ -114,18 +105,29 @@ def parse(gin_file, params=(), modules=()):
 
 
 def difference(path, text):
-    """The lines in which the configuration in a file differs from `text`, as a diff; "" where they mean the same.
+    """What a run folder's configuration binds otherwise than `text`, as a diff; "" where they mean the same.
+
+    What `text` leaves open, so that it follows from the tasks, is as the run has it, and no difference.
 
     Raises:
       UserError: if the file is damaged or no text.
     """
-    texts = [_without_comments(aliases.gin_text(t)) for t in (read_own(path), text)]
-    return "\n".join(difflib.unified_diff(*texts, str(path), "this command", lineterm="", n=1))
+    lines = read_own(path).split("\n")
+    saved, given = (_bindings(each, str(path)) for each in (lines, text.split("\n")))
+    if _today(lines, str(path)) != lines:
+        saved = aliases.EARLIER_DEFAULTS | saved
+    for name in {name for name in saved | given if name.rpartition("/")[2] in aliases.EARLIER_DEFAULTS}:
+        if given.get(name) is None:
+            given[name] = saved[name] = saved.get(name)
+    names = sorted(
+        name for name in saved | given if (name in saved, saved.get(name)) != (name in given, given.get(name))
+    )
+    sides = [[f"{name} = {bound[name]!r}" for name in names if name in bound] for bound in (saved, given)]
+    return "\n".join(difflib.unified_diff(*sides, str(path), "this command", lineterm="", n=0))
 
 
-def _without_comments(text):
-    lines = [line.rstrip() for line in text.splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
+def _bindings(lines, name):
+    return Bindings(_statements("\n".join(_today(lines, name)), name)).all()
 
 
 def missing_parameter(error):
@@ -157,7 +159,15 @@ def _flatten(gin_file, params, modules):
     # The first of these holds two lines, and gin counts lines: one entry each.
     lines = [line._replace(text=text) for line in lines for text in line.text.split("\n")]
     _check_imports_of_all(lines, (PACKAGE, *modules))
-    return lines
+    texts = _today([line.text for line in lines], "the configuration")
+    return [line._replace(text=text) for line, text in zip(lines, texts, strict=True)]
+
+
+def _today(lines, name):
+    """The lines of a whole configuration with the names and settings of today."""
+    text = aliases.gin_text("\n".join(lines) + "\n")
+    statements = _statements(text, name)
+    return aliases.gin_settings(text, statements, Bindings(statements)).split("\n")[:-1]
 
 
 def _check_imports_of_all(lines, allowed):
@@ -221,7 +231,7 @@ def _flatten_text(text, name, including):
 def _statements(text, name):
     """gin's own reading of `text`; raises UserError where it is malformed."""
     try:
-        return list(config_parser.ConfigParser(text, _IgnoreReferences()))
+        return list(config_parser.ConfigParser(text, References()))
     except SyntaxError as error:
         raise UserError(f"{name}, line {error.lineno}: {error.msg.splitlines()[-1].strip()}") from error
     except tokenize.TokenError as error:

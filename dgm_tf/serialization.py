@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 
-from dgm_tf import registry
+from dgm_tf import aliases, registry
 from dgm_tf.errors import UserError
 from dgm_tf.text import shown
 
@@ -97,6 +97,8 @@ def _checked_class(value, kinds, where):
 
 def _checked_settings(cls, settings, where):
     hints, fields = typing.get_type_hints(cls), {f.name: f for f in dataclasses.fields(cls) if f.init}
+    if isinstance(settings, dict):
+        settings = aliases.saved_settings([base.__name__ for base in cls.__mro__], settings)
     unknown = settings.keys() - fields.keys() if isinstance(settings, dict) else {"settings"}
     if unknown:
         raise UserError(f"{where} has no setting {shown(repr(min(unknown)), most=80)}; known: {', '.join(fields)}")

@@ -45,9 +45,9 @@ def is_text(name):
     return isinstance(name, str) and not any("\ud800" <= c <= "\udfff" for c in name)
 
 
-def shown_names(names, most=NAME_BYTES):
+def shown_names(names):
     """Each name as `shown`, and none like another: what comes out alike gets its position."""
-    plain = [shown(name, most=most) for name in names]
+    plain = [shown(name, most=NAME_BYTES) for name in names]
     counts = collections.Counter(plain)
     return [name if counts[name] == 1 else f"{name} ({position})" for position, name in enumerate(plain)]
 
@@ -80,15 +80,14 @@ def file_name(name, most=NAME_BYTES):
     return f"_{kept}"[:most] if _DEVICES.fullmatch(kept) else kept
 
 
-def file_names(names, taken=(), most=NAME_BYTES):
+def file_names(names, taken=()):
     """For each name a `file_name` of its own, also where a file system ignores case; what is alike gets its position.
 
     Args:
       names: list of str.
       taken: names of files that stand in the same folder.
-      most: bytes of UTF-8.
     """
-    plain = [file_name(name, most) for name in names]
+    plain = [file_name(name) for name in names]
     keys = [_key(name) for name in plain]
     used = {_key(name) for name in taken}
     alone = {key for key, count in collections.Counter(keys).items() if count == 1} - used
@@ -96,16 +95,16 @@ def file_names(names, taken=(), most=NAME_BYTES):
     chosen = []
     for position, (name, key) in enumerate(zip(plain, keys, strict=True)):
         if key not in alone:
-            name = _numbered(name, position, used, most)
+            name = _numbered(name, position, used)
         chosen.append(name)
     return chosen
 
 
-def _numbered(name, position, used, most):
+def _numbered(name, position, used):
     """The name with its position, or with more of it where that is taken as well; notes it in `used`."""
     ending = f"_{position}"
     while True:
-        candidate = file_name(name, most - len(ending)) + ending
+        candidate = file_name(name, NAME_BYTES - len(ending)) + ending
         if _key(candidate) not in used:
             used.add(_key(candidate))
             return candidate

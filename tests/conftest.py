@@ -29,21 +29,12 @@ def project_root():
 
 
 @pytest.fixture(scope="session")
-def tfds_data_dir():
-    """A TFDS data_dir with real MNIST, Fashion-MNIST and CIFAR-10; skips where there is none."""
-    for candidate in (os.environ.get("TFDS_DATA_DIR"), ROOT.parent / "shared" / "tfds"):
-        if candidate and (pathlib.Path(candidate) / "mnist").is_dir():
-            return str(candidate)
-    pytest.skip("no TFDS data: set TFDS_DATA_DIR to a data_dir that holds mnist")
+def tfds_data_dir(tmp_path_factory):
+    """A TFDS data_dir with all data sets that gin files name: those that TFDS_DATA_DIR holds, small twins of others."""
+    from tests import small_tfds
 
-
-@pytest.fixture(scope="session")
-def svhn_data_dir(tmp_path_factory):
-    """A TFDS data_dir with a small svhn_cropped."""
-    from tests import small_svhn
-
-    data_dir = tmp_path_factory.mktemp("svhn")
-    small_svhn.write(data_dir)
+    data_dir = tmp_path_factory.mktemp("tfds")
+    small_tfds.prepare(data_dir, os.environ.get("TFDS_DATA_DIR"))
     return str(data_dir)
 
 

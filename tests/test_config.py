@@ -156,6 +156,40 @@ def test_a_difference_in_comments_is_none(write, tmp_path):
     )
 
 
+def test_only_the_last_word_on_a_parameter_makes_a_difference(write, tmp_path):
+    write("config.gin", "import dgm_tf.losses\nDigits.order = 'x'\nDigits.order = [1,  2]\nb = 2\n")
+    path = tmp_path / "config.gin"
+    assert config.difference(path, "b = 2\nDigits.order = [1, 2]  # given\n") == ""
+    assert config.difference(path, "b = 2\nDigits.order = @one()\n").endswith(
+        "-Digits.order = [1, 2]\n+Digits.order = @one()"
+    )
+    assert config.difference(path, "Digits.order = [1, 2]\n").endswith("-b = 2")
+
+
+def test_a_reference_is_another_value_than_its_name(write, tmp_path):
+    write("config.gin", "Digits.order = '@one'\n")
+    assert config.difference(tmp_path / "config.gin", "Digits.order = @one\n")
+    assert config.difference(tmp_path / "config.gin", "Digits.order = @one()\n")
+
+
+def test_what_a_command_leaves_open_is_as_the_run_has_it(write, tmp_path):
+    write("config.gin", "GANSettings.auxiliary_loss = True\nClassifierSettings.replay_schedule = 'none'\n")
+    path = tmp_path / "config.gin"
+    assert config.difference(path, "ClassifierSettings.replay_schedule = None\n") == ""
+    assert config.difference(path, "GANSettings.auxiliary_loss = False\n").endswith(
+        "-GANSettings.auxiliary_loss = True\n+GANSettings.auxiliary_loss = False"
+    )
+    assert config.difference(path, "GANSettings.auxiliary_loss = True\nGANSettings.gradient_penalty_share = 0.5\n")
+
+
+def test_what_an_earlier_version_left_open_had_a_value(write, tmp_path):
+    write("config.gin", "import dgm_tf.experiment\nGANSettings.epochs = 5\nDGM.max_mask_scale = 500.0\n")
+    path, said = tmp_path / "config.gin", "DGM.mask_scale_per_epoch = 100.0\nGANSettings.epochs = 5\n"
+    assert config.difference(path, said) == ""
+    assert config.difference(path, said + "GANSettings.auxiliary_loss = False\n") == ""
+    assert config.difference(path, said + "GANSettings.auxiliary_loss = True\n")
+
+
 def test_dynamic_registration_is_refused(write):
     with pytest.raises(UserError, match="refused"):
         config.parse(write("run.gin", "from __gin__ import dynamic_registration"))

@@ -1,4 +1,4 @@
-"""Every shipped gin file runs: all of its phases, a few steps each, with its own networks and batch size."""
+"""Every shipped gin file reads its data and runs: all phases, a few steps each, its own networks and batch size."""
 
 import re
 
@@ -7,14 +7,18 @@ import pytest
 
 from dgm_tf import config
 from dgm_tf.run import experiment
-from tests import letters, tiny_run
+from tests import letters, small_tfds, tiny_run
 
 FILES = sorted(config.gin_directory().glob("*.gin"))
-# Splits for the data sets that are read: a few images of each class that is learned.
-SPLITS = {
-    "svhn_cropped": ("train", "test"),  # written by the test, and small
-    "imagenet_resized/32x32": ("train[:3%]", "validation[:20%]"),
-}
+# Run every day: whatever any file chooses, a method, a network or a setting, one of these does. CI runs the others.
+EVERY_DAY = (
+    "quickstart", "image_folder", "mnist_dgmw_real", "fashion_mnist_dgma_plus", "svhn_dgma", "imagenet50_dgmw_plus",
+    "cifar10_dgmw_fast", "imagenet50_dgmw_fast", "imagenet50_dgma_fast", "mnist_dgr", "mnist_ewc_m",
+    "mnist_mergan_jtr", "mnist_mergan_ra", "mnist_ft", "mnist_jt", "mnist_icarl", "mnist_ewc_s", "mnist_pi_s",
+    "mnist_rwalk_s",
+)  # fmt: skip
+# What tells data sets apart, which `test_its_data_are_read` reads for every file.
+OF_DATA = ("TFDS.name", "TFDS.test_split", "ClassIncrementalStream.class_order")
 FEW_STEPS = (
     "ClassIncrementalStream.num_tasks = 2",
     "EvaluationSettings.validation_per_class = 8",
@@ -47,13 +51,10 @@ def _shortened(path, photos):
     """Parses the file with bindings that leave a few steps to each phase."""
     config.parse(path)
     epochs = re.findall(r"^\w+\.epochs(?= = )", gin.config_str(), re.MULTILINE)
-    bindings = [*FEW_STEPS, *(f"{name} = 2" for name in epochs)]
+    bindings = [*FEW_STEPS, *(f"{name} = 2" for name in epochs), *_data_bindings(photos)]
     bindings += [f"{name} = {int(path.stem == 'quickstart')}" for name in MEASURED_ONCE]
-    if "TFDS" in gin.config_str():
-        train, test = SPLITS.get(_data_set(), ("train[:1%]", "test[:3%]"))
-        bindings += [f"TFDS.train_split = '{train}'", f"TFDS.test_split = '{test}'"]
     if "ImageFolder" in gin.config_str():
-        bindings += [f"ImageFolder.directory = '{photos}'", "GANSettings.batch_size = 8"]
+        bindings.append("GANSettings.batch_size = 8")
     if "ResNetGenerator" in gin.config_str():
         bindings += RESNET.get(path.stem, (*NARROW, *OTHER_CRITIC, *ONE_TASK))
     if "ClassifierSettings.closing_epochs" in gin.config_str():
@@ -62,20 +63,53 @@ def _shortened(path, photos):
     config.parse(path, bindings)
 
 
-def _data_set():
-    return gin.query_parameter("TFDS.name")
+def _data_bindings(photos):
+    """For the file that gin has parsed: as many images as the twins have, also of the data sets themselves."""
+    if "ImageFolder" in gin.config_str():
+        return [f"ImageFolder.directory = '{photos}'"]
+    if "TFDS" not in gin.config_str():
+        return []
+    (train, most_train), (test, most_test), *_ = small_tfds.SPLITS[gin.query_parameter("TFDS.name")].items()
+    return [f"TFDS.train_split = '{train}[:{most_train}]'", f"TFDS.test_split = '{test}[:{most_test}]'"]
 
 
-def test_there_are_gin_files():
-    assert "quickstart" in [path.stem for path in FILES]
+def _choices(path):
+    """What a file chooses and no number says: {(binding, value)}."""
+    config.parse(path)
+    bindings = re.findall(r"^([\w./]+) = (.+(?:\n    .+)*)", gin.config_str(max_line_length=1000), re.MULTILINE)
+    return {(name, value) for name, value in bindings if re.search("[@%a-zA-Z]", value) and name not in OF_DATA}
+
+
+@pytest.fixture
+def data_dir(tfds_data_dir, monkeypatch):
+    """Where the files' data sets are found, without a flag."""
+    monkeypatch.setenv("TFDS_DATA_DIR", tfds_data_dir)
+
+
+def test_whatever_a_file_chooses_is_run_every_day(clean_gin):
+    choices = {path.stem: _choices(path) for path in FILES}
+    seen = set().union(*(choices[name] for name in EVERY_DAY))
+    missing = {name: sorted(chosen - seen) for name, chosen in choices.items() if chosen - seen}
+    assert not missing, f"add some of these files to EVERY_DAY: {missing}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_it_runs_to_its_end(path, folder, photos, request, monkeypatch, clean_gin):
+def test_its_data_are_read(path, photos, data_dir, clean_gin):
+    config.parse(path)
+    config.parse(path, _data_bindings(photos))
+    stream = gin.get_configurable("ClassIncrementalStream")()
+    first = stream.task(0)
+    assert stream.image_shape[:2] == (32, 32) and len(first.class_names) == len(first.classes) > 0
+    for label in first.classes:
+        assert first.num_trained(label) > 0 and len(first.test.of_class(label)) > 0
+
+
+@pytest.mark.parametrize(
+    "path", [path if path.stem in EVERY_DAY else pytest.param(path, marks=pytest.mark.ci) for path in FILES],
+    ids=lambda path: path.stem,
+)  # fmt: skip
+def test_it_runs_to_its_end(path, folder, photos, data_dir, clean_gin):
     _shortened(path, photos)
-    if "TFDS" in gin.config_str():
-        fixture = "svhn_data_dir" if _data_set() == "svhn_cropped" else "tfds_data_dir"
-        monkeypatch.setenv("TFDS_DATA_DIR", request.getfixturevalue(fixture))
     results = experiment.run_experiment(folder / path.stem).to_json()
     num_tasks = gin.query_parameter("ClassIncrementalStream.num_tasks")
     assert results["finished"] and len(results["average_accuracy"]) == num_tasks

@@ -88,7 +88,9 @@ def test_arrays_of_other_names_do_not_matter():
 @pytest.mark.parametrize("compress", [True, False])
 def test_arrays_and_texts_share_a_file(tmp_path, compress):
     arrays = {"x/0": np.arange(3, dtype=np.uint8), "y": np.array(1.5), "z": np.zeros((0, 2), np.float32)}
-    files.write_arrays(tmp_path / "deep" / "a.npz", arrays, compress, notes={"a": [1, None]}, name="é")
+    files.write_atomically(
+        tmp_path / "deep" / "a.npz", files.npz_bytes(arrays, compress, notes={"a": [1, None]}, name="é")
+    )
     loaded, notes, name = files.read_arrays(tmp_path / "deep" / "a.npz", "notes", "name")
     assert notes == {"a": [1, None]} and name == "é" and loaded.keys() == arrays.keys()
     for key, value in arrays.items():

@@ -60,7 +60,7 @@ DEFAULTS = {
     },
     DGM: {
         **_SHARED, "generator": DCGANGenerator, "reinitialize_discriminator": True, "sparsity_weight": 0.08,
-        "max_mask_scale": 1e4, "real": None, "distillation": None,
+        "mask_scale_per_epoch": 100.0, "real": None, "distillation": None,
     },
     DGR: {
         **_SHARED, "settings": ClassifierSettings("none", closing_epochs=3), "importance": None, "selection_limit": 4,

@@ -25,9 +25,9 @@ PARAMS = (
     "run_experiment.summary_seconds = 1.0",
     "run_experiment.checkpoint_seconds = 0.1",
 )
-SHORT = (*PARAMS, "GANSettings.epochs = 2", "DGM.max_mask_scale = 200.0", "ClassifierSettings.closing_epochs = 1")
+SHORT = (*PARAMS, "GANSettings.epochs = 2", "ClassifierSettings.closing_epochs = 1")
 # Long enough to be stopped in the middle of each phase.
-LONG = (*PARAMS, "GANSettings.epochs = 10", "DGM.max_mask_scale = 1000.0", "ClassifierSettings.closing_epochs = 10")
+LONG = (*PARAMS, "GANSettings.epochs = 10", "ClassifierSettings.closing_epochs = 10")
 
 
 def arguments(run_dir, params, *flags):

@@ -63,7 +63,7 @@ def make_learner():
 
     classifier = ClassifierSettings(replay_schedule="constant", updates=1, quantize_replay=True)
     gan = GANSettings(epochs=2, batch_size=32)
-    return dgm_tf.Learner(DGM(Generator, Discriminator, gan, classifier, max_mask_scale=200.0))
+    return dgm_tf.Learner(DGM(Generator, Discriminator, gan, classifier))
 
 
 def resident_bytes():

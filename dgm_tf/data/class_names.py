@@ -5,7 +5,7 @@ import re
 import unicodedata
 
 from dgm_tf import limits
-from dgm_tf.text import shown
+from dgm_tf.text import is_text, shown
 
 _SHOWN = 5  # names in a message
 NAMED = 3  # classes of a task, up to which all are named
@@ -37,14 +37,7 @@ def why_no_name(name):
         return "it is empty"
     if len(name) > limits.MAX_NAME_CHARACTERS:
         return f"it has {len(name)} characters, more than {limits.MAX_NAME_CHARACTERS}"
-    return None if _is_text(name) else "it is no UTF-8 text"
-
-
-def _is_text(name):
-    try:
-        return bool(name.encode())
-    except UnicodeEncodeError:  # halves of characters, as which bytes come that are no UTF-8
-        return False
+    return None if is_text(name) else "it is no UTF-8 text"
 
 
 def lookalikes(names):

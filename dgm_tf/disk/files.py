@@ -218,13 +218,13 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_arrays(path, arrays, compress=False, write=write_atomically, **texts):
-    """A signed .npz of arrays and JSON values, atomically; write: of `written_together`."""
-    write(path, npz_bytes(arrays, compress, **texts))
+def write_arrays(path, arrays, **texts):
+    """A signed .npz of arrays and JSON values, atomically."""
+    write_atomically(path, npz_bytes(arrays, **texts))
 
 
 def npz_bytes(arrays, compress=False, **texts):
-    """What `write_arrays` writes: equal for equal content."""
+    """What `write_arrays` writes, or packed smaller: equal for equal content."""
     buffer = io.BytesIO()
     encoded = {k: np.frombuffer(json.dumps(v).encode(), np.uint8) for k, v in texts.items()}
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -246,10 +246,8 @@ def read_arrays(path, *texts, advice=RESTORE):
       Damaged: if it is no .npz, or not what was written.
     """
     check_signature(path, advice)
-    with npz.open_archive(path, advice or RESTORE) as archive:
-        archive.refuse_others()
-        archive.check_total(archive.members, _UNPACKED_BYTES + _UNPACKED_RATIO * pathlib.Path(path).stat().st_size)
-        arrays = {name: archive.read(name) for name in archive.members}
+    most = _UNPACKED_BYTES + _UNPACKED_RATIO * pathlib.Path(path).stat().st_size
+    arrays = npz.read_members(path, most, advice or RESTORE)
     try:
         values = [json.loads(arrays.pop(text).tobytes()) for text in texts]
         _check_nesting(values)

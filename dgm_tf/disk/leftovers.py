@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 import time
 
@@ -11,8 +10,6 @@ from dgm_tf.disk import files
 # Of a run folder: where nobody writes but who holds it, and where others may.
 _OWN = ("memory", "checkpoints", "images", "figures", "train", "eval", "hparams")
 _SHARED = ("export",)
-_BEFORE = (".images-", ".building")  # how unfinished folders of images and exports were called before
-_NUMBERED = re.compile(r".+\.\d+\.tmp")  # how temporary files were called before
 _OLD = 24 * 3600.0  # seconds
 _started = time.time()
 
@@ -41,25 +38,18 @@ def _temporaries(folder):
             names = [entry.name for entry in entries]
     except OSError:  # there is none
         return []
-    return [folder / name for name in names if name.endswith(".tmp") or name.startswith(_BEFORE)]
+    return [folder / name for name in names if files.process_of(name) is not None]
 
 
 def _is_abandoned(path):
     """Whether the process that named a temporary is gone, or may be: it is another machine's, and long untouched."""
     process = files.process_of(path.name)
-    if not _is_ours(path.name):
-        return False
     try:
-        if process is None or not files.is_of_this_machine(path.name):
+        if not files.is_of_this_machine(path.name):
             return time.time() - _touched(path) > _OLD
         return _touched(path) < _started if process == os.getpid() else not _is_alive(process)
     except OSError:  # another process was as quick
         return False
-
-
-def _is_ours(name):
-    """Whether nothing but dgm_tf gives such names: a person's own `data.tmp` is left alone."""
-    return not name.endswith(".tmp") or files.process_of(name) is not None or _NUMBERED.fullmatch(name) is not None
 
 
 def _touched(path):
@@ -81,7 +71,6 @@ def _is_alive(process):
 def _remove(path):
     with contextlib.suppress(OSError):  # another process was as quick
         if path.is_dir() and not path.is_symlink():
-            if _is_ours(path.name):
-                shutil.rmtree(path)
+            shutil.rmtree(path)
         else:
             path.unlink()

@@ -45,7 +45,7 @@ def locked(folder, argument, holder, patience=60.0):
 
 @contextlib.contextmanager
 def held_itself(folder, argument, holder, patience=60.0):
-    """Holds a folder for moments, and leaves no file in it; arguments and errors as of `locked`."""
+    """Holds a folder, and leaves no file in it; arguments and errors as of `locked`."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         _wait_for(descriptor, f"{argument}: {folder}: {holder} is at work there", time.monotonic() + patience)

@@ -47,13 +47,12 @@ class Member:
         return f"{self.dtype.newbyteorder('=')} {list(self.shape)}"
 
 
-def read_members(path, expected=None, max_bytes=None, advice=ADVICE):
+def read_members(path, max_bytes=limits.MAX_ARRAYS_BYTES, advice=ADVICE):
     """The arrays of an .npz, all of them or none.
 
     Args:
         path: the file.
-        expected: {name: (shape, dtype)} or a set of names, all of which must be there and no other; None: any.
-        max_bytes: of all arrays together; None: `limits.MAX_ARRAYS_BYTES`.
+        max_bytes: of all arrays together.
         advice: what a person should do about a damaged or wrong file.
 
     Returns:
@@ -61,12 +60,11 @@ def read_members(path, expected=None, max_bytes=None, advice=ADVICE):
 
     Raises:
         Damaged: the file is not as it was written.
-        UserError: it cannot be read, holds objects, other arrays than expected, or more than `max_bytes`.
+        UserError: it cannot be read, holds objects, or more than `max_bytes`.
     """
     with open_archive(path, advice) as archive:
         archive.refuse_others()
-        archive.check_names(expected)
-        archive.check_total(archive.members, limits.MAX_ARRAYS_BYTES if max_bytes is None else max_bytes)
+        archive.check_total(archive.members, max_bytes)
         return {name: archive.read(name) for name in archive.members}
 
 
@@ -212,19 +210,6 @@ class Archive:
         for name, why in self.others.items():
             raise self.refused(f"{_quoted(name)} {why}")
 
-    def check_names(self, expected):
-        """Raises UserError unless exactly the expected arrays are there, with their shapes and types."""
-        if expected is None:
-            return
-        if missing := sorted(set(expected) - self.members.keys()):
-            raise self.refused(f"expected an array {_quoted(missing[0])}{_more(missing)}, found none")
-        if unknown := sorted(self.members.keys() - set(expected)):
-            raise self.refused(f"got an unknown array {_quoted(unknown[0])}{_more(unknown)}")
-        for name, (shape, dtype) in expected.items() if isinstance(expected, dict) else ():
-            member, dtype = self.members[name], np.dtype(dtype)
-            if member.shape != tuple(shape) or member.dtype.newbyteorder("=") != dtype.newbyteorder("="):
-                raise self.refused(f"expected {_quoted(name)} as {dtype} {list(shape)}, got {_described(member)}")
-
     def check_total(self, names, max_bytes):
         """Raises UserError if these arrays together take more than so many bytes."""
         total = sum(self.members[name].nbytes for name in names)
@@ -274,10 +259,6 @@ class Archive:
 
 def _quoted(name):
     return shown(repr(name), most=100)
-
-
-def _more(names):
-    return f" and {len(names) - 1} more" if len(names) > 1 else ""
 
 
 def _described(member):

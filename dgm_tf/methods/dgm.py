@@ -69,7 +69,8 @@ class DGM(GenerativeMethod):
     Attributes:
       generator: `PlasticGenerator` class, not called.
       sparsity_weight: lambda_RU >= 0.
-      max_mask_scale: s_max > 1; keep s_max / epochs as the paper has it (see gin/mnist_dgmw.gin).
+      mask_scale_per_epoch: s_max / epochs > 0: how far the epoch's mask scale rises in an epoch (eq. 3). A mask entry
+        that is further from zero than 100 / s gets no gradient, so masks freeze where s rises too fast.
       real: `RealReplay`: stored real images as a part of the replay ("DGM + real"); None: generated ones alone.
       distillation: `Distillation` from the last task's classifier in the closing epochs; None: labels alone, as in the
         paper.
@@ -79,12 +80,12 @@ class DGM(GenerativeMethod):
 
     generator: type = DCGANGenerator
     sparsity_weight: float = 0.08
-    max_mask_scale: float = 1e4
+    mask_scale_per_epoch: float = 100.0
     real: RealReplay | None = None
     distillation: Distillation | None = None
 
     remedies = (
-        Remedy("gan", GENERATOR_LOSSES, "a lower", "max_mask_scale"),
+        Remedy("gan", GENERATOR_LOSSES, "a lower", "mask_scale_per_epoch"),
         Remedy("gan", GENERATOR_LOSSES[1:], "a lower", "sparsity_weight"),
     )
     replay_is_frozen = True
@@ -92,7 +93,12 @@ class DGM(GenerativeMethod):
     def __post_init__(self):
         super().__post_init__()
         checks.number(self, "sparsity_weight", "[0, inf)")
-        checks.number(self, "max_mask_scale", "(1, inf)")
+        checks.number(self, "mask_scale_per_epoch", "(0, inf)")
+        scale, epochs = self.mask_scale_per_epoch, self.gan.epochs
+        fits = checks.inside(self.max_mask_scale, "(1, inf)")
+        checks.argument(
+            "DGM.mask_scale_per_epoch", scale, fits, f"more than 1 / GANSettings.epochs, which are {epochs}"
+        )
         checks.instance(self, "real", (RealReplay, type(None)))
         checks.instance(self, "distillation", (Distillation, type(None)))
         if self.distillation is not None and not self.settings.closing_epochs:
@@ -101,6 +107,12 @@ class DGM(GenerativeMethod):
                 f"ClassifierSettings.closing_epochs >= 1 with it, got {self.settings.closing_epochs}"
             )
         self._stored, self.teacher = RealMemory(self.real), None
+
+    @property
+    def max_mask_scale(self):
+        """s_max: the mask scale of the last epoch."""
+        # Rounded, since s_max / epochs may have no exact decimals: 15 times 66.66666666666667 is 1000 and a rest.
+        return round(self.mask_scale_per_epoch * self.gan.epochs, 9)
 
     def networks(self):
         """Generator and discriminator, and in the middle of a task the teacher."""
@@ -220,8 +232,8 @@ def _collapsed_masks(context, layers):
     names = ", ".join(context.task.class_names)
     texts = {
         0.0: "is empty: the generator ignores this layer and, where nothing leads past it, its images are a constant; "
-        "lower s_max or lambda_RU",
-        1.0: "is full: the task took the whole layer; more epochs at the same s_max / epochs or a larger lambda_RU",
+        "lower DGM.mask_scale_per_epoch or DGM.sparsity_weight",
+        1.0: "is full: the task took the whole layer; raise GANSettings.epochs or DGM.sparsity_weight",
     }
     shares = {name: row["used"] / row["mask_entries"] for name, row in layers.items()}
     return [

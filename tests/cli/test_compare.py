@@ -36,7 +36,6 @@ dgmw/SuiteRow.label = "DGMw"
 dgmw/SuiteRow.params = [
     "DCGANGenerator.filters = 2",
     "GANSettings.epochs = 1",
-    "DGM.max_mask_scale = 100.0",
     "ClassifierSettings.closing_epochs = 1",
 ]
 dgmw/SuiteRow.published = {"A2": 99.0}

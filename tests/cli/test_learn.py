@@ -30,7 +30,6 @@ PARAMS = (
     "DCGANDiscriminator.filters = (4, 4, 8)",
     "GANSettings.epochs = 2",
     "GANSettings.batch_size = 8",
-    "DGM.max_mask_scale = 200.0",
     "ClassifierSettings.closing_epochs = 1",
     "EvaluationSettings.validation_per_class = 4",
     "EvaluationSettings.gan_test_per_class = 5",

@@ -77,7 +77,7 @@ def test_files_from_before_signatures_are_read(tmp_path):
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_numpy_reads_signed_arrays(tmp_path, compress):
-    files.write_arrays(tmp_path / "a.npz", ARRAYS, compress, notes=[1])
+    files.write_atomically(tmp_path / "a.npz", files.npz_bytes(ARRAYS, compress, notes=[1]))
     with np.load(tmp_path / "a.npz") as loaded:
         np.testing.assert_array_equal(loaded["kernel"], ARRAYS["kernel"])
     arrays, notes = files.read_arrays(tmp_path / "a.npz", "notes")
@@ -102,6 +102,8 @@ def test_a_temporary_name_tells_its_process(tmp_path):
 
 
 def test_an_archive_that_unpacks_to_far_more_than_it_is_takes_no_memory(tmp_path):
-    files.write_arrays(tmp_path / "a.npz", {"zeros": np.zeros(200_000_000, np.uint8)}, compress=True)
+    files.write_atomically(
+        tmp_path / "a.npz", files.npz_bytes({"zeros": np.zeros(200_000_000, np.uint8)}, compress=True)
+    )
     with pytest.raises(UserError, match="takes? 200.0 MB unpacked, at most"):
         files.read_arrays(tmp_path / "a.npz")

@@ -1,4 +1,4 @@
-"""Archives of others: nothing is unpacked that does not fit what was declared, expected and allowed."""
+"""Archives of others: nothing is unpacked that does not fit what was declared and allowed."""
 
 import io
 import os
@@ -50,27 +50,6 @@ def test_what_numpy_wrote_is_read(path, save):
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(read[name], array)
         assert read[name].dtype == array.dtype.newbyteorder("=") and read[name].dtype.isnative
-
-
-def test_exactly_what_is_expected_is_read(path):
-    np.savez(path, **ARRAYS)
-    assert read_members(path, {name: (np.shape(a), a.dtype) for name, a in ARRAYS.items()}).keys() == ARRAYS.keys()
-    assert read_members(path, set(ARRAYS)).keys() == ARRAYS.keys()
-
-
-@pytest.mark.parametrize(
-    ("expected", "message"),
-    [
-        ({"a"}, r"got an unknown array 'b' and 1 more; do this"),
-        ({"a", "b", "c", "d"}, "expected an array 'd', found none; do this"),
-        (dict.fromkeys("abc", ((3,), np.float32)), r"expected 'a' as float32 \[3\], got float32 \[4\]; do this"),
-        (dict.fromkeys("abc", ((4,), np.int32)), r"expected 'a' as int32 \[4\], got float32 \[4\]; do this"),
-    ],
-)
-def test_other_arrays_than_expected_are_refused(path, expected, message):
-    np.savez(path, **dict.fromkeys("abc", np.zeros(4, np.float32)))
-    with pytest.raises(UserError, match=f"^{path}: {message}$"):
-        read_members(path, expected, advice="do this")
 
 
 def test_objects_are_never_unpacked(path, tmp_path):
@@ -184,8 +163,6 @@ def test_a_bomb_takes_no_memory(path):
     try:
         with pytest.raises(UserError, match="its arrays take 60.0 MB unpacked, at most 1.0 MB are read"):
             read_members(path, max_bytes=10**6)
-        with pytest.raises(UserError, match="unknown array 'x'"):
-            read_members(path, {"y"})
         assert tracemalloc.get_traced_memory()[1] < 3e6
     finally:
         tracemalloc.stop()

@@ -16,7 +16,7 @@ RUN = pathlib.Path("tiny", "seed0")  # in the folder of the suite's runs
 PARAMS = (
     "GANSettings.min_batches = 1", "GANSettings.epochs = 1", "GANSettings.batch_size = 8",
     "ClassifierSettings.min_replay_per_class = 0", "ClassifierSettings.closing_epochs = 1",
-    "DCGANGenerator.filters = 2", "DCGANDiscriminator.filters = (4, 4, 8)", "DGM.max_mask_scale = 200.0",
+    "DCGANGenerator.filters = 2", "DCGANDiscriminator.filters = (4, 4, 8)",
     "EvaluationSettings.validation_per_class = 4", "EvaluationSettings.gan_test_per_class = 5",
     "EvaluationSettings.gan_train_epochs = 0", "EvaluationSettings.judge_epochs = 1",
     "run_experiment.checkpoint_seconds = 1000.0", "run_experiment.summary_seconds = 0.0",

@@ -28,7 +28,7 @@ ClassifierSettings.min_replay_per_class = 0
 ClassifierSettings.closing_epochs = 2
 """
 _GIN = {
-    "dgmw": 'include "gin/image_folder.gin"\nDCGANGenerator.filters = 2\nDGM.max_mask_scale = 200.0\n' + _GAN,
+    "dgmw": 'include "gin/image_folder.gin"\nDCGANGenerator.filters = 2\n' + _GAN,
     "mergan_ra": 'include "gin/image_folder.gin"\ninclude "gin/methods/mergan_ra.gin"\n'
     'ConditionalGenerator.filters = 2\nClassifierSettings.replay_schedule = "constant"\n' + _GAN,
     "icarl": 'include "gin/image_folder.gin"\ninclude "gin/methods/icarl.gin"\n'

@@ -43,7 +43,7 @@ def rewrite(folder, change=lambda description: None, name=None, arrays=lambda ar
         with np.load(folder / name) as file:
             content = dict(file)
         arrays(content)
-        files.write_arrays(folder / name, content, compress=name != "weights.npz")
+        files.write_atomically(folder / name, files.npz_bytes(content, compress=name != "weights.npz"))
     description = json.loads((folder / "learner.json").read_text())
     del description["sha256"]
     for file in description["files"]:
@@ -312,7 +312,7 @@ def test_an_unregistered_method_is_refused_at_save_with_what_to_do(tmp_path, mon
     class Mine(type(tiny.dgm())):
         pass
 
-    learner = dgm_tf.Learner(Mine(tiny.WeightsGenerator, tiny.Discriminator, gan=tiny.GAN, max_mask_scale=50.0))
+    learner = dgm_tf.Learner(Mine(tiny.WeightsGenerator, tiny.Discriminator, gan=tiny.GAN, mask_scale_per_epoch=25.0))
     learner.learn(tiny.task(0))
     with pytest.raises(UserError, match="put @dgm_tf.register above it"):
         learner.save(tmp_path)

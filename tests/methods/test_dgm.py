@@ -293,7 +293,7 @@ def test_the_auxiliary_loss_needs_a_class_head_that_learns():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"generator": "DCGAN"}, {"max_mask_scale": 1.0}, {"sparsity_weight": -0.1}, {"gan": 3}],
+    [{"generator": "DCGAN"}, {"mask_scale_per_epoch": 0.0}, {"sparsity_weight": -0.1}, {"gan": 3}],
     ids=lambda bad: next(iter(bad)),
 )
 def test_bad_settings_are_named(bad):

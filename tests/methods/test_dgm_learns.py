@@ -39,7 +39,7 @@ def test_a_digit_that_is_gone_is_remembered_by_what_the_generator_makes_of_it(ge
     rate = 5e-3
     gan = GANSettings(epochs=4, batch_size=16, generator_learning_rate=rate, discriminator_learning_rate=rate)
     closing = ClassifierSettings("none", closing_epochs=4, learning_rate=3e-3)
-    learner = Learner(DGM(generator, Discriminator, gan, closing, max_mask_scale=400.0))
+    learner = Learner(DGM(generator, Discriminator, gan, closing))
     tasks = list(ClassIncrementalStream(PackagedMNIST(), num_tasks=2, image_size=SHAPE[0]))
     for task in tasks:
         outcome = learner.learn(task)

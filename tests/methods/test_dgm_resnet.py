@@ -78,7 +78,7 @@ def dgm(generator):
     """Large steps, so that few of them are seen; the class head learns beside the generator and is asked by it."""
     gan = dataclasses.replace(tiny.LARGE_STEPS, epochs=1, auxiliary_loss=True)
     settings = ClassifierSettings("constant")
-    return DGM(generator, Critic, gan=gan, settings=settings, sparsity_weight=0.05, max_mask_scale=50.0)
+    return DGM(generator, Critic, gan=gan, settings=settings, sparsity_weight=0.05, mask_scale_per_epoch=50.0)
 
 
 def task(index):

@@ -57,7 +57,7 @@ LARGE_STEPS = GANSettings(epochs=2, batch_size=8, generator_learning_rate=0.03)
 
 def dgm(plasticity="weights", classifier=None, **settings):
     """A DGM of tiny networks: two GAN epochs and s_max 50."""
-    settings = {"gan": GAN, "sparsity_weight": 0.05, "max_mask_scale": 50.0} | settings
+    settings = {"gan": GAN, "sparsity_weight": 0.05, "mask_scale_per_epoch": 25.0} | settings
     return DGM(GENERATORS[plasticity], Discriminator, settings=classifier or ClassifierSettings(), **settings)
 
 

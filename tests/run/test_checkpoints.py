@@ -253,7 +253,11 @@ class TestTwoAreKept:
             ([], NOTES, "expected an entry position in it"),
             ({"position": {}}, NOTES | {"results": 1}, "expected an entry results in it"),
             ({"position": {}}, {"results": {}}, "expected an entry seconds in it"),
-            ({"position": {}}, NOTES | {"results": {"accuracy_matrix": "x"}}, "an entry .* another kind .*accuracy_matrix: expected a list, got"),
+            (
+                {"position": {}},
+                NOTES | {"results": {"accuracy_matrix": "x"}},
+                "an entry .* another kind .*accuracy_matrix: expected a list, got",
+            ),
             ({"position": {}}, NOTES | {"results": {"class_names": [1]}}, "class_names: expected texts"),
         ],
         ids=range(5),

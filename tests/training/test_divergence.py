@@ -117,7 +117,7 @@ DISTILLING = tiny.dgm(classifier=ClassifierSettings(closing_epochs=1), distillat
         ),
         (
             tiny.dgm(), "gan", ["loss/generator_penalty"],
-            ["a lower DGM.max_mask_scale", "a lower DGM.sparsity_weight", GENERATOR, CLIPPING],
+            ["a lower DGM.mask_scale_per_epoch", "a lower DGM.sparsity_weight", GENERATOR, CLIPPING],
         ),
         (tiny.ewc_m(), "gan", ["loss/generator"], ["a lower EWCM.consolidation_weight", GENERATOR, CLIPPING]),
         (DISTILLING, "classifier", ["loss/classifier"], [CLOSING, "a lower Distillation.weight"]),

@@ -62,7 +62,7 @@ class TinyDiscriminator(DCGANDiscriminator):
 
 def learner_after_two_tasks():
     """DGMa through growth: weights of the network that follows two tasks, and what it replays of both."""
-    method = DGM(TinyGenerator, TinyDiscriminator, GAN, sparsity_weight=0.01, max_mask_scale=100.0)
+    method = DGM(TinyGenerator, TinyDiscriminator, GAN, sparsity_weight=0.01, mask_scale_per_epoch=100.0)
     learner = Learner(method, seed=0)
     for label in range(2):
         split = Split(*images_of(label, 8))

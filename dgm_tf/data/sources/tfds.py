@@ -1,9 +1,8 @@
 """Image data sets of TensorFlow Datasets (TFDS): read where they are, downloaded only where missing."""
 
-import contextlib
 import difflib
-import fcntl
 import hashlib
+import math
 import os
 import pathlib
 import re
@@ -15,6 +14,7 @@ import numpy as np
 from dgm_tf.data.arrays import Arrays
 from dgm_tf.data.source import Source
 from dgm_tf.data.sources.reachability import answering, hosts_of
+from dgm_tf.disk import lock
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
 from dgm_tf.text import shown
@@ -102,13 +102,12 @@ class TFDS(Source):
                 ) from error
 
 
-@contextlib.contextmanager
 def _alone(data_dir):
     """Keeps other processes of this machine from preparing the same data at the same time."""
     name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
-    with open(pathlib.Path(tempfile.gettempdir()) / f"dgm_tf-{os.getuid()}-{name}.lock", "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    folder = pathlib.Path(tempfile.gettempdir()) / f"dgm_tf-{os.getuid()}-{name}"
+    folder.mkdir(exist_ok=True)
+    return lock.held_itself(folder, "TFDS.data_dir", "another download", patience=math.inf)
 
 
 def _builder(name, data_dir):

@@ -11,6 +11,7 @@ import pytest
 
 from dgm_tf.data import TFDS, ClassIncrementalStream
 from dgm_tf.errors import UserError
+from tests import small_tfds
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ def no_network(monkeypatch):
         ("mnist", (28, 28, 1), "2"),
         ("fashion_mnist", (28, 28, 1), "Pullover"),
         ("cifar10", (32, 32, 3), "bird"),
+        ("svhn_cropped", (32, 32, 3), "2"),
     ],
 )
 def test_prepared_data_are_read(tfds_data_dir, name, shape, third_class):
@@ -54,20 +56,28 @@ def test_two_readings_give_the_same_images(tfds_data_dir):
 
 
 def test_a_stream_of_a_tfds_data_set(tfds_data_dir):
-    source = TFDS("fashion_mnist", "train[:500]", "test[:200]", tfds_data_dir)
+    source = TFDS("fashion_mnist", "train[:300]", "test[:100]", tfds_data_dir)
     stream = ClassIncrementalStream(source, class_order=("Bag", "Sneaker"))
     assert (stream.name, stream.image_shape) == ("fashion_mnist", (32, 32, 1))
     assert [task.class_names for task in stream] == [("Bag",), ("Sneaker",)]
 
 
-def test_svhn_is_a_stream_of_digits_without_its_extra_images(svhn_data_dir):
-    stream = ClassIncrementalStream(TFDS("svhn_cropped", data_dir=svhn_data_dir, download=False))
+def test_svhn_is_a_stream_of_digits_without_its_extra_images(tmp_path):
+    small_tfds.write(tmp_path, "svhn_cropped")
+    stream = ClassIncrementalStream(TFDS("svhn_cropped", data_dir=tmp_path, download=False))
     assert stream.image_shape == (32, 32, 3) and stream.class_names == tuple("0123456789")
     tasks = list(stream)
     assert sum(len(task.train) + len(task.validation) for task in tasks) == 400  # `extra` has 20 more
     assert sum(len(task.test) for task in tasks) == 100
     brightness = [np.mean(task.test.images) for task in tasks]
     assert brightness == sorted(brightness)  # as it was written, class by class
+
+
+def test_the_images_of_imagenets_50_classes_are_found_among_its_1000(tfds_data_dir):
+    arrays = TFDS("imagenet_resized/32x32", "train[:750]", "validation[:500]", tfds_data_dir, download=False).load()
+    assert arrays.train_images.shape == (750, 32, 32, 3) and len(arrays.class_names) == 1000
+    assert len(np.unique(arrays.train_labels)) == 50
+    assert arrays.class_names[arrays.train_labels.min()] == "n02124075"
 
 
 def test_missing_data_without_network_is_told_in_seconds(tmp_path, no_network):
@@ -132,11 +142,11 @@ def test_what_is_wanted_twice_at_once_is_downloaded_once(tmp_path, tfds_data_dir
 
     monkeypatch.setattr("dgm_tf.data.sources.tfds.answering", list)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", download)
-    source = TFDS("mnist", "train[:1%]", "test[:1%]", data_dir=tmp_path)
+    source = TFDS("mnist", "train[:60]", "test[:10]", data_dir=tmp_path)
     with concurrent.futures.ThreadPoolExecutor() as threads:
         loaded = [future.result() for future in [threads.submit(source.load) for _ in range(2)]]
     assert downloads == ["mnist"]
-    assert [len(arrays.train_labels) for arrays in loaded] == [600, 600]
+    assert [len(arrays.train_labels) for arrays in loaded] == [60, 60]
 
 
 def test_an_unknown_data_set_is_told_with_the_closest_names():

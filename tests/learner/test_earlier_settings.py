@@ -1,0 +1,49 @@
+"""Settings of learners that version 0.1.0 saved, by their names of today."""
+
+import json
+import pathlib
+
+import pytest
+
+import dgm_tf
+from dgm_tf import serialization
+from dgm_tf.errors import UserError
+from dgm_tf.methods.dgm import DGM
+from dgm_tf.methods.fine_tuning import FineTuning
+from tests.methods import tiny
+
+EARLIER = pathlib.Path(__file__).resolve().parents[1] / "earlier"
+SAVED = {
+    "memory_format_1/weights": 50.0, "memory_format_1/units": 50.0, "run_0_1_0/finished/memory": 200.0,
+    "run_0_1_0/unfinished/memory": 6000.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("folder", "s_max"), SAVED.items())
+def test_a_saved_s_max_is_that_of_the_loaded_method(folder, s_max):
+    saved = json.loads((EARLIER / folder / "learner.json").read_text())["method"]["settings"]
+    assert saved["max_mask_scale"] == s_max
+    method = dgm_tf.load(EARLIER / folder).method
+    assert method.max_mask_scale == s_max and method.gan.epochs == saved["gan"]["settings"]["epochs"]
+
+
+def test_what_is_saved_has_the_names_of_today():
+    saved = serialization.to_json(tiny.dgm())["settings"]
+    assert saved["mask_scale_per_epoch"] == 25.0 and "max_mask_scale" not in saved
+
+
+@pytest.mark.parametrize("gan", [{}, {"gan": {"new": "GANSettings", "settings": {}}}])
+def test_without_epochs_those_of_the_default_count(gan):
+    saved = {"new": "DGM", "settings": {"max_mask_scale": 500.0, **gan}}
+    assert serialization.from_json(saved, DGM).max_mask_scale == 500.0
+
+
+@pytest.mark.parametrize("s_max", ["steep", True, -1.0, None, [50.0]])
+def test_what_no_learner_had_is_refused(s_max):
+    with pytest.raises(UserError, match="DGM.mask_scale_per_epoch: expected"):
+        serialization.from_json({"new": "DGM", "settings": {"max_mask_scale": s_max}}, DGM)
+
+
+def test_other_classes_never_had_it():
+    with pytest.raises(UserError, match="FineTuning has no setting 'max_mask_scale'"):
+        serialization.from_json({"new": "FineTuning", "settings": {"max_mask_scale": 5.0}}, FineTuning)

@@ -1,0 +1,56 @@
+"""The notebooks of examples/: short, without outputs, and they run as they are written."""
+
+import json
+
+import pytest
+
+from tests.conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+# Of the notebook that trains for minutes: its settings, and those of seconds in their place.
+SETTINGS = '["ClassIncrementalStream.num_tasks = 3"]'
+SHORT = '["ClassIncrementalStream.num_tasks = 2", "GANSettings.epochs = 2", "EvaluationSettings.gan_train_epochs = 0"]'
+named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def cells(path, kind):
+    """The texts of a notebook's cells of a kind, "code" or "markdown"."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return ["".join(cell["source"]) for cell in content["cells"] if cell["cell_type"] == kind]
+
+
+def test_there_are_two():
+    assert [path.stem for path in NOTEBOOKS] == ["digits", "own_method"]
+    assert SETTINGS in "".join(cells(NOTEBOOKS[0], "code"))
+
+
+@named
+def test_it_is_committed_without_outputs(path):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert not [cell for cell in content["cells"] if cell.get("outputs") or cell.get("execution_count")]
+
+
+@named
+def test_it_is_short_and_explained(path):
+    assert sum(len(text.splitlines()) for text in cells(path, "code")) <= 80
+    texts = cells(path, "markdown")
+    assert texts[0].startswith("# ") and len(texts) >= 4
+
+
+@pytest.mark.ci
+@named
+def test_it_runs(path, tmp_path, monkeypatch):
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(SETTINGS, SHORT)
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": tmp_path}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    texts = [output["data"].get("text/plain", "") for output in outputs if "data" in output]
+    assert [output for output in outputs if output.get("data", {}).get("image/png")], "a figure is shown"
+    bars = [text for text in texts if "gan 100%" in text]
+    assert len(bars) == (3 if path.stem == "digits" else 0), "one line for each phase, updated in place"
+    assert len(outputs) < 40 and len(nbformat.writes(notebook)) < 400_000, "training does not flood the notebook"
+    assert not [text for text in texts if "epoch 1/" in text], "an epoch's line is replaced by the next one's"
