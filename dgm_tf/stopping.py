@@ -155,18 +155,18 @@ def ending_at_once():
         yield
         return
     global _command
-    _command = watch = _Watch()
-    previous = _handle(watch.end)
-    watch.start()
+    _command = unanswered = _Unanswered()
+    previous = _handle(unanswered.end)
+    unanswered.start()
     try:
         yield
     finally:
-        watch.close()
+        unanswered.close()
         _restore(previous)
         _command = None
 
 
-class _Watch:
+class _Unanswered:
     """Ends the process after a signal that the main thread does not answer to."""
 
     def __init__(self):
@@ -184,15 +184,15 @@ class _Watch:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+        threading.Thread(target=self._wait, name="signals", daemon=True).start()
 
     def close(self):
-        """Stops watching."""
+        """Lets signals go unanswered again."""
         self._closed.set()
         signal.set_wakeup_fd(self._before)
         os.close(self._writer)
 
-    def _watch(self):
+    def _wait(self):
         times: list[tuple[float, int]] = []
         while not self._closed.is_set():
             if select.select([self._reader], [], [], 0.2 if times else None)[0]:

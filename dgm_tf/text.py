@@ -45,6 +45,12 @@ def is_text(name):
     return isinstance(name, str) and not any("\ud800" <= c <= "\udfff" for c in name)
 
 
+def listed(texts, most, separator=", "):
+    """The first of the texts in a row, and how many others there are: "a, b and 3 more"."""
+    others = len(texts) - most
+    return separator.join(texts[:most]) + (f" and {others} more" if others > 0 else "")
+
+
 def shown_names(names):
     """Each name as `shown`, and none like another: what comes out alike gets its position."""
     plain = [shown(name, most=NAME_BYTES) for name in names]

@@ -5,7 +5,7 @@ import numpy as np
 from dgm_tf.data.class_names import lookalikes
 from dgm_tf.data.fingerprints import facts_of
 from dgm_tf.data.rows import Rows
-from dgm_tf.text import shown
+from dgm_tf.text import listed, shown
 
 _EXAMPLES = 3
 _NAMED = 5
@@ -91,6 +91,5 @@ def _levels(facts, labels, class_names):
     np.maximum.at(highs, labels, facts["high"])
     narrow = np.flatnonzero((highs - lows < _CLASS_SPAN) & (highs >= lows))
     if len(narrow):
-        few = ", ".join(f"{shown(class_names[c], most=40)} ({lows[c]} to {highs[c]})" for c in narrow[:_NAMED])
-        more = f" and {len(narrow) - _NAMED} more" if len(narrow) > _NAMED else ""
-        yield f"levels use a small part of 0 to 255 in classes {few}{more}: {_LEVEL_ADVICE}"
+        few = listed([f"{shown(class_names[c], most=40)} ({lows[c]} to {highs[c]})" for c in narrow], _NAMED)
+        yield f"levels use a small part of 0 to 255 in classes {few}: {_LEVEL_ADVICE}"

@@ -5,7 +5,7 @@ import re
 import unicodedata
 
 from dgm_tf import limits
-from dgm_tf.text import is_text, shown
+from dgm_tf.text import is_text, listed, shown
 
 _SHOWN = 5  # names in a message
 NAMED = 3  # classes of a task, up to which all are named
@@ -48,9 +48,7 @@ def lookalikes(names):
     found = [", ".join(shown(repr(name), most=60) for name in group) for group in groups.values() if len(group) > 1]
     if not found:
         return None
-    return f"names of classes that look alike are different classes: {'; '.join(found[:_SHOWN])}" + (
-        f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    )
+    return f"names of classes that look alike are different classes: {listed(found, _SHOWN, '; ')}"
 
 
 def task_names(class_names, tasks):

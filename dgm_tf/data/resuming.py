@@ -2,7 +2,7 @@
 
 from dgm_tf.data import excerpts
 from dgm_tf.errors import UserError
-from dgm_tf.text import shown
+from dgm_tf.text import listed, shown
 
 _NAMED = 10  # classes in a message
 
@@ -37,5 +37,4 @@ def check_same_stream(run_dir, results, stream):
 
 def _described(class_names, report):
     counts = f" ({report['train']} and {report['test']} images)" if "train" in report else ""
-    more = f" and {len(class_names) - _NAMED} more" if len(class_names) > _NAMED else ""
-    return f"classes {', '.join(shown(name, most=40) for name in class_names[:_NAMED])}{more}{counts}"
+    return f"classes {listed([shown(name, most=40) for name in class_names], _NAMED)}{counts}"
