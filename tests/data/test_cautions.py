@@ -231,7 +231,7 @@ class TestResuming:
     def test_images_may_not(self, folder):
         begun = self.results(self.stream(folder))
         shutil.copy(folder / "cat" / "0.png", folder / "cat" / "9.png")
-        message = r"^runs/a was begun with other images: expected .*\(10 and 2 images\), got others of .*\(11 and 2 "
+        message = r"^runs/a was started with other images: expected .*\(10 and 2 images\), got others of .*\(11 and 2 "
         with pytest.raises(UserError, match=message):
             check_same_stream("runs/a", begun, self.stream(folder))
         begun.excerpt = None  # as of a run of before
@@ -242,7 +242,7 @@ class TestResuming:
         begun = self.results(self.stream(folder))
         begun.excerpt = None
         check_same_stream("runs/a", begun, self.stream(folder))
-        with pytest.raises(UserError, match="was begun with other images"):
+        with pytest.raises(UserError, match="was started with other images"):
             begun.class_names = ["cat"]
             check_same_stream("runs/a", begun, self.stream(folder))
         begun.class_names, begun.data = ["a", "b", "c"], None

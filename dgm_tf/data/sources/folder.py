@@ -1,4 +1,4 @@
-"""Anybody's images: a folder for each class."""
+"""Source of images in a folder with one subfolder for each class."""
 
 import collections
 import functools
@@ -80,7 +80,7 @@ class ImageFolder(OwnImages):
 
     @property
     def name(self):  # type: ignore[override]
-        """The folder's name and what tells its files from others."""
+        """The folder's name and the fingerprint of its files."""
         return f"{self._directory.name} {self._fingerprint}"
 
     @functools.cached_property
