@@ -1,4 +1,4 @@
-"""Reading gin files: found from anywhere, checked before anything runs, flattened into one text.
+"""Reading of gin files: found from anywhere, checked before anything runs, flattened to one text.
 
 A gin file is code: its imports run. So a file and all that it includes is first read without running it and made one
 text. Of that very text, which is what gin then parses, gin's own parser lists the imports: those from outside `dgm_tf`
@@ -51,7 +51,7 @@ def gin_directory():
 
 
 def resolve(path):
-    """The existing file that `path` means: as given, else from the folder above `gin/`, else from `gin/`.
+    """Finds the file of `path`: as given, else from the folder above `gin/`, else from `gin/`.
 
     Raises UserError, listing the shipped files, if there is none.
     """
@@ -65,7 +65,7 @@ def resolve(path):
 
 
 def import_modules(names):
-    """Imports a person's own modules, so that gin finds what they register; also from the working directory.
+    """Imports the user's modules, also from the working directory, so that gin knows what they register.
 
     Raises UserError for a module that does not exist.
     """
@@ -77,7 +77,7 @@ def import_modules(names):
 
 
 def config_text(gin_file, params=(), modules=()):
-    """The whole configuration as one text that needs no other file: includes inlined, then `params`.
+    """Returns the whole configuration as one text: includes inlined, then `params`.
 
     gin_file: path, found as by `resolve`. params: gin bindings such as "GANSettings.epochs = 3", which win.
     modules: names of modules, beside those of dgm_tf, that gin files may import.
@@ -131,7 +131,7 @@ def _bindings(lines, name):
 
 
 def missing_parameter(error):
-    """The `UserError` that a TypeError or RuntimeError from gin stands for; None where it stands for no such thing."""
+    """Converts gin's error about a missing parameter to a `UserError`; returns None for any other error."""
     message, calls = str(error), re.findall(r"In call to configurable '(.+?)'", str(error))
     if match := re.match(r"Required bindings for `(.+)` not provided in config: \[(.+?)\]", message):
         name, parameters = match.groups()
@@ -171,7 +171,7 @@ def _today(lines, name):
 
 
 def _check_imports_of_all(lines, allowed):
-    """Raises UserError if gin would import something else in the whole text, however it got there."""
+    """Raises UserError if gin would import any other module in the whole text."""
     for statement in _statements(_text(lines), "the configuration"):
         line = lines[statement.location.line_num - 1]
         if isinstance(statement, config_parser.ImportStatement):
@@ -192,7 +192,7 @@ def _flatten_file(path, including):
 
 
 def read_own(path):
-    """The text of a run folder's config.gin.
+    """Reads the text of a run folder's config.gin.
 
     Raises:
       UserError: if the file is damaged or no text.
@@ -201,7 +201,7 @@ def read_own(path):
 
 
 def _read(file, path, may_be_empty=False):
-    """The text of a gin file. path: as the person wrote it, for messages."""
+    """Reads the text of a gin file. path: as the user wrote it, for messages."""
     try:
         if file.stat().st_size > MOST_BYTES:
             raise UserError(f"gin file {path}: expected at most {MOST_BYTES} bytes, got {file.stat().st_size}")
@@ -211,7 +211,7 @@ def _read(file, path, may_be_empty=False):
 
 
 def _flatten_text(text, name, including):
-    """The lines of `text`, with those of the files it includes in place of each include."""
+    """Returns the lines of `text`, with each include replaced by the lines of its file."""
     text = aliases.gin_text(text)
     lines = [_Line(line, f"{name}, line {i}") for i, line in enumerate(text.rstrip("\n").split("\n"), 1)]
     flattened, done = [], 0
@@ -229,7 +229,7 @@ def _flatten_text(text, name, including):
 
 
 def _statements(text, name):
-    """gin's own reading of `text`; raises UserError where it is malformed."""
+    """Parses `text` with gin's own parser; raises UserError if it is malformed."""
     try:
         return list(config_parser.ConfigParser(text, References()))
     except SyntaxError as error:
@@ -277,7 +277,7 @@ def _import(module, where):
 
 
 def _explain(error, lines):
-    """gin's message as one sentence, with the line it came from and the names that would have been right."""
+    """Turns gin's message into one sentence, with its line and the names that would be right."""
     message = str(error)
     number = re.search(r"In bindings string line (\d+)", message)
     where = f"{lines[int(number[1]) - 1].where}: " if number else ""

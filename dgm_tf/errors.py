@@ -1,4 +1,4 @@
-"""The exceptions that the command line reports without a stack trace, and their messages."""
+"""Errors that the command line reports without a stack trace, and their messages."""
 
 import errno
 import os
@@ -11,15 +11,15 @@ class UserError(ValueError):
 
 
 class DetailedError(UserError):
-    """One whose message is of several lines, such as a comparison of files."""
+    """User error whose message has several lines, such as a diff."""
 
 
 class Diverged(UserError):
-    """Losses or weights are not finite: says where, and which settings to try."""
+    """Raised if losses or weights are not finite: says where, and which settings to try."""
 
 
 class Damaged(UserError):
-    """A file is not as it was written: names it, what was found and what to do."""
+    """Raised for a damaged file: names it, what was found and what to do."""
 
 
 _AGAIN = "then give the same command again"
@@ -38,12 +38,12 @@ _ERRNO = {os.strerror(number): number for number in (*_ADVICE, *_OTHERS)}
 
 
 def own_message(error):
-    """The error's message without the calls that gin appends to it on its way."""
+    """Returns the error's message without the calls that gin appends to it."""
     return str(error).split("\n  In call to configurable '")[0]
 
 
 def told(error):
-    """What a person is told of an error instead of a stack trace; None where it is a mistake of the program."""
+    """Message of an error for the user instead of a stack trace; None for a bug of this program."""
     if isinstance(error, UserError):
         return own_message(error)
     if isinstance(error, OSError):
@@ -53,12 +53,12 @@ def told(error):
 
 
 def reason(error):
-    """Of an `OSError` why, and what to do, for a message that names the path itself."""
+    """Reason of an `OSError` and what to do, for a message that names the path itself."""
     return _sentence(None, error.strerror, error.errno) if error.errno else str(error)
 
 
 def file_error(error):
-    """The `OSError` that an error is or stands for, as those of TensorFlow about curves and SavedModels; or None."""
+    """Returns the `OSError` behind an error, such as TensorFlow's about files, or None."""
     if isinstance(error, OSError):
         return error if error.errno else None
     tensorflow = sys.modules.get("tensorflow")

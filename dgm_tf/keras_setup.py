@@ -1,4 +1,4 @@
-"""How Keras must be set up: refused in one sentence at the start, where else something deep inside would fail.
+"""Check of Keras's settings at the start: an unsupported one would fail deep inside.
 
 To import this module is to check, so that packages which import Keras import this one first.
 """
@@ -15,7 +15,7 @@ _POLICIES = ("float32", "mixed_bfloat16")
 
 
 def check():
-    """Raises UserError where Keras is set up, or will be when it is imported, as nothing here works.
+    """Raises UserError for settings of Keras that this package does not support.
 
     It imports nothing: with another backend already the import of Keras may fail.
     """
@@ -58,14 +58,14 @@ def _check_what_keras_will_read():
 
 
 def _file():
-    """Where Keras looks for its settings."""
+    """Path of Keras's settings."""
     home = os.path.expanduser("~")
     folder = os.environ.get("KERAS_HOME", os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras"))
     return pathlib.Path(os.path.expanduser(os.path.join(folder, "keras.json")))
 
 
 def _read(path):
-    """The settings in the file; what is no JSON counts as none, as Keras has it."""
+    """Reads the settings file. Invalid JSON counts as no settings, as in Keras."""
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:

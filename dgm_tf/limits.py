@@ -1,4 +1,4 @@
-"""All limits on what files of others may ask for, in one place; docs/limits.md explains them.
+"""Limits on files from strangers, all in one place: see docs/limits.md.
 
 They are far above what real data need, and keep a hostile file from filling memory or disk. Where a person may need
 more, a setting of the reader overrides them.

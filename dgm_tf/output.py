@@ -1,4 +1,4 @@
-"""What a person reads, printed so that it can fail: no run ends because a terminal, a pipe or a log's disk is gone."""
+"""Printing that may fail: no run ends because a terminal, a pipe or a log's disk is gone."""
 
 import contextlib
 import logging
@@ -9,7 +9,7 @@ from dgm_tf.text import shown
 
 
 class LastingStream:
-    """A stream that drops what cannot be written and replaces letters that its encoding has not; else the same.
+    """Wrapper of a stream: drops output that cannot be written, and escapes characters that it cannot encode.
 
     Args:
       stream: text stream, or None: nothing is written.
@@ -26,18 +26,18 @@ class LastingStream:
 
     @property
     def encoding(self):
-        """The stream's, as rich asks for it: what is no encoding of all letters gets plain boxes."""
+        """The stream's encoding. `rich` draws plain boxes if it cannot encode others."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def isatty(self):
-        """Whether a person looks at it."""
+        """Whether the stream is a terminal."""
         try:
             return bool(self._stream.isatty())
         except (AttributeError, OSError, ValueError):  # none, closed
             return False
 
     def write(self, text):
-        """Writes as much as can be; returns the length of the text."""
+        """Writes as much as possible; returns the length of the text."""
         if self._stream is None or self.is_broken:
             return len(text)
         with self._forgiving():
@@ -54,13 +54,13 @@ class LastingStream:
             self.write(line)
 
     def flush(self):
-        """Flushes as far as it can."""
+        """Flushes as far as possible."""
         if self._stream is not None and not self.is_broken:
             with self._forgiving():
                 self._stream.flush()
 
     def finish(self):
-        """Flushes, and lets go of what cannot be flushed: the interpreter's own last flush would fail."""
+        """Flushes, and drops what cannot be flushed: the interpreter's own last flush would fail."""
         self.flush()
         if self._stream is None:
             return
@@ -86,14 +86,14 @@ class LastingStream:
 
 
 def send_to_nothing(descriptor):
-    """What is written to the descriptor is dropped from now on."""
+    """Redirects a file descriptor to nothing."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, descriptor)
     os.close(nothing)
 
 
 def lasting(stream):
-    """The stream as one that never fails."""
+    """Wraps a stream so that it never fails."""
     return stream if isinstance(stream, LastingStream) else LastingStream(stream)
 
 
@@ -108,12 +108,12 @@ def complain(text):
 
 
 def warn(text):
-    """One line on standard error about what a person must know although the command goes on."""
+    """Prints a warning of one line to standard error."""
     complain(f"warning: {shown(text)}")
 
 
 def console(stream=None, **options):
-    """A `rich` console on a stream (default: standard output) that takes names for text: no markup, no emoji codes."""
+    """Makes a `rich` console that prints plain text, without markup or emoji codes. Default: standard output."""
     from rich.console import Console
 
     stream = lasting(sys.stdout if stream is None else stream)
@@ -122,7 +122,7 @@ def console(stream=None, **options):
 
 @contextlib.contextmanager
 def lasting_standard_streams(on_broken=None):
-    """Inside this context, a command's, standard output and standard error never fail; gives standard output.
+    """Makes standard output and standard error of a command never fail inside this context; yields the former.
 
     Args:
       on_broken: function called once, when nobody reads standard output any more.
@@ -141,7 +141,7 @@ def lasting_standard_streams(on_broken=None):
 
 
 def _open_closed_descriptors():
-    """Opens 0 to 2 where they are closed: the next file would get their number, and what a library prints."""
+    """Opens closed descriptors 0 to 2. Otherwise the next file would get a library's output."""
     for descriptor, flags in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         try:
             os.fstat(descriptor)

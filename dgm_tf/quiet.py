@@ -1,4 +1,4 @@
-"""What TensorFlow's C++ says at its start, kept off a person's terminal."""
+"""Hides the messages that TensorFlow's C++ prints at its start."""
 
 import contextlib
 import os
@@ -12,14 +12,14 @@ LEVELS = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 def expect_loss(strategy):
-    """Keeps TensorFlow from telling in its own words that another worker has ended; before it is imported."""
+    """Hides TensorFlow's own messages about a lost worker. Call it before TensorFlow is imported."""
     if strategy == "multi_worker" and os.environ.get("TF_CPP_MIN_LOG_LEVEL") in LEVELS.values():
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 
 @contextlib.contextmanager
 def quiet_start():
-    """Keeps what TensorFlow's C++ says while it is imported or finds its devices off standard error.
+    """Hides what TensorFlow's C++ prints while it is imported or finds devices.
 
     No log level reaches those lines; errors are exceptions, and come through. In a thread nothing is kept off: standard
     error is the whole process's.

@@ -1,4 +1,4 @@
-"""The closed table of the classes that a saved learner may name: methods, their settings, networks.
+"""Registry of the classes that a saved learner may name: methods, settings, networks.
 
 A memory may come from a stranger. So its file names no Python object: it holds names of this table, and nothing else
 of it is ever imported or called.
@@ -18,7 +18,7 @@ _classes: dict[str, type] = {}
 
 
 def register(cls):
-    """Class decorator: a saved learner may name this class, a method, a dataclass of settings or a network.
+    """Class decorator that lets a saved learner name a method, a dataclass of settings or a network.
 
     Its name is the class's own for classes of dgm_tf, and "my_module/MyMethod" for those of others: such a learner
     loads only where `my_module` has been imported, or given to a command by --import.
@@ -35,7 +35,7 @@ def register(cls):
 
 
 def name_of(cls):
-    """The registered name of a class.
+    """Returns the registered name of a class.
 
     Raises:
       UserError: if it has none, or is defined in a script or notebook, where no other process could find it.
@@ -55,7 +55,7 @@ def name_of(cls):
 
 
 def find(name: str) -> type:
-    """The class of a registered name; nothing is imported for it but dgm_tf's own modules.
+    """Returns the class of a registered name. Only modules of dgm_tf are imported for it.
 
     name: as `name_of` gives it, or "module:Class", as learners saved by dgm_tf 0.1 have it.
 
@@ -79,7 +79,7 @@ def find(name: str) -> type:
 
 
 def same(cls, other):
-    """Whether two classes are one, gin's own subclasses of them aside."""
+    """Whether two classes are the same, except for gin's subclasses of them."""
     return name_of(cls) == name_of(other)
 
 
@@ -92,7 +92,7 @@ def import_own():
 
 
 def is_own(cls):
-    """Whether the class is dgm_tf's."""
+    """Whether the class belongs to dgm_tf."""
     return cls.__module__.split(".")[0] == PACKAGE
 
 

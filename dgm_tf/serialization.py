@@ -1,4 +1,4 @@
-"""Settings and networks as JSON that names registered classes alone, and networks' weights as named arrays."""
+"""Serialization: settings and networks as JSON with registered class names, weights as named arrays."""
 
 import dataclasses
 import inspect
@@ -15,7 +15,7 @@ MOST_ENTRIES = 10_000  # of a list in a network's config: a list of tasks or of 
 
 
 def to_json(value):
-    """A dataclass of settings (registered classes, nested dataclasses, plain values) as what JSON can hold.
+    """Converts settings to JSON values: registered classes, nested dataclasses, plain values.
 
     Raises:
       UserError: if a class is not registered, or a value is none of these.
@@ -37,7 +37,7 @@ def to_json(value):
 
 
 def from_json(value, expected=object, where="settings"):
-    """The inverse of `to_json`; lists come back as tuples. All is checked before anything is made.
+    """Inverse of `to_json`, with tuples for lists. Everything is checked before any object is made.
 
     Args:
       value: of JSON.
@@ -52,7 +52,7 @@ def from_json(value, expected=object, where="settings"):
 
 @dataclasses.dataclass(frozen=True)
 class _Call:
-    """An object to be made once all settings are known to be right."""
+    """Object to make once all settings are checked."""
 
     made: type
     settings: dict
@@ -81,7 +81,7 @@ def _fits(value, kinds):
 
 
 def _checked_class(value, kinds, where):
-    """A registered class, or one with its settings."""
+    """Returns a registered class, or a `_Call` of one with its settings."""
     if value.keys() == {"type"} and isinstance(value["type"], str):
         found = registry.find(value["type"])
         if not _is_network(found) or not {type, object} & set(kinds):
@@ -110,7 +110,7 @@ def _checked_settings(cls, settings, where):
 
 
 def _kinds(hint):
-    """The classes that a type hint admits."""
+    """Returns the classes that a type hint allows."""
     if hint is typing.Any:
         return [object]
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
@@ -124,12 +124,12 @@ def _named(kinds):
 
 
 def network_to_json(network):
-    """Registered class and config of a network."""
+    """Returns the registered class and the config of a network."""
     return {"class": registry.name_of(type(network)), "config": network.get_config()}
 
 
 def network_from_json(description, where="network"):
-    """A network as described, freshly initialised.
+    """Makes a network from its description, with new weights.
 
     Raises:
       UserError: if the class is not registered, or the config is not of plain values for its constructor.
@@ -139,7 +139,7 @@ def network_from_json(description, where="network"):
 
 
 def network_outline(description, where="network"):
-    """As `network_from_json`, but its weights have names, shapes and types only, and take no memory."""
+    """Like `network_from_json`, but its weights take no memory: they have names, shapes and types only."""
     import keras  # here, so that reading settings stays quick
 
     with keras.StatelessScope(initialize_variables=False):
@@ -158,7 +158,7 @@ def _is_network(cls):
 
 
 def checked_network(description, where):
-    """(class, config) of what `network_to_json` gave; nothing is called before both are found right."""
+    """Checks a description by `network_to_json`; returns (class, config)."""
     fits = isinstance(description, dict) and description.keys() == {"class", "config"}
     if not fits or not isinstance(description["class"], str) or not isinstance(description["config"], dict):
         raise UserError(f"{where}: expected a network's class and config, got {shown(repr(description), most=80)}")
@@ -173,7 +173,7 @@ def checked_network(description, where):
 
 
 def _parameters(cls):
-    """Names that a class's constructor takes, those that it passes on to its bases included."""
+    """Returns the parameters of a class's constructor, including those passed on to its bases."""
     names = set()
     for base in cls.__mro__:
         if "__init__" in vars(base):
@@ -185,7 +185,7 @@ def _parameters(cls):
 
 
 def _plain(value, where):
-    """The value, if it is a number, text, None or a list of such; a dtype policy of Keras's becomes its name."""
+    """Returns a number, text, None or list of these unchanged, and a Keras dtype policy as its name."""
     if isinstance(value, list):
         if len(value) > MOST_ENTRIES:
             raise UserError(f"{where}: expected at most {MOST_ENTRIES} entries, got {len(value)}")
@@ -218,7 +218,7 @@ def keys(name, variables):
 
 
 def assign_arrays(name, variables, arrays, names=None):
-    """Writes arrays back into equal variables; a variable without its array is left alone.
+    """Assigns arrays to variables of the same key. A variable without an array stays as it is.
 
     Args:
       name: what the arrays' names begin with.

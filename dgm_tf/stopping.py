@@ -1,4 +1,4 @@
-"""Signals that ask to stop: noted when they come, acted upon where nothing is lost.
+"""Stop signals: noted when they arrive, obeyed where nothing is lost.
 
 A run is inside `StopSignals`: it looks at them after each training step, and what takes long in between calls `check`
 again and again, which ends the run once all that was learned is on disk. A command is inside `ending_at_once`: before
@@ -27,7 +27,7 @@ _left = 0.0  # when the main thread left the last one that was to stop
 
 
 class Interrupted(Exception):
-    """A run was asked to stop, and all that it will go on from is on disk.
+    """Raised when a run was asked to stop and everything to resume from is on disk.
 
     Attributes:
       signum: the signal's number.
@@ -40,7 +40,7 @@ class Interrupted(Exception):
 
 
 class Ended(KeyboardInterrupt):
-    """A signal ends the command where it stands. `signum`: the signal's number."""
+    """Raised when a signal ends a command at once. `signum`: the signal's number."""
 
     def __init__(self, signum):
         super().__init__(f"stopped by {signal.Signals(signum).name}")
@@ -48,7 +48,7 @@ class Ended(KeyboardInterrupt):
 
 
 class StopSignals:
-    """Inside this context SIGINT, SIGTERM and SIGHUP are noted instead of acted upon; a second one acts.
+    """Notes SIGINT, SIGTERM and SIGHUP inside this context. A second signal ends the process.
 
     SIGHUP stays ignored where it was, as under `nohup`. In a thread no signals are heard, and the log says so.
 
@@ -80,7 +80,7 @@ class StopSignals:
         return self
 
     def note(self, signum, frame=None):
-        """Takes note of a signal; the second one ends the process by `Ended`."""
+        """Notes a signal. A second one raises `Ended`."""
         if self.received is not None:
             raise Ended(signum)
         self.received, self._since = signum, time.monotonic()
@@ -106,19 +106,19 @@ class StopSignals:
 
     @property
     def _is_stuck(self):
-        """Whether nothing is lost if the process is ended here and now."""
+        """Whether the process can be ended now without loss."""
         return not (self.answered or self.unsaved or (self.writing is not None and not self.writing.done()))
 
 
 def check():
-    """Ends the run of this thread by `Interrupted`, if it was asked to stop and nothing is lost by that."""
+    """Raises `Interrupted` if this thread's run was asked to stop and nothing is lost."""
     signals = getattr(_here, "signals", None)
     if signals is not None:
         signals.check()
 
 
 def request(signum):
-    """Asks the main thread's run, or the command's next one, to stop as a signal would, unless it was asked before."""
+    """Asks the main thread's run, or the next one, to stop as by a signal. A second request has no effect."""
     if _main is None:
         if _command is not None:
             _command.signum = signum
@@ -127,13 +127,13 @@ def request(signum):
 
 
 def ended():
-    """The `Ended` that a signal raised in this command, or None; a library may have put another error in its place."""
+    """Returns the `Ended` that a signal raised in this command, even if a library hides it, or None."""
     return None if _command is None else _command.ended
 
 
 @contextlib.contextmanager
 def held():
-    """Inside this context, which is short, signals wait for its end: for what must not be left half done."""
+    """Delays signals until the end of this short context, which must not be interrupted."""
     waiting = []
     previous = _handle(lambda signum, frame: waiting.append(signum)) if _in_main_thread() else {}
     try:
@@ -146,7 +146,7 @@ def held():
 
 @contextlib.contextmanager
 def ending_at_once():
-    """Inside this context, a command's, signals that no `StopSignals` notes raise `Ended`.
+    """Makes signals raise `Ended` inside this context of a command, unless `StopSignals` notes them.
 
     Where the main thread does not come to act upon a signal, as in a library's call that takes minutes, and where
     nothing is lost by it, the process is ended by another thread.
@@ -155,26 +155,26 @@ def ending_at_once():
         yield
         return
     global _command
-    _command = watch = _Watch()
-    previous = _handle(watch.end)
-    watch.start()
+    _command = unanswered = _Unanswered()
+    previous = _handle(unanswered.end)
+    unanswered.start()
     try:
         yield
     finally:
-        watch.close()
+        unanswered.close()
         _restore(previous)
         _command = None
 
 
-class _Watch:
-    """Ends the process after a signal that the main thread does not answer to."""
+class _Unanswered:
+    """Watchdog: ends the process if the main thread does not answer to a signal."""
 
     def __init__(self):
         self.signum = self.ended = None
         self._closed = threading.Event()
 
     def end(self, signum, frame=None):
-        """The handler where no run is at work."""
+        """Signal handler while no run is active."""
         self.signum = signum
         self.ended = Ended(signum)
         raise self.ended
@@ -184,15 +184,15 @@ class _Watch:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+        threading.Thread(target=self._wait, name="signals", daemon=True).start()
 
     def close(self):
-        """Stops watching."""
+        """Lets signals go unanswered again."""
         self._closed.set()
         signal.set_wakeup_fd(self._before)
         os.close(self._writer)
 
-    def _watch(self):
+    def _wait(self):
         times: list[tuple[float, int]] = []
         while not self._closed.is_set():
             if select.select([self._reader], [], [], 0.2 if times else None)[0]:
@@ -224,7 +224,7 @@ def _in_main_thread():
 
 
 def _handle(handler):
-    """Sets the handler of all signals but an ignored SIGHUP; returns what `_restore` needs."""
+    """Sets the handler of all signals except an ignored SIGHUP; returns the state for `_restore`."""
     heard = [s for s in SIGNALS if s != signal.SIGHUP or signal.getsignal(s) != signal.SIG_IGN]
     return {s: signal.signal(s, handler) for s in heard}
 
@@ -235,12 +235,12 @@ def _restore(previous):
 
 
 def tell_to(descriptor):
-    """Where what this module says goes from now on; standard error where nobody says otherwise."""
+    """Redirects this module's messages. Default: standard error."""
     global _descriptor
     _descriptor = descriptor
 
 
 def tell(text):
-    """Writes a line to standard error past Python's buffers, which a handler may have interrupted in their midst."""
+    """Writes a line to standard error without Python's buffers, which a handler may have interrupted."""
     with contextlib.suppress(OSError):
         os.write(_descriptor, f"{text}\n".encode())

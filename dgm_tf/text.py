@@ -1,4 +1,4 @@
-"""Names and messages of others as plain text: what a person may see, and what a file system takes."""
+"""Names and messages from outside as safe text: for terminals, Markdown, LaTeX and file systems."""
 
 import collections
 import re
@@ -41,19 +41,25 @@ def _escape(character):
 
 
 def is_text(name):
-    """Whether it is a string that UTF-8 can hold: no half of a character that files could not."""
+    """Whether a value is a string that UTF-8 can encode, without surrogates."""
     return isinstance(name, str) and not any("\ud800" <= c <= "\udfff" for c in name)
 
 
+def listed(texts, most, separator=", "):
+    """The first of the texts in a row, and how many others there are: "a, b and 3 more"."""
+    others = len(texts) - most
+    return separator.join(texts[:most]) + (f" and {others} more" if others > 0 else "")
+
+
 def shown_names(names):
-    """Each name as `shown`, and none like another: what comes out alike gets its position."""
+    """Returns each name as `shown`, made unique by its position where needed."""
     plain = [shown(name, most=NAME_BYTES) for name in names]
     counts = collections.Counter(plain)
     return [name if counts[name] == 1 else f"{name} ({position})" for position, name in enumerate(plain)]
 
 
 def markdown(text):
-    """`text` for a paragraph of Markdown that shows it as it is; in a table "|" is to be escaped as well."""
+    """Escapes `text` for a paragraph of Markdown. In a table, escape "|" as well."""
     text = re.sub(r"[\\`*\[\]<>~$&]|(?<!\w)_|_(?!\w)", r"\\\g<0>", shown(text))
     return re.sub(r"^([#+-]|\d+(?=[.)]))", lambda m: f"{m[0]}\\" if m[0].isdigit() else f"\\{m[0]}", text)
 
@@ -66,7 +72,7 @@ def latex(text):
 
 
 def file_name(name, most=NAME_BYTES):
-    """A name for a file or folder that is like `name` and that every file system takes.
+    """Makes a file or folder name from `name` that every file system accepts.
 
     Letters, digits and marks of all scripts stay. Two names may come out alike: see `file_names`.
 
@@ -81,7 +87,7 @@ def file_name(name, most=NAME_BYTES):
 
 
 def file_names(names, taken=()):
-    """For each name a `file_name` of its own, also where a file system ignores case; what is alike gets its position.
+    """Makes unique file names, also for file systems that ignore case. Equal names get their position.
 
     Args:
       names: list of str.
@@ -101,7 +107,7 @@ def file_names(names, taken=()):
 
 
 def _numbered(name, position, used):
-    """The name with its position, or with more of it where that is taken as well; notes it in `used`."""
+    """Returns the name with its position, made unique among `used`."""
     ending = f"_{position}"
     while True:
         candidate = file_name(name, NAME_BYTES - len(ending)) + ending

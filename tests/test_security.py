@@ -65,7 +65,8 @@ def test_a_checkpoint_is_read_as_a_memory_is(learner, tmp_path, monkeypatch):
     description["method"] = {"new": "os:system", "settings": {"command": "touch ran"}}
     files.write_arrays(tmp_path / "latest.npz", learner.arrays(), learner=description, notes={})
     with pytest.raises(UserError):
-        arrays, description, *_ = read_checkpoint(tmp_path)
+        saved = read_checkpoint(tmp_path)
+        arrays, description = saved.arrays, saved.learner
         Learner.from_state(description, arrays)
     assert not pathlib.Path("ran").exists()
 

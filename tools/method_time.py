@@ -8,7 +8,6 @@ say nothing; the table names what the run folders tell of that. Training alone c
 """
 
 import argparse
-import json
 import pathlib
 import statistics
 import sys
@@ -105,10 +104,11 @@ def main():
     table = markdown(rows, arguments.reference)
     print(table)
     if arguments.output:
+        from dgm_tf.disk import files
+
         output = pathlib.Path(arguments.output).expanduser()
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.with_suffix(".md").write_text(table, encoding="utf-8")
-        output.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        files.write_atomically(output.with_suffix(".md"), table)
+        files.write_json(output.with_suffix(".json"), rows)
 
 
 if __name__ == "__main__":

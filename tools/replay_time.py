@@ -7,7 +7,6 @@ A task's masks and batch norm are folded into its kernels once; "first" is the s
 "dead" is the share of the slice's weights that belong to channels which are 0 for every input, and are left out.
 """
 
-import json
 import os
 import pathlib
 import sys
@@ -93,7 +92,9 @@ def main(_):
         cells = f"{row['dead_share']:.0%} | {row['first_seconds']:.2f} | {row['images_per_second']:,.0f}"
         print(f"| {name} | {widths} | {alive} | {cells} |", flush=True)
     if FLAGS.json:
-        pathlib.Path(FLAGS.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        from dgm_tf.disk import files
+
+        files.write_json(FLAGS.json, rows)
 
 
 if __name__ == "__main__":

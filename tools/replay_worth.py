@@ -17,7 +17,6 @@ import ast
 import dataclasses
 import io
 import itertools
-import json
 import os
 import pathlib
 import sys
@@ -152,7 +151,7 @@ def write(rows):
     from dgm_tf.report import figures
 
     if FLAGS.json:
-        files.write_atomically(FLAGS.json, (json.dumps(rows, indent=1) + "\n").encode())
+        files.write_json(FLAGS.json, rows)
     if FLAGS.figure and rows:
         figures.save(figures.bytes_figure(curves(rows)), FLAGS.figure)
 

@@ -10,7 +10,6 @@ bounds, gan_train and export out.
 """
 
 import argparse
-import json
 import pathlib
 import sys
 
@@ -75,7 +74,9 @@ def main():
         print("\ntraining steps: " + ", ".join(f"{share:.1%} {name}" for name, share in step_shares.items()) + "\n")
         results[run_dir] = {"seconds": seconds, "step_shares": step_shares}
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        from dgm_tf.disk import files
+
+        files.write_json(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -263,7 +263,9 @@ def main(_):
         report_ratios(tasks, ratios, ours, others)
         results |= {"ratios": ratios, "ours_ms": ours, "others_ms": others}
     if FLAGS.json:
-        pathlib.Path(FLAGS.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        from dgm_tf.disk import files
+
+        files.write_json(FLAGS.json, results)
 
 
 def _start(argv):

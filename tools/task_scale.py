@@ -8,7 +8,6 @@ after a garbage collection at the end of each task.
 """
 
 import gc
-import json
 import os
 import pathlib
 import sys
@@ -130,7 +129,9 @@ def main(_):
                 cells = " | ".join(f"{row.get(key, 0.0):.2f}" for key in (*keys, "weights_mb", "masks_mb"))
                 print(f"| {row['task']} | {cells} | {row['parameters']:,} |", flush=True)
     if FLAGS.json:
-        pathlib.Path(FLAGS.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        from dgm_tf.disk import files
+
+        files.write_json(FLAGS.json, rows)
     if FLAGS.figure:
         draw(rows, FLAGS.figure)
 

@@ -8,6 +8,7 @@ import sys
 from absl import flags, logging
 
 from dgm_tf import output, quiet, stopping
+from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import DetailedError, UserError, told
 from dgm_tf.text import shown
 from dgm_tf.training.cluster import WAIT_SECONDS
@@ -42,6 +43,20 @@ def define(*definitions):
     for make, *arguments in definitions:
         make(*arguments, flag_values=values)
     return values
+
+
+def bind(flag_values, download):
+    """Gives gin what flags say of folders, and whether TFDS may download; they win over the configuration."""
+    import gin
+
+    import dgm_tf.data  # noqa: F401 - registers TFDS
+
+    with gin.unlock_config():
+        gin.bind_parameter("TFDS.download", download)
+        for flag, parameter in {"cache_dir": "run_experiment.cache_dir", "data_dir": "TFDS.data_dir"}.items():
+            path = flag_values[flag].value
+            if path is not None:
+                gin.bind_parameter(parameter, path and str(user_path(path, f"--{flag}")))
 
 
 def run(function, usage, flag_values):

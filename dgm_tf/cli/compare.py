@@ -108,7 +108,7 @@ def _list(runs):
 
 def _run(suite, runs, root):
     from dgm_tf.compare.launcher import run_all
-    from dgm_tf.compare.live import Watcher
+    from dgm_tf.compare.live import LiveTable
     from dgm_tf.disk.lock import locked
     from dgm_tf.stopping import StopSignals
 
@@ -116,8 +116,8 @@ def _run(suite, runs, root):
         for run in runs:  # as they stand now that no other command is at work there
             run.look()
         launcher = _launcher(lock)
-        with StopSignals(patient=True) as signals, Watcher(runs) as watcher:
-            well = run_all(runs, launcher, watcher, signals)
+        with StopSignals(patient=True) as signals, LiveTable(runs) as table:
+            well = run_all(runs, launcher, table, signals)
         _tell_failures(runs)
         if signals.received is not None:
             output.say("\nstopped; all runs have saved. Run the same command again to resume.")

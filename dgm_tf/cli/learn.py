@@ -52,7 +52,7 @@ def _learn():
         text = folder.config_text()
         config.parse(folder.config, modules=modules)
         from dgm_tf.run import continuation, experiment
-    _bind_flags()
+    command.bind(FLAGS, download=False)  # the old data are looked for, not fetched
     order = FLAGS.classes or "natural"
     longer = continuation.Continuation(folder, _make_source, kind, path, sizes, order)
 
@@ -98,18 +98,6 @@ def _sizes(words):
     if not all(word.isdecimal() and int(word) for word in words):
         raise UserError(f"--classes_per_task: expected positive integers, got {','.join(words)}")
     return None if not words else int(words[0]) if len(words) == 1 else [int(word) for word in words]
-
-
-def _bind_flags():
-    import gin
-
-    import dgm_tf.data  # noqa: F401 - registers TFDS
-
-    with gin.unlock_config():
-        gin.bind_parameter("TFDS.download", False)  # the old data are looked for, not fetched
-        for flag, parameter in {"cache_dir": "run_experiment.cache_dir", "data_dir": "TFDS.data_dir"}.items():
-            if FLAGS[flag].value is not None:
-                gin.bind_parameter(parameter, str(user_path(FLAGS[flag].value, f"--{flag}")))
 
 
 def _make_source(kind, path, image_shape):

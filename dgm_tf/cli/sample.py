@@ -18,7 +18,7 @@ from dgm_tf.disk import leftovers
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError, reason
 from dgm_tf.output import console, say
-from dgm_tf.text import file_names, shown
+from dgm_tf.text import file_names, listed, shown
 
 FLAGS = command.define(
     command.RUN_DIR,
@@ -61,8 +61,7 @@ def find_classes(names, class_names):
 
 
 def _known(class_names):
-    more = f" and {len(class_names) - NAMED} more" if len(class_names) > NAMED else ""
-    return f"Learned: {', '.join(class_names[:NAMED])}{more}"
+    return f"Learned: {listed(class_names, NAMED)}"
 
 
 def write_samples(learner, labels, count, directory, seed=0, on_image=lambda: None):

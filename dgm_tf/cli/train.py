@@ -78,7 +78,7 @@ def _run(folder, text):
     from dgm_tf.training import agreement
 
     folder.make()
-    _bind_flags()
+    command.bind(FLAGS, FLAGS.download)
 
     def run():
         agreement.check_same("configurations", text)
@@ -100,19 +100,6 @@ def _run(folder, text):
         return status
 
     return sessions.run_session(folder, FLAGS.strategy, run, FLAGS.wait_for_workers, look)
-
-
-def _bind_flags():
-    import gin
-
-    import dgm_tf.data  # noqa: F401 - registers TFDS
-
-    with gin.unlock_config():
-        if FLAGS.data_dir is not None:
-            gin.bind_parameter("TFDS.data_dir", FLAGS.data_dir and str(user_path(FLAGS.data_dir, "--data_dir")))
-        gin.bind_parameter("TFDS.download", FLAGS.download)
-        if FLAGS.cache_dir is not None:
-            gin.bind_parameter("run_experiment.cache_dir", str(user_path(FLAGS.cache_dir, "--cache_dir")))
 
 
 def _run_experiment(run_dir):

@@ -31,13 +31,13 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
-def run_all(runs, launcher, watcher, signals, interval=0.5):
+def run_all(runs, launcher, table, signals, interval=0.5):
     """Runs what is not finished; returns whether all of it ended well.
 
     Args:
       runs: list of `Run`; their states are kept up to date.
       launcher: see above.
-      watcher: has `update()`, called often.
+      table: has `update()`, called often.
       signals: `StopSignals`; after a signal nothing is started any more, and what runs is asked to save and end.
       interval: seconds between two looks.
     """
@@ -51,7 +51,7 @@ def run_all(runs, launcher, watcher, signals, interval=0.5):
                 _start(launcher, waiting.pop(0))
             for run, status in launcher.ended():
                 _end(run, status)
-            watcher.update()
+            table.update()
             if signals.received is not None and not stopping:
                 stopping = True
                 launcher.stop()
@@ -60,7 +60,7 @@ def run_all(runs, launcher, watcher, signals, interval=0.5):
     except BaseException:
         launcher.kill()
         raise
-    watcher.update()
+    table.update()
     return all(run.state == states.FINISHED for run in runs)
 
 

@@ -19,7 +19,7 @@ _STYLES = {states.RUNNING: "bold", states.FINISHED: "green"} | dict.fromkeys(_BA
 _ORDER = (*_BAD, states.RUNNING, states.STOPPED, states.WAITING, states.BEGUN, states.NEW)
 
 
-class Watcher:
+class LiveTable:
     """Shows how the runs of a suite stand; a context manager.
 
     Args:

@@ -1,4 +1,4 @@
-"""What is learned and in which order: tasks, class-incremental streams and the sources of images."""
+"""Data: sources of images, class-incremental streams, and the tasks that they yield."""
 
 from dgm_tf.data.arrays import Arrays, Split
 from dgm_tf.data.protocol import Stream

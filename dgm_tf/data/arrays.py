@@ -1,4 +1,4 @@
-"""Images and labels at rest: what a source loads, and one split of a task."""
+"""Arrays of images and labels: a whole data set, and one split of a task."""
 
 import dataclasses
 from collections.abc import Callable
@@ -40,19 +40,23 @@ class Split:
         return len(self.labels)
 
     def of_class(self, label):
-        """uint8 [n, H, W, C]: the images of one class."""
+        """Returns the images of one class, uint8 [n, H, W, C]."""
         return self.images[self.labels == label]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Arrays:
-    """A whole data set, as a source's `load()` returns it.
+    """A whole data set, as returned by a source's `load()`.
 
-    train_images, test_images: uint8 [N, H, W, C], arrays or `Rows`; train_labels, test_labels: integers [N], indices
-    into class_names, the data set's own names in its own order; class_keys: for each class a uint32 that its
-    validation split is drawn by; None: its label; natural_order: labels in the order that a person expects; None: as
-    they are; facts: `row_facts.FACTS` of the training and of the test images; None: not known yet; place: function from
-    "train" or "test" and a row to what a person knows that image by; notes: sentences on what else he should know.
+    Args:
+        train_images, test_images: uint8 [N, H, W, C], arrays or `Rows`.
+        train_labels, test_labels: integers [N], indices into class_names.
+        class_names: the data set's own names in its own order.
+        class_keys: a uint32 for each class, the seed of its validation split; None: its label.
+        natural_order: labels in natural order; None: as they are.
+        facts: `fingerprints.FACTS` of training and test images; None: not known yet.
+        place: function from "train" or "test" and a row to a text that identifies the image.
+        notes: sentences to show to the user.
 
     Raises:
         UserError: shapes or types differ from these, or a label has no name.
@@ -83,7 +87,7 @@ class Arrays:
 
 
 def resized(images, size):
-    """The images at size x size, bilinear and rounded; smoothed first where they shrink.
+    """Resizes images to size x size: bilinear, antialiased if they shrink, rounded.
 
     images: uint8 [N, H, W, C]; size: pixels. Returns uint8 [N, size, size, C].
     """
@@ -131,7 +135,7 @@ def _check_labels(argument, labels, num_images, num_classes):
 
 
 def _as_numpy(array):
-    """An array of another library as NumPy's; all else as it is."""
+    """Converts an array of another library to NumPy; returns anything else unchanged."""
     if isinstance(array, (np.ndarray, Rows)) or not hasattr(array, "dtype") or not hasattr(array, "__array__"):
         return array
     try:

@@ -1,11 +1,11 @@
-"""What a person should know of a data set before it is learned: pictures that are there twice, levels hardly used."""
+"""Warnings about a data set: duplicate images, and levels that use a small part of their range."""
 
 import numpy as np
 
 from dgm_tf.data.class_names import lookalikes
 from dgm_tf.data.fingerprints import facts_of
 from dgm_tf.data.rows import Rows
-from dgm_tf.text import shown
+from dgm_tf.text import listed, shown
 
 _EXAMPLES = 3
 _NAMED = 5
@@ -18,7 +18,7 @@ _LEVEL_ADVICE = (
 
 
 def of_arrays(arrays, places):
-    """Sentences about a data set.
+    """Returns the warnings about a data set, as sentences.
 
     Images that are too many for memory, and of which nothing is known yet, are left alone: all had to be read for that.
 
@@ -45,7 +45,7 @@ def of_arrays(arrays, places):
 
 
 def _name(arrays, is_test, row):
-    """What a person knows an image by."""
+    """Text that identifies an image to a person."""
     if arrays.place is not None:
         return arrays.place("test" if is_test else "train", row)
     labels = arrays.test_labels if is_test else arrays.train_labels
@@ -53,7 +53,7 @@ def _name(arrays, is_test, row):
 
 
 def _repeated(digests, labels, is_test, name):
-    """Sentences about images whose pixels are the same, in two classes or in training and test."""
+    """Warnings about equal images in two classes, or in training and test."""
     _, group, counts = np.unique(digests, return_inverse=True, return_counts=True)
     several = np.flatnonzero(counts[group] > 1)
     several = several[np.argsort(group[several], kind="stable")]
@@ -73,13 +73,13 @@ def _repeated(digests, labels, is_test, name):
 
 
 def _pairs(groups, kinds, name):
-    """Examples: of each group two images of different kinds."""
+    """Examples: two images of different kinds from each group."""
     pairs = [(rows[0], rows[np.flatnonzero(kinds[rows] != kinds[rows[0]])[0]]) for rows in groups[:_EXAMPLES]]
     return ", ".join(f"{shown(name(a))} = {shown(name(b))}" for a, b in pairs)
 
 
 def _levels(facts, labels, class_names):
-    """Sentences about levels that use a small part of their range."""
+    """Warnings about levels that use a small part of their range."""
     if not len(facts):
         return
     low, high = int(facts["low"].min()), int(facts["high"].max())
@@ -91,6 +91,5 @@ def _levels(facts, labels, class_names):
     np.maximum.at(highs, labels, facts["high"])
     narrow = np.flatnonzero((highs - lows < _CLASS_SPAN) & (highs >= lows))
     if len(narrow):
-        few = ", ".join(f"{shown(class_names[c], most=40)} ({lows[c]} to {highs[c]})" for c in narrow[:_NAMED])
-        more = f" and {len(narrow) - _NAMED} more" if len(narrow) > _NAMED else ""
-        yield f"levels use a small part of 0 to 255 in classes {few}{more}: {_LEVEL_ADVICE}"
+        few = listed([f"{shown(class_names[c], most=40)} ({lows[c]} to {highs[c]})" for c in narrow], _NAMED)
+        yield f"levels use a small part of 0 to 255 in classes {few}: {_LEVEL_ADVICE}"

@@ -1,29 +1,29 @@
-"""Names of classes as people write them: numbers among letters, accents in two normal forms, small differences."""
+"""Class names: natural sorting, Unicode normal forms, names that are easily confused."""
 
 import collections
 import re
 import unicodedata
 
 from dgm_tf import limits
-from dgm_tf.text import is_text, shown
+from dgm_tf.text import is_text, listed, shown
 
 _SHOWN = 5  # names in a message
 NAMED = 3  # classes of a task, up to which all are named
 
 
 def natural_key(name):
-    """What to sort names by, so that 2 comes before 10 and img2 before img10."""
+    """Sort key of natural order: 2 comes before 10, img2 before img10."""
     parts = re.split(r"([0-9]+)", name)
     return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)], name
 
 
 def same_form(name):
-    """The name in one normal form (NFC): an accent may be a part of its letter or a character of its own."""
+    """Returns the name in Unicode normal form NFC."""
     return unicodedata.normalize("NFC", name)
 
 
 def position(name, names):
-    """Where a name stands among others, written in whichever normal form; None: nowhere, or twice."""
+    """Index of a name among others, in any Unicode normal form; None if it is absent or ambiguous."""
     if names.count(name) == 1:  # quick, as thousands of names may be looked up among as many
         return names.index(name)
     form = same_form(name)
@@ -32,7 +32,7 @@ def position(name, names):
 
 
 def why_no_name(name):
-    """Why a text cannot be the name of a class; None where it can."""
+    """Returns why a text cannot be a class name, or None if it can."""
     if not name.strip():
         return "it is empty"
     if len(name) > limits.MAX_NAME_CHARACTERS:
@@ -41,16 +41,14 @@ def why_no_name(name):
 
 
 def lookalikes(names):
-    """A sentence about names that differ only in case, spaces or forms of letters; None where all differ more."""
+    """Warning about names that differ in case, spaces or letter forms only; None if there are none."""
     groups = collections.defaultdict(list)
     for name in names:
         groups[" ".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
     found = [", ".join(shown(repr(name), most=60) for name in group) for group in groups.values() if len(group) > 1]
     if not found:
         return None
-    return f"names of classes that look alike are different classes: {'; '.join(found[:_SHOWN])}" + (
-        f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    )
+    return f"names of classes that look alike are different classes: {listed(found, _SHOWN, '; ')}"
 
 
 def task_names(class_names, tasks):

@@ -1,4 +1,4 @@
-"""A stream that goes on: tasks learned earlier, whose images are gone, and new ones."""
+"""Stream of a finished run with new tasks appended. Images of the earlier tasks are gone."""
 
 import numpy as np
 
@@ -66,7 +66,7 @@ class ContinuedStream(Stream):
 
     @property
     def caution(self):
-        """Says what cannot be measured; None where all can."""
+        """Sentence on what cannot be measured, or None."""
         untested = [name for t, task in enumerate(self._tasks) for name in self._untested_in(t, task)]
         if not untested:
             return None
@@ -90,7 +90,7 @@ class ContinuedStream(Stream):
         return tuple(label + len(self._known) for label in self._stream.task_classes(t - len(self._tasks)))
 
     def task(self, t):
-        """Task t, one of the new ones."""
+        """Returns task t, which must be a new one."""
         return self._stream.task(t - len(self._tasks)).following(len(self._tasks), len(self._known))
 
     def test_split(self, t):

@@ -1,6 +1,6 @@
-"""What tells a data set's images from others, small enough for results.json: numbers of images, mean levels of some.
+"""Small excerpts that identify a data set in results.json: image counts, and mean levels of some images.
 
-Levels and not bits, since another version of a decoder may round otherwise.
+They hold levels, not bits, since another version of a decoder may round differently.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ _SAMPLES = 10  # images of a class
 
 
 def of_splits(splits):
-    """Of `Split`s: their sizes, and the levels of the first and the last image of each."""
+    """Excerpt of `Split`s: their sizes, and the mean levels of the first and last image of each."""
     return {
         "sizes": [len(split) for split in splits],
         "levels": [_level(split.images[end]) for split in splits if len(split) for end in (0, -1)],
@@ -18,9 +18,9 @@ def of_splits(splits):
 
 
 def of_class(images, num_others):
-    """Of a class's test images [N, H, W, C]: how many, and the levels of up to ten spread over them; None without any.
+    """Excerpt of a class's test images [N, H, W, C]: their number and up to ten mean levels. None without images.
 
-    num_others: its images that are for training and validation, since a share of all is for the test.
+    num_others: number of the class's training and validation images.
     """
     if not len(images):
         return None
@@ -29,7 +29,7 @@ def of_class(images, num_others):
 
 
 def alike(excerpt, other):
-    """Whether two excerpts can be of the same images."""
+    """Whether two excerpts may belong to the same images."""
     try:
         same_sizes = excerpt["sizes"] == other["sizes"]
         return same_sizes and np.allclose(excerpt["levels"], other["levels"], rtol=0.0, atol=_TOLERANCE)

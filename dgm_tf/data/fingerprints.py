@@ -1,4 +1,4 @@
-"""What is known of each image of a data set, in 10 bytes: a hash of its pixels, its darkest and its brightest level."""
+"""Fingerprint of each image in 10 bytes: a hash of its pixels, its darkest and its brightest level."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Test images for people's own data sets: a share of each class, the same wherever and whenever the class comes."""
+"""Held-out test images of data sets without a split: a fixed share of each class."""
 
 import zlib
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def class_key(name):
-    """uint32 that a class's splits are drawn by: of its name alone, whatever place it has among others."""
+    """Seed (uint32) of a class's splits. It depends on the class's name alone."""
     return zlib.crc32(name.encode())
 
 
 def split_rows(rows, name, fraction, seed):
-    """(train, test): a class's rows, int [n] each, in their order.
+    """Splits a class's rows into (train, test), int [n] each, sorted.
 
     At least one goes to each part where there are two rows; a single one is for training.
 

@@ -1,4 +1,4 @@
-"""Which classes come when: the order of learning, the sizes of the tasks, and the held-out images."""
+"""Order of the classes, sizes of the tasks, and validation images."""
 
 import itertools
 import numbers
@@ -15,7 +15,7 @@ from dgm_tf.text import shown
 
 
 def check_order(class_order):
-    """Refuses what cannot be a class order, before any data set is known.
+    """Checks a class order before the data set is known.
 
     Raises:
         UserError: neither "natural" nor "random" nor a sequence of distinct labels and names.
@@ -33,7 +33,7 @@ def check_order(class_order):
 
 
 def resolve_order(class_order, class_names, available, seed, natural=None):
-    """The data set's own labels in the order in which they are learned.
+    """Returns the data set's labels in learning order.
 
     Args:
         class_order: "natural", "random" or a sequence of labels and class names; see `check_order`.
@@ -63,7 +63,7 @@ def resolve_order(class_order, class_names, available, seed, natural=None):
 
 
 def check_sizes(classes_per_task, num_tasks):
-    """Refuses what cannot be the sizes of tasks, before any data set is known.
+    """Checks the sizes of tasks before the data set is known.
 
     Raises:
         UserError: a size or number that is not a positive integer, or fewer sizes than tasks.
@@ -86,7 +86,7 @@ def check_sizes(classes_per_task, num_tasks):
 
 
 def task_sizes(classes_per_task, num_tasks, num_classes):
-    """How many classes each task brings.
+    """Returns the number of classes of each task.
 
     Args:
         classes_per_task: one size for all tasks, a list of sizes, or None: one task of all; see `check_sizes`.
@@ -118,13 +118,13 @@ def task_sizes(classes_per_task, num_tasks, num_classes):
 
 
 def task_ranges(sizes):
-    """Learning-order labels of each task: a list of ranges, one after the other."""
+    """Returns the labels of each task as ranges, in learning order."""
     ends = list(itertools.accumulate(sizes))
     return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 def validation_mask(labels, fraction, seed, keys=None):
-    """Which training images are held out: the same share of every class, at least one image left in each.
+    """Marks the validation images: the same share of every class, with at least one image left to train on.
 
     Drawn class by class from (seed, its label or key), so that no order of learning changes it.
 

@@ -1,4 +1,4 @@
-"""What was understood of a data set, as text that is printed before training."""
+"""Summary of a data set, printed before training."""
 
 import numpy as np
 

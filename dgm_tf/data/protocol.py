@@ -1,4 +1,4 @@
-"""The protocol of streams: of a data set's, and of one that goes on with new classes."""
+"""Protocol of streams, shared by that of a data set and that of a finished run with new classes."""
 
 import abc
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from dgm_tf.data.task import Task
 
 
 class Stream(abc.ABC):
-    """What a run asks of the tasks that it learns, one after the other.
+    """Tasks in the order in which a run learns them.
 
     Attributes:
         complete: whether all real images of the stream can be had anew, for what only measures: then it has
@@ -19,7 +19,7 @@ class Stream(abc.ABC):
 
     @property
     def caution(self) -> str | None:
-        """A sentence that a person should read before the run begins; None: nothing."""
+        """Sentence to show before the run begins, or None."""
         return None
 
     @property
@@ -35,36 +35,36 @@ class Stream(abc.ABC):
     @property
     @abc.abstractmethod
     def train_sizes(self) -> list[int]:
-        """Number of training images of each task that there are images of, the validation images left out."""
+        """Number of training images of each task that still has images, without validation images."""
 
     @property
     @abc.abstractmethod
     def report(self) -> dict | None:
-        """What there is to tell of the data, for JSON, such as files left out and cautions; None: nothing."""
+        """Report on the data for JSON, such as skipped files and warnings, or None."""
 
     @property
     @abc.abstractmethod
     def overview(self) -> list[str]:
-        """What was understood of the data, as lines of text to print."""
+        """Summary of the data, as lines to print."""
 
     @abc.abstractmethod
     def task_classes(self, t: int) -> tuple[int, ...]:
-        """Learning-order labels that task t brings."""
+        """Labels of task t, in learning order."""
 
     @abc.abstractmethod
     def task(self, t: int) -> Task:
-        """Task t with its real images, from which on those of the tasks before it are gone."""
+        """Returns task t with its real images. Training images of earlier tasks are gone from then on."""
 
     @abc.abstractmethod
     def test_split(self, t: int) -> Split:
-        """Test images of task t, as far as there are any, of any task at any time: for evaluation only."""
+        """Test images of task t, if there are any. For evaluation only; available for any task at any time."""
 
     @property
     def num_classes(self) -> int:
-        """How many classes have been learned at the end of the stream."""
+        """Number of classes at the end of the stream."""
         return len(self.class_names)
 
     def __iter__(self) -> Iterator[Task]:
-        """The tasks in their order; a stream can be gone through once."""
+        """Yields the tasks in order. A stream can be iterated once."""
         for t in range(self.num_tasks):
             yield self.task(t)

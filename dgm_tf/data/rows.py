@@ -1,10 +1,10 @@
-"""Rows of arrays that may be larger than memory: chosen without being read."""
+"""Lazy rows of arrays that may be larger than memory."""
 
 import numpy as np
 
 
 class Rows:
-    """Some rows of one or several arrays end to end, in some order; they are read when they are asked for.
+    """Selected rows of one or several concatenated arrays. They are read on access.
 
     An index array, a mask or a slice gives `Rows`, and reads nothing; an integer gives the row itself. NumPy and
     TensorFlow take `Rows` for an array, and then all of them are read: choose a batch first.
@@ -31,12 +31,12 @@ class Rows:
 
     @property
     def dtype(self):
-        """Of the elements."""
+        """Type of the elements."""
         return self._parts[0].dtype
 
     @property
     def nbytes(self):
-        """Bytes that the rows take in memory once they are read."""
+        """Bytes of the rows in memory, once read."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
     def __len__(self):
@@ -61,5 +61,5 @@ Images = np.ndarray | Rows  # what a data set's images may be
 
 
 def concatenated(parts):
-    """`np.concatenate`, but `Rows` if one of the arrays is."""
+    """Like `np.concatenate`, but returns `Rows` if one of the arrays is `Rows`."""
     return Rows(parts) if any(isinstance(part, Rows) for part in parts) else np.concatenate(parts)

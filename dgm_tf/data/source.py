@@ -1,4 +1,4 @@
-"""What a stream asks of a data set: the base class of all sources, and of people's own."""
+"""Base class of all data sources, including your own."""
 
 import pathlib
 
@@ -7,7 +7,7 @@ from dgm_tf.errors import UserError
 
 
 class Source:
-    """Where the images of a stream come from.
+    """Source of a stream's images.
 
     A data set of your own is a subclass with `name` and `load`, in one file; the rest has defaults. With
     `@gin.register` above it, a gin file binds `ClassIncrementalStream.source = @MyImages()`. `PackagedMNIST` is the
@@ -34,11 +34,11 @@ class Source:
         raise NotImplementedError(f"{type(self).__name__}.load")
 
     def keep_in(self, folder: pathlib.Path) -> None:
-        """Names, before `load`, a folder in which it may keep what it makes of its files; it may ignore it."""
+        """Names a cache folder for what the source makes of its files. Called before `load`; may be ignored."""
 
 
 class _Plain(Source):
-    """An object with `name` and `load()` that is no `Source`, as all were in dgm_tf 0.1."""
+    """Adapter for an object with `name` and `load()` that is no `Source`, as in dgm_tf 0.1."""
 
     def __init__(self, plain):
         self._plain, self.name = plain, plain.name
@@ -48,7 +48,7 @@ class _Plain(Source):
 
 
 def as_source(value) -> Source:
-    """The value as a `Source`.
+    """Returns the value as a `Source`.
 
     Raises:
         UserError: it is none, such as a class that is not called.

@@ -1,4 +1,4 @@
-"""A data set as a strict stream of tasks: each brings new classes, and none comes back."""
+"""Class-incremental stream of a data set: each task brings new classes, and no class returns."""
 
 import copy
 import functools
@@ -24,12 +24,12 @@ _log = logging.getLogger("dgm_tf")
 
 
 class PastTaskError(UserError):
-    """Real training images of a task that the stream has already passed were asked for."""
+    """Raised when training images of a past task are requested."""
 
 
 @gin.register
 class ClassIncrementalStream(Stream):
-    """Classes of a data set arriving task by task, in the strict setting: nothing of an earlier task can be had.
+    """Yields the classes of a data set task by task. Nothing of an earlier task is available.
 
     A class is its learning-order label everywhere: 0 for the class learned first. The data set is loaded when
     something of it is first asked for.
@@ -72,7 +72,7 @@ class ClassIncrementalStream(Stream):
         if decoded_at not in (None, image_size):
             raise UserError(
                 f"image_size: expected {decoded_at}, at which {type(source).__name__} (its size) decodes images, got "
-                f"{image_size}; set both, in gin/image_folder.gin by image_size = {image_size}"
+                f"{image_size}; set both to the same, in gin/image_folder.gin by image_size = {image_size}"
             )
         self._classes_per_task, self._num_tasks, self._class_order = classes_per_task, num_tasks, class_order
         self._seed, self._validation_fraction, self._image_size = seed, validation_fraction, image_size
@@ -112,7 +112,7 @@ class ClassIncrementalStream(Stream):
 
     @property
     def excerpt(self):
-        """What tells these images from others, for JSON: see `excerpts.of_splits`."""
+        """Excerpt that identifies these images in results.json: see `excerpts.of_splits`."""
         return self._division.excerpt
 
     @property
@@ -128,14 +128,14 @@ class ClassIncrementalStream(Stream):
         self._begun = tuple(class_names)
 
     def keep_in(self, folder):
-        """Lets the source keep in `folder` what it makes of its files, where it does that."""
+        """Names the source's cache folder."""
         self._source.keep_in(folder)
 
     def task_classes(self, t):
         return tuple(self._division.ranges[self._checked(t)])
 
     def task(self, t):
-        """Task t with its real images; moves the stream forward to t and drops the training images before it.
+        """Returns task t with its real images and drops the training images of the tasks before it.
 
         Forward jumps are fine (a resumed run makes them), and so is asking again for the latest task.
 
@@ -160,7 +160,7 @@ class ClassIncrementalStream(Stream):
         return self._division.test[self._checked(t)]
 
     def past_validation(self, t):
-        """Real validation images of a task before the latest one, for the "published" protocol only.
+        """Real validation images of an earlier task, for the "published" protocol only.
 
         This is not strict: a learner that uses them, if only to choose an epoch, has looked at the past.
 
@@ -182,7 +182,7 @@ class ClassIncrementalStream(Stream):
         return fresh
 
     def with_source(self, source, classes_per_task=1, class_order="natural"):
-        """A stream of other classes, with this one's splits and image size."""
+        """Returns a stream of another source with the same splits and image size."""
         return ClassIncrementalStream(
             source, classes_per_task, None, class_order, self._seed, self._validation_fraction, self._image_size
         )
@@ -221,7 +221,7 @@ class ClassIncrementalStream(Stream):
         return division
 
     def _order(self, arrays):
-        """The data set's labels in the order of learning."""
+        """Returns the data set's labels in learning order."""
         available = np.unique(arrays.train_labels)
         order = resolve_order(self._class_order, arrays.class_names, available, self._seed, arrays.natural_order)
         if isinstance(self._class_order, str) and self._class_order == "natural" and self._begun:

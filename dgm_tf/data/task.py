@@ -1,4 +1,4 @@
-"""One step of a stream."""
+"""Task: one step of a stream."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from dgm_tf.data.arrays import Split
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """One step of the stream.
+    """One step of a stream: new classes with their training, validation and test images.
 
     index: position in the stream, from 0; classes: learning-order labels, consecutive; class_names: the data
     set's own names of these classes; train, validation (held out of the training images), test: `Split`s.
@@ -28,7 +28,7 @@ class Task:
         return sum(int(np.sum(split.labels == label)) for split in (self.train, self.validation))
 
     def following(self, num_tasks, num_classes):
-        """The same task as it comes after `num_tasks` others that brought `num_classes` classes; integers >= 0."""
+        """Returns the same task, moved behind `num_tasks` earlier tasks with `num_classes` classes in all."""
         checks.integer_in("num_tasks", num_tasks, "[0, inf)")
         checks.integer_in("num_classes", num_classes, f"[0, {2**31})")
 

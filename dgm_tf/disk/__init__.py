@@ -1,1 +1,1 @@
-"""Files and folders: whole or not there, checked when they are read, locked while they change."""
+"""Files and folders: written atomically, checked when read, locked while they change."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and that tell when they have been damaged.
+"""Atomic writing of files, and checksums that detect damage when they are read.
 
 A signed file holds the SHA-256 of all its other bytes: in JSON as its last entry, "sha256"; in an .npz as the comment
 of its zip archive. Files from before they were signed are read as they are.
@@ -37,19 +37,19 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's earliest time: equal content m
 
 
 def temporary_name(path):
-    """A hidden name beside `path` for what is not whole yet; `process_of` tells whose it is."""
+    """Hidden temporary name beside `path`. `process_of` returns the process that it belongs to."""
     path = pathlib.Path(path)
     return path.with_name(f".{path.name}.{os.getpid()}-{_machine()}{uuid.uuid4().hex[:8]}.tmp")
 
 
 def process_of(name):
-    """The id of the process that gave a file this temporary name; None: it is no such name."""
+    """Id of the process that a temporary name belongs to; None for any other name."""
     match = _TEMPORARY.fullmatch(name)
     return int(match[1]) if match else None
 
 
 def is_of_this_machine(name):
-    """Whether ids of processes mean here what they mean in a temporary name: on this machine, in this container."""
+    """Whether a temporary name was given on this machine and in this container, so that its process id is valid."""
     match = _TEMPORARY.fullmatch(name)
     return match is not None and match[2] == _machine()
 
@@ -65,7 +65,7 @@ def _machine():
 
 @contextlib.contextmanager
 def named(path):
-    """An `OSError` from inside names the path: a full disk's names none, and a temporary's name says nothing."""
+    """Makes an `OSError` name the path: that of a full disk names none, or a temporary file."""
     try:
         yield
     except Exception as error:
@@ -112,7 +112,7 @@ def written_together(synced=True):
 
 
 def _sync_names(folder):
-    """Puts the folder's names on disk: after a power cut nothing is older than what was written before it."""
+    """Syncs the folder, so that a power cut cannot undo a rename."""
     with contextlib.suppress(OSError):  # not every file system can
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -136,7 +136,7 @@ def write_json(path, value, write=write_atomically):
 
 
 def json_bytes(value):
-    """What `write_json` writes."""
+    """Returns the bytes that `write_json` writes."""
     text = json.dumps(value, indent=1, allow_nan=False)
     if not (isinstance(value, dict) and FORMAT in value):
         return f"{text}\n".encode()
@@ -145,7 +145,7 @@ def json_bytes(value):
 
 
 def read_json(path, advice=RESTORE):
-    """The value in a JSON file, without its signature.
+    """Reads the value of a JSON file, without its signature.
 
     Args:
       path: the file.
@@ -172,7 +172,7 @@ def read_json(path, advice=RESTORE):
 
 
 def _opened(path):
-    """The file, open for reading, and no FIFO or device, which would never end.
+    """Opens a regular file for reading. A FIFO or a device would never end.
 
     Raises:
       UserError: if it is none.
@@ -184,7 +184,7 @@ def _opened(path):
 
 
 def _unsigned(value):
-    """Whether a JSON file is of the first format, which was not signed."""
+    """Whether a JSON file has the first format, which was not signed."""
     return value.get(FORMAT) == 1 and _DIGEST not in value
 
 
@@ -193,7 +193,7 @@ def _refuse_constant(name):
 
 
 def _check_nesting(value):
-    """Raises ValueError for lists within lists without end, which Python could not even print."""
+    """Raises ValueError for lists nested so deeply that Python could not print them."""
     containers = [value]
     for _ in range(MOST_NESTED):
         entries = (c.values() if isinstance(c, dict) else c for c in containers if isinstance(c, (dict, list)))
@@ -204,7 +204,7 @@ def _check_nesting(value):
 
 
 def damaged(path, found, advice=RESTORE):
-    """The error that says so; advice None: there is more to come."""
+    """Returns the `Damaged` error of a file; advice None: the caller adds it."""
     return Damaged(f"{path} is damaged: {found}" + ("" if advice is None else f"; {advice}"))
 
 

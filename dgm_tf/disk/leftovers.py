@@ -1,4 +1,4 @@
-"""What processes that were killed left half-written, and its removal."""
+"""Removal of temporary files that killed processes have left."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ _started = time.time()
 
 
 def sweep(folder, held):
-    """Removes them from a run folder, or a suite's, and from the folders that a run has in it.
+    """Removes temporary files from a run folder, or a suite's, and from its subfolders.
 
     held: whether this process alone may write there, but for exports.
     """
@@ -42,7 +42,7 @@ def _temporaries(folder):
 
 
 def _is_abandoned(path):
-    """Whether the process that named a temporary is gone, or may be: it is another machine's, and long untouched."""
+    """Whether a temporary file's process has ended, or the file is another machine's and old."""
     process = files.process_of(path.name)
     try:
         if not files.is_of_this_machine(path.name):
@@ -53,7 +53,7 @@ def _is_abandoned(path):
 
 
 def _touched(path):
-    """When something of a file or folder was last written."""
+    """Time of the last write to a file, or to anything in a folder."""
     inside = path.iterdir() if path.is_dir() else ()
     return max(place.stat().st_mtime for place in (path, *inside))
 

@@ -1,4 +1,4 @@
-"""One command at a time in a folder, what a killed one left behind included."""
+"""Folder locks: one command at a time in a folder."""
 
 import contextlib
 import fcntl
@@ -74,7 +74,7 @@ def refuse_links(paths, argument):
 
 
 def _wait_for(file, refusal, until):
-    """Whether the file is locked: False where there are no locks."""
+    """Waits for the lock of a file; returns False if the file system has no locks."""
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

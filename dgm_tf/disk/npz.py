@@ -1,4 +1,4 @@
-"""Reads .npz files of others: what a file declares is compared with its size before anything is unpacked.
+"""Safe reading of .npz files: declared sizes are compared with the file before anything is unpacked.
 
 Plain arrays only, never objects. A member's header says its shape and type, the archive's directory its size: both
 must agree, be possible for the bytes that are there, and fit the limit. Only then memory is taken.
@@ -30,7 +30,7 @@ _MOST_DEFLATED = 1032  # unpacked bytes that a packed byte can stand for
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """What an array's header declares; start: bytes of the header; packed: bytes that it takes in the archive."""
+    """Declaration in an array's header; start: bytes of the header; packed: bytes that it takes in the archive."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -48,7 +48,7 @@ class Member:
 
 
 def read_members(path, max_bytes=limits.MAX_ARRAYS_BYTES, advice=ADVICE):
-    """The arrays of an .npz, all of them or none.
+    """Reads all arrays of an .npz, or raises.
 
     Args:
         path: the file.
@@ -70,7 +70,7 @@ def read_members(path, max_bytes=limits.MAX_ARRAYS_BYTES, advice=ADVICE):
 
 @contextlib.contextmanager
 def open_archive(path, advice=ADVICE, argument=""):
-    """An `Archive` of a file; argument: what the file was given as, which messages begin with.
+    """Opens a file as an `Archive`; argument: what the file was given as, which messages begin with.
 
     Raises:
         Damaged, UserError: as of `read_members`.
@@ -90,7 +90,7 @@ def open_archive(path, advice=ADVICE, argument=""):
 
 
 class _Guarded(io.BufferedReader):
-    """A file of which nobody reads more at once than an archive's directory may take."""
+    """File that refuses to read more at once than an archive's directory may take."""
 
     @classmethod
     def of(cls, descriptor, _):
@@ -103,7 +103,7 @@ class _Guarded(io.BufferedReader):
 
 
 class Archive:
-    """An open .npz whose arrays' headers have been read and found possible.
+    """Open .npz whose headers have been read and checked.
 
     Attributes:
         members: {name: `Member`}.
@@ -116,7 +116,7 @@ class Archive:
 
     @contextlib.contextmanager
     def told(self, what=""):
-        """Turns what readers of damaged files raise into `Damaged`; what: the array, for the message."""
+        """Converts any error of reading a damaged file into `Damaged`; what: the array, for the message."""
         try:
             yield
         except UserError:
@@ -127,11 +127,11 @@ class Archive:
             raise self.damaged(f"{what}{shown(error, most=200) or type(error).__name__}") from error
 
     def damaged(self, found):
-        """The exception to raise."""
+        """Returns the exception for a damaged file."""
         return Damaged(f"{self.name} is damaged: {found}; {self._advice}")
 
     def refused(self, found):
-        """The exception to raise for a file that is whole, but not what is read here."""
+        """Returns the exception for a file that is intact but not as expected."""
         return UserError(f"{self.name}: {found}; {self._advice}")
 
     def look(self):
@@ -153,7 +153,7 @@ class Archive:
             self._look_at(info)
 
     def _count(self):
-        """The number of members that the archive's last record has; `zipfile` does not look at it."""
+        """Number of members in the archive's last record, which `zipfile` ignores."""
         self._file.seek(self._size - len(self._zip.comment) - _END.size)
         return _END.unpack(self._file.read(_END.size))[4]
 
@@ -206,19 +206,19 @@ class Archive:
             raise ValueError(f"{_size(info.file_size)} cannot be packed in {_size(info.compress_size)}")
 
     def refuse_others(self):
-        """Raises UserError if there is a member that is no plain array."""
+        """Raises UserError if a member is no plain array."""
         for name, why in self.others.items():
             raise self.refused(f"{_quoted(name)} {why}")
 
     def check_total(self, names, max_bytes):
-        """Raises UserError if these arrays together take more than so many bytes."""
+        """Raises UserError if these arrays together exceed a number of bytes."""
         total = sum(self.members[name].nbytes for name in names)
         if total > max_bytes:
             what = "its arrays take" if len(names) > 1 else f"{_quoted(*names)} takes"
             raise self.refused(f"{what} {_size(total)} unpacked, at most {_size(max_bytes)} are read")
 
     def read(self, name):
-        """The array, in the machine's byte order."""
+        """Reads the array, in the machine's byte order."""
         member = self.members[name]
         try:
             array = np.empty(member.shape, member.dtype, order="F" if member.fortran else "C")
@@ -235,7 +235,7 @@ class Archive:
 
     @contextlib.contextmanager
     def _data(self, name):
-        """The member after its header; at the end its checksum is compared."""
+        """Yields the member's data after its header and compares the checksum at the end."""
         with self._zip.open(f"{name}.npy") as file:
             file.read(self.members[name].start)
             yield file

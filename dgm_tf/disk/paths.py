@@ -1,4 +1,4 @@
-"""Paths that a person gives, in flags, gin files and the Python API alike: ~ is the home directory."""
+"""Paths given by the user in flags, gin files or Python: ~ is the home directory."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ from dgm_tf.text import shown
 
 
 def user_path(path, argument="path"):
-    """The `pathlib.Path` that a person means.
+    """Converts a user's path to a `pathlib.Path`, with ~ expanded.
 
     Args:
         path: str or `os.PathLike`; ~ and ~user at its beginning are home directories.

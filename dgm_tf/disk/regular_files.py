@@ -1,4 +1,4 @@
-"""Opens what is a file and nothing else: a FIFO would wait for ever, a device may never end."""
+"""Opens regular files only: a FIFO would block forever, and a device may never end."""
 
 import os
 import stat
@@ -15,11 +15,11 @@ _KINDS = {
 
 
 class NotRegular(UserError):
-    """Something else stands where a file was expected; its text says what."""
+    """Raised if a path is not a regular file. Its text says what it is."""
 
 
 def open_regular(path, wrap=open):
-    """The file, open for reading its bytes.
+    """Opens a regular file for reading bytes.
 
     Args:
         path: the file; links are followed.
@@ -40,6 +40,6 @@ def open_regular(path, wrap=open):
 
 
 def check_regular(status):
-    """Raises `NotRegular` unless an `os.stat_result` is that of a file."""
+    """Raises `NotRegular` unless an `os.stat_result` belongs to a regular file."""
     if not stat.S_ISREG(status.st_mode):
         raise NotRegular(f"{_KINDS.get(stat.S_IFMT(status.st_mode), 'something else')}, not a file")

@@ -1,4 +1,4 @@
-"""Text files that say when they are not as they were written: their first line holds the SHA-256 of the others."""
+"""Text files with a seal: their first line holds the SHA-256 of the others, so that damage is detected."""
 
 import hashlib
 import pathlib
@@ -12,13 +12,13 @@ _SEAL = re.compile(rf"^{_LABEL}[0-9a-f]{{64}}\n", re.MULTILINE)
 
 
 def sealed(text):
-    """The text below its seal, without the seals that stand in it already: it may be put together from sealed ones."""
+    """Returns the text below a new seal. Seals inside the text are removed, since it may combine sealed files."""
     text = _SEAL.sub("", text)
     return f"{_LABEL}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
 
 
 def read(path, encoding="utf-8", may_be_empty=False):
-    """The text of a file, its seal included; one without a seal is read as it is.
+    """Reads a text file, its seal included. A file without a seal is read as it is.
 
     Args:
       path: the file.
@@ -40,5 +40,5 @@ def read(path, encoding="utf-8", may_be_empty=False):
 
 
 def _is_label(line):
-    """Whether a line begins as a seal does, or would but for one damaged byte, as far as it goes."""
+    """Whether a line begins like a seal, one damaged byte allowed."""
     return sum(byte != other for byte, other in zip(line, _LABEL.encode(), strict=False)) <= 1

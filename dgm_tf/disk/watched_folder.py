@@ -1,4 +1,4 @@
-"""Folders that must stay while a run works in them: one that was deleted is not made anew by half."""
+"""Watched folders: a run ends if its folder is deleted, instead of making a part of it again."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ _watched: dict[str, int] = {}  # absolute path -> descriptor, which keeps anothe
 
 @contextlib.contextmanager
 def watched(folder):
-    """Inside this context `check` tells when `folder`, which exists, has been deleted, moved or replaced."""
+    """Inside this context, `check` notices if the existing `folder` is deleted, moved or replaced."""
     path = os.path.abspath(folder)
     if path in _watched:
         yield
@@ -24,7 +24,7 @@ def watched(folder):
 
 
 def check(path):
-    """Raises UserError if `path` is a watched folder that is not there any more, or lies in one."""
+    """Raises UserError if `path` is in a watched folder, or is one, that no longer exists."""
     path = os.path.abspath(path)
     for folder, descriptor in list(_watched.items()):
         if f"{path}/".startswith(f"{folder}/") and not _is_there(folder, descriptor):
@@ -35,7 +35,7 @@ def check(path):
 
 
 def make(folder):
-    """Makes a folder and those above it, but no watched one: raises UserError as `check` does."""
+    """Makes a folder and its parents, except watched ones: raises UserError as `check` does."""
     check(folder)
     missing = [pathlib.Path(os.path.abspath(folder))]
     while str(missing[-1]) not in _watched and not missing[-1].is_dir():

@@ -1,4 +1,4 @@
-"""What was learned as SavedModels, which need TensorFlow and nothing of this package."""
+"""Export of a learner as SavedModels, which need TensorFlow and nothing of this package."""
 
 from dgm_tf.export.write import export
 

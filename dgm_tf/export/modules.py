@@ -1,4 +1,4 @@
-"""A learner as graphs that run without this package: what `export` writes as SavedModels.
+"""Modules that `export` writes as SavedModels: generator and classifier of a learner.
 
 The Keras networks stay outside the modules, which hold nothing but their variables: tracked as layers they
 would be written twice.
@@ -63,12 +63,12 @@ class GeneratorModule(tf.Module):
         self.generate, self.sample = generate, sample
 
     def signatures(self):
-        """The functions by name, results named."""
+        """Returns the functions by name, with named results."""
         return {name: _named(getattr(self, name), "images") for name in ("sample", "generate")}
 
 
 class ClassifierModule(tf.Module):
-    """Chooses among all classes seen so far.
+    """Classifies images among all classes seen so far.
 
     Args:
       learner: `Learner` that has begun at least one task.
@@ -102,7 +102,7 @@ class ClassifierModule(tf.Module):
         classify.get_concrete_function(self._images)
 
     def signatures(self):
-        """The function by name."""
+        """Returns the function by name."""
         return {"classify": self.classify.get_concrete_function(self._images)}
 
 
@@ -111,7 +111,7 @@ def _labels_spec():
 
 
 def _checked(labels, count, num_classes):
-    """The labels, behind checks that there are `count` and each is a learned class."""
+    """Returns the labels after a check that there are `count` and each is a learned class."""
     wrong = tf.boolean_mask(labels, (labels < 0) | (labels >= num_classes))
     message = f"labels: expected values from 0 to {num_classes - 1}, got"
     checks = [
@@ -123,7 +123,7 @@ def _checked(labels, count, num_classes):
 
 
 def _finite(z):
-    """z, behind a check that it is."""
+    """Returns z after a check that it is finite."""
     check = tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(z)), ["z: expected finite values, got NaN or infinity"])
     with tf.control_dependencies([check]):
         return tf.identity(z)

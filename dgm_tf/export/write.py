@@ -1,4 +1,4 @@
-"""Writes a learner's SavedModels: all of them or none."""
+"""Writing of a learner's SavedModels: all of them or none."""
 
 import json
 import os
@@ -15,7 +15,7 @@ CLASSES = "classes.json"
 
 
 def export(learner, directory):
-    """Writes a learner's SavedModels; a folder that cannot be finished keeps what it held.
+    """Writes a learner's SavedModels. If it fails, the folder keeps its earlier export.
 
     Args:
       learner: `Learner` that has learned at least one task.
@@ -59,7 +59,7 @@ def _check_replaceable(directory):
 
 
 def _json(names):
-    """The names as JSON; as escapes where one is of a file system's and no text (a surrogate)."""
+    """Returns the names as JSON, with escapes for names that are no valid text (surrogates)."""
     return json.dumps(names, indent=1, ensure_ascii=not all(map(is_text, names)))
 
 
@@ -86,7 +86,7 @@ def _size(directory):
 
 
 def _swap(new, directory):
-    """Puts the finished files in the place of the earlier ones, all or none; all that takes long has been done."""
+    """Moves the finished files into place, all or none."""
     earlier, moved = new / "earlier", []
     earlier.mkdir()
 

@@ -1,4 +1,4 @@
-"""Pure Keras layers: mask algebra, masked layers that grow, normalization and outputs kept per task."""
+"""Keras layers: mask algebra, masked layers that grow, normalization and outputs for each task."""
 
 from dgm_tf import keras_setup  # noqa: F401 - checks Keras before it is imported
 from dgm_tf.layers.class_codes import ClassCodes

@@ -1,4 +1,4 @@
-"""Learned codes of classes, kept per task."""
+"""Learned codes of classes, stored for each task."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("dgm_tf")
 class ClassCodes(keras.layers.Layer):
-    """A learned vector for each class: those of the task being learned are trained, those of earlier tasks frozen.
+    """A learned vector for each class. Those of the current task are trained, those of earlier tasks are frozen.
 
     Args:
       size: int, entries of a code.
@@ -21,7 +21,7 @@ class ClassCodes(keras.layers.Layer):
         self.size, self.classes = size, list(classes)
 
     def build(self, input_shape=None):
-        """Creates the present task's table, N(0, 1) like the noise beside it, and the frozen ones."""
+        """Creates the current task's table, N(0, 1) like the noise beside it, and the frozen ones."""
         self.table = self._table("table", self.classes[-1], keras.initializers.RandomNormal(stddev=1.0))
         self.task_tables = [
             self._table(f"task_{k}_table", count, "zeros", trainable=False) for k, count in enumerate(self.classes[:-1])
@@ -32,7 +32,7 @@ class ClassCodes(keras.layers.Layer):
         return self.add_weight(name=name, shape=(count, self.size), initializer=initializer, trainable=trainable)
 
     def call(self, one_hot, task=None):
-        """Codes of the present task's classes, or of an ended task's."""
+        """Returns codes of the current task's classes, or of a learned task's."""
         if task is not None and task < len(self.task_tables):
             with tf.init_scope():  # a constant, also in a graph that is exported
                 table = self.task_table(task)
@@ -42,11 +42,11 @@ class ClassCodes(keras.layers.Layer):
         return tf.matmul(one_hot, tf.convert_to_tensor(table))
 
     def task_table(self, task):
-        """numpy [classes, size] of a task."""
+        """Returns the codes of a task, numpy [classes, size]."""
         return np.asarray(self.task_tables[task] if task < len(self.task_tables) else self.table)
 
     def inherit(self, layer):
-        """Keeps the codes of the tasks so far; the next task's own ones are fresh."""
+        """Takes over the codes of all tasks so far. Those of the next task are new."""
         for task, table in enumerate(self.task_tables):
             table.assign(layer.task_table(task))
 

@@ -1,4 +1,4 @@
-"""Batch normalization with parameters and statistics of its own for each class."""
+"""Class-conditional batch normalization: parameters and statistics for each class."""
 
 import keras
 import tensorflow as tf
@@ -29,7 +29,7 @@ class ClassBatchNormalization(BatchNormalization):
         return (self.num_classes, channels)
 
     def call(self, inputs, codes, training=False):
-        """Normalises by the batch when training, else by the averages of each image's class."""
+        """Normalises by the batch in training, else by the moving averages of each image's class."""
         inputs = tf.cast(inputs, tf.float32)
         gamma, beta = self._per_image(codes, self.gamma), self._per_image(codes, self.beta)
         if training:
@@ -44,7 +44,7 @@ class ClassBatchNormalization(BatchNormalization):
         return tf.matmul(codes, tf.convert_to_tensor(table))[:, None, None, :]
 
     def _follow(self, codes, mean, variance):
-        """Moves the averages of the classes in the batch towards the batch's."""
+        """Updates the moving averages of the classes in the batch."""
         present = tf.reduce_max(codes, axis=0)[:, None]
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             present = tf.minimum(1.0, tf.distribute.get_replica_context().all_reduce("sum", present))

@@ -8,7 +8,7 @@ from dgm_tf.layers.masked import MaskedLayer
 
 
 class _MaskedConvolution(MaskedLayer):
-    """What both convolutions share: square kernels, strides and padding."""
+    """Base class of both masked convolutions: square kernels, strides and padding."""
 
     width_name = "filters"
 
@@ -79,12 +79,12 @@ class MaskedConv2DTranspose(_MaskedConvolution):
         return (input_shape[0], *size, self.width)
 
     def _spread_channels(self, matrix):
-        """[inputs, outputs] -> [outputs, inputs], as the kernel ends."""
+        """Transposes [inputs, outputs] to the order of the kernel's last axes."""
         return tf.transpose(matrix)
 
 
 def transposed_convolution(inputs, kernel, strides, padding):
-    """Transposed convolution with square strides, by whichever of three ways is the fastest.
+    """Transposed convolution with square strides, computed in the fastest of three ways.
 
     inputs: [N, H, W, C]; kernel: [k, k, outputs, C]; padding: "same" or "valid". Returns [N, H', W', outputs].
     """

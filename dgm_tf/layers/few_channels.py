@@ -1,4 +1,4 @@
-"""Transposed convolutions from many feature maps to an image of few channels."""
+"""Fast transposed convolution from many feature maps to an image of few channels."""
 
 import tensorflow as tf
 
@@ -7,7 +7,7 @@ _TAPS = 6  # a kernel of up to 5 taps, padded to what three positions and two ph
 
 
 def suits(kernel_size, strides, padding, channels):
-    """Whether `transposed_convolution` computes a transposed convolution of that shape faster than the library."""
+    """Whether `transposed_convolution` is faster than the library for that shape."""
     return channels <= FEW and strides == 2 and padding == "same" and 4 <= kernel_size < _TAPS
 
 
@@ -30,14 +30,14 @@ def transposed_convolution(inputs, kernel):
 
 
 def _blocks_to_pixels(maps, channels):
-    """[N, H, W, 4 channels] -> [N, 2 H, 2 W, channels], as `tf.nn.depth_to_space`, whose kernel is slower."""
+    """Like `tf.nn.depth_to_space`, but faster: [N, H, W, 4 channels] -> [N, 2 H, 2 W, channels]."""
     _, height, width, _ = maps.shape
     rows = tf.transpose(tf.reshape(maps, [-1, width, 2, 2 * channels]), [0, 2, 1, 3])
     return tf.reshape(rows, [-1, 2 * height, 2 * width, channels])
 
 
 def _by_phase(kernel):
-    """[k, k, channels, C] -> [3, 3, C, 4 channels]: what each pixel of a 2x2 block takes from its 3x3 surroundings.
+    """Kernel of each pixel of a 2x2 block over its 3x3 surroundings: [k, k, channels, C] -> [3, 3, C, 4 channels].
 
     Pixel 2m + p is fed by position m + j through tap p + 1 - 2j, j in -1, 0, 1; a tap outside the kernel is 0.
     """

@@ -1,4 +1,4 @@
-"""Variables that the host reads and writes and no training step computes with."""
+"""Variables that the host reads and writes, and that no training step uses."""
 
 import concurrent.futures
 import contextlib
@@ -10,7 +10,7 @@ _ARGUMENTS = ("initial_value", "trainable", "name", "dtype", "shape")
 
 @contextlib.contextmanager
 def host_variables():
-    """Inside, variables are this process's own, whatever `tf.distribute` strategy is in scope.
+    """Makes variables belong to this process alone inside this context, whatever strategy is in scope.
 
     `MultiWorkerMirroredStrategy` broadcasts the first value of each variable, and its collectives know no uint8, the
     type of the masks' stored bits. A strategy holds for the thread that entered its scope: another one makes them.

@@ -1,4 +1,4 @@
-"""Layers whose weights or output units are shared out among tasks by learnable binary masks."""
+"""Masked layers: learnable binary masks divide their weights or output units among tasks."""
 
 import keras
 import numpy as np
@@ -57,12 +57,12 @@ class MaskedLayer(keras.layers.Layer):
 
     @property
     def shapes(self):
-        """(inputs, outputs) for each task, the present one last."""
+        """(inputs, outputs) for each task, the current one last."""
         return [*self.task_shapes, (self.inputs_width, self.width)]
 
     @property
     def initial_size(self):
-        """Mask entries at the layer's first task."""
+        """Number of mask entries at the layer's first task."""
         return int(np.prod(self.mask_shape(*next(shape for shape in self.shapes if all(shape)))))
 
     def build(self, input_shape):
@@ -91,7 +91,7 @@ class MaskedLayer(keras.layers.Layer):
         self.task_bits = [self._bits(k, self.mask_shape(*shapes)) for k, shapes in enumerate(self.shapes)]
 
     def _rebuilt_weight(self, **kwargs):
-        """A weight that is empty between tasks or follows from the tasks' bits."""
+        """Adds a weight that is empty between tasks or follows from the tasks' bits."""
         return stored_as(self.add_weight(**kwargs), Storage.REBUILD)
 
     def _bits(self, task, mask_shape):
@@ -118,7 +118,7 @@ class MaskedLayer(keras.layers.Layer):
         return mask_algebra.soft_mask(tf.convert_to_tensor(self.embedding), mask_scale)
 
     def kernel_gate(self):
-        """1 - m^{<t}: what kernel gradients are multiplied by (eq. 5); 0 where an earlier task reserved."""
+        """Factor of kernel gradients, 1 - m^{<t} (eq. 5): 0 where an earlier task has reserved."""
         if self.plasticity == "weights":
             return 1.0 - tf.convert_to_tensor(self.reserved)
         blocked = mask_algebra.blocked_by_units(
@@ -127,7 +127,7 @@ class MaskedLayer(keras.layers.Layer):
         return 1.0 - self._spread_channels(blocked)
 
     def _spread_channels(self, matrix):
-        """[inputs, outputs] matrix -> the kernel's axis order, broadcastable to the kernel."""
+        """Transposes an [inputs, outputs] matrix to the kernel's axis order, broadcastable to the kernel."""
         return matrix
 
     def reserve(self):
@@ -137,11 +137,11 @@ class MaskedLayer(keras.layers.Layer):
         self.reserved.assign(np.maximum(np.asarray(self.reserved), mask.astype(np.float32)))
 
     def task_mask(self, task):
-        """Stored binary mask of a learned task, numpy bool in the shape that the layer then had."""
+        """Stored binary mask of a learned task, numpy bool in the layer's shape at that time."""
         return mask_algebra.unpack(self.task_bits[task], self.mask_shape(*self.shapes[task]))
 
     def earlier_mask(self, task):
-        """The cumulated binary mask m^{<task}, numpy bool in the layer's present shape."""
+        """Cumulated binary mask m^{<task}, numpy bool in the layer's current shape."""
         earlier = np.zeros(self.mask_shape(self.inputs_width, self.width), bool)
         for k in range(task):
             mask = self.task_mask(k)
@@ -167,7 +167,7 @@ class MaskedLayer(keras.layers.Layer):
         return kernel
 
     def grow(self, width, inputs_width=None):
-        """Returns the layer for the next task: at least as wide, old weights in their places.
+        """Returns the layer for the next task: at least as wide, with the old weights in their places.
 
         New weights come from the kernel's initializer, the cumulated mask is padded with 0, the embedding
         starts at 0 and the tasks so far keep their bits.
@@ -191,7 +191,7 @@ class MaskedLayer(keras.layers.Layer):
         return layer
 
     def inherit(self, layer):
-        """Takes over the weights of the layer that this one, built for the next task, was grown from."""
+        """Takes over the weights of the smaller layer that this one was grown from."""
         paste(self.kernel, layer.kernel)
         if self.plasticity is not None:
             paste(self.reserved, layer.reserved)
@@ -212,12 +212,12 @@ class MaskedLayer(keras.layers.Layer):
 
 
 def masked(values, mask):
-    """numpy: the values where the mask is True, else 0, whatever they are: a product would let NaN through."""
+    """Returns the values where the mask is True, else 0, in numpy. A product would let NaN through."""
     return np.where(mask, values, np.float32(0))
 
 
 def paste(target, source):
-    """Writes the source's values into the target variable's corner; the rest stays as it is."""
+    """Copies the source into the corner of the larger target variable."""
     values = np.asarray(target).copy()
     values[tuple(slice(0, n) for n in source.shape)] = np.asarray(source)
     target.assign(values)

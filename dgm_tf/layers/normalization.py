@@ -1,4 +1,4 @@
-"""Layer normalization, and batch normalization: fused, synchronised over replicas, with statistics kept per task."""
+"""Layer normalization, and batch normalization: fused, synchronised over replicas, with statistics for each task."""
 
 import keras
 import numpy as np
@@ -103,7 +103,7 @@ class LayerNormalization(keras.layers.GroupNormalization):
 
 @keras.saving.register_keras_serializable("dgm_tf")
 class TaskBatchNormalization(BatchNormalization):
-    """Batch normalization with parameters and statistics of its own for each task.
+    """Batch normalization with separate parameters and statistics for each task.
 
     Args:
       task_widths: list of int, channels of each earlier task.
@@ -123,7 +123,7 @@ class TaskBatchNormalization(BatchNormalization):
         ]
 
     def affine(self, task):
-        """(scale, offset), numpy [channels]: what normalization does in inference for a learned task."""
+        """Returns (scale, offset), numpy [channels], of normalization in inference for a learned task."""
         gamma, beta, mean, variance = self.task_values(task)
         scale = gamma / np.sqrt(variance + np.float32(EPSILON))
         return scale, beta - mean * scale
@@ -135,7 +135,7 @@ class TaskBatchNormalization(BatchNormalization):
         return np.stack([np.asarray(v) for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)])
 
     def grow(self, width):
-        """Returns the layer for the next task: fresh parameters, the tasks' own ones kept."""
+        """Returns the layer for the next task: new parameters beside those of the learned tasks."""
         tasks = [*self.task_widths, int(self.gamma.shape[0])]
         layer = type(self).from_config(self.get_config() | {"task_widths": tasks})
         layer.build((None, width))

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("dgm_tf")
 class SpectralConv2D(keras.layers.Conv2D):
-    """A convolution, its kernel divided by its largest singular value as a matrix [height * width * inputs, outputs].
+    """Convolution whose kernel is divided by its spectral norm, taken as a matrix [height * width * inputs, outputs].
 
     The value is estimated by one power iteration a training step from a vector that is kept (Miyato et al., 2018,
     algorithm 1). Keras's `SpectralNormalization` overwrites the kernel at every call instead, so that no gradient

@@ -1,4 +1,4 @@
-"""What becomes of a weight when its network is saved between tasks: said where the weight is made."""
+"""How a weight is saved between tasks, declared where the weight is made."""
 
 import enum
 

@@ -1,4 +1,4 @@
-"""The generator's last layer: unmasked, and one for each task."""
+"""Output layers of a generator: unmasked, one for each task."""
 
 import keras
 import numpy as np
@@ -49,7 +49,7 @@ class _TaskOutput:
         return np.asarray(self.task_biases[task] if task < len(self.task_shapes) else self.bias)
 
     def inherit(self, layer):
-        """Keeps the weights of the tasks so far; the next task's own ones are fresh."""
+        """Takes over the weights of all tasks so far. Those of the next task are new."""
         for task, kernel in enumerate(self.task_kernels):
             kernel.assign(layer.task_kernel(task))
             if self.use_bias:
@@ -62,11 +62,11 @@ class _TaskOutput:
 
 @keras.saving.register_keras_serializable("dgm_tf")
 class TaskConv2D(_TaskOutput, MaskedConv2D):
-    """Unmasked convolution with weights of its own for each task; args as `MaskedConv2D`, and use_bias."""
+    """Unmasked convolution with separate weights for each task; args as `MaskedConv2D`, and use_bias."""
 
 
 @keras.saving.register_keras_serializable("dgm_tf")
 class TaskConv2DTranspose(_TaskOutput, MaskedConv2DTranspose):
-    """Unmasked transposed convolution with weights of its own for each task; args as `MaskedConv2DTranspose`, and
+    """Unmasked transposed convolution with separate weights for each task; args as `MaskedConv2DTranspose`, and
     use_bias.
     """

@@ -1,4 +1,4 @@
-"""A learner that takes one task after the other: the Python API, and what runs are built on."""
+"""Learner: the Python API that learns one task after the other, and the base of runs."""
 
 from dgm_tf.learner.learner import Learner, load
 

@@ -1,4 +1,4 @@
-"""Checks of what people pass to the Python API: a message names the argument, what was expected and what was found."""
+"""Checks of arguments of the Python API. A message names the argument, what was expected and what was found."""
 
 import numbers
 
@@ -18,7 +18,7 @@ _MOST = 80  # characters of a value that are shown
 
 
 def check_method(method):
-    """A `Method` that has learned nothing."""
+    """Checks for a `Method` that has learned nothing."""
     if isinstance(method, type):
         raise UserError(f"method: expected an object such as {method.__name__}(), got the class {method.__name__}")
     if not isinstance(method, Method):
@@ -28,7 +28,7 @@ def check_method(method):
 
 
 def check_seed(seed):
-    """An integer >= 0, which JSON can hold."""
+    """Checks for an integer >= 0 that JSON can hold."""
     fits = checks.inside(seed, "[0, inf)", numbers.Integral)
     checks.argument("seed", seed, fits, "an integer in [0, inf)")
     if seed >= MOST_SEED:  # which no saved learner could name
@@ -36,7 +36,7 @@ def check_seed(seed):
 
 
 def check_callbacks(callbacks):
-    """A list or tuple of `Callback`s; returns a tuple."""
+    """Checks for a list or tuple of `Callback`s; returns a tuple."""
     expected = "callbacks: expected a list of dgm_tf.training.loop.Callback"
     if isinstance(callbacks, Callback):
         raise UserError(f"{expected}, got one that is in no list")
@@ -49,7 +49,7 @@ def check_callbacks(callbacks):
 
 
 def check_task(task):
-    """A `data.Task` whose parts are of the right kinds; which task it is and what is in it is not looked at."""
+    """Checks for a `data.Task` with parts of the right types. Its content is not checked."""
     if not isinstance(task, Task):
         hint = "; learn its tasks one after the other" if callable(getattr(task, "task", None)) else ""
         raise UserError(f"task: expected a data.Task, got {described(task)}{hint}")
@@ -71,7 +71,7 @@ def check_task(task):
 
 
 def check_follows(task, class_names, task_classes, num_tasks, image_shape):
-    """The task's index, labels and images go on from what has been learned, or are those of the task in hand.
+    """Checks that a task follows those learned so far, or is the one being resumed.
 
     Args:
       task: as `check_task` has found it.
@@ -103,7 +103,7 @@ def check_follows(task, class_names, task_classes, num_tasks, image_shape):
 
 
 def as_labels(labels, count):
-    """int32 [N] for integers [N] in [0, count)."""
+    """Converts integers [N] in [0, count) to int32 [N]."""
     expected = "labels: expected integers [N], positions in class_names"
     array = _as_array(labels)
     if array is None or array.ndim != 1 or isinstance(labels, (str, bytes)):
@@ -120,7 +120,7 @@ def as_labels(labels, count):
 
 
 def as_images(images, shape):
-    """Images as an array or `Rows`, of type uint8 or float; the values are not looked at.
+    """Converts images to an array or `Rows` of uint8 or float. The values are not checked.
 
     shape: (H, W, C) that each must have.
     """
@@ -140,7 +140,7 @@ def as_images(images, shape):
 
 
 def described(value):
-    """A short text on what something is, for messages."""
+    """Describes a value in a few words, for messages."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if hasattr(value, "dtype") and hasattr(value, "shape"):
@@ -155,7 +155,7 @@ def _is_numpy(value):
 
 
 def _as_array(values):
-    """A numpy array, or None where there is none."""
+    """Converts a value to a numpy array, or returns None if that fails."""
     try:
         return np.asarray(values)
     except Exception:  # of ragged lists, symbolic tensors, tensors on other devices: each library has its own

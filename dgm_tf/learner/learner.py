@@ -1,4 +1,4 @@
-"""A learner that takes one task after the other: the Python API, and what experiments are built on."""
+"""Learner: the Python API that learns one task after the other, and the base of runs."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ PROBES = 4  # images of a task that are classified at its end, to see whether th
 
 
 class Learner:
-    """Learns tasks with a method and answers for all classes seen so far.
+    """Learns tasks with a method and classifies among all classes seen so far.
 
     Args:
       method: a `Method` that has learned nothing, such as `DGM()`.
@@ -52,7 +52,7 @@ class Learner:
 
     @property
     def num_tasks(self):
-        """Tasks learned to their end."""
+        """Number of tasks learned to their end."""
         return self.position.task
 
     def learn(self, task, callbacks=()):
@@ -122,7 +122,7 @@ class Learner:
         self._restored = None
 
     def _check_trained(self, context, phase):
-        """Nothing that the phase trained may be other than finite."""
+        """Raises `Diverged` unless everything that the phase trained is finite."""
         preview = phase.preview(phase.num_steps - 1, np.asarray(context.task.classes[:1], np.int32))
         results = self.arrays() | ({} if preview is None else {"images": preview})
         check_finite(self, results, lambda: f"{task_name(context)}, phase {phase.name}, at its end", phase.name)
@@ -135,9 +135,9 @@ class Learner:
         return phase
 
     def logits(self, images):
-        """float32 [N, classes seen so far]; images: uint8, or floats in [-1, 1], [N, H, W, C], an array or `Rows`.
+        """Returns logits, float32 [N, classes so far]; images: uint8 or floats in [-1, 1], [N, H, W, C] or `Rows`.
 
-        Warns, once, where all floats lie in [0, 1]: that is another range.
+        Warns once if all floats lie in [0, 1]: the expected range is [-1, 1].
 
         Raises:
           UserError: if nothing was learned yet, or the images are not as described.
@@ -158,11 +158,11 @@ class Learner:
         return logits
 
     def classify(self, images):
-        """int64 [N] labels in learning order; see `class_names`. Images as for `logits`."""
+        """Returns labels, int64 [N]: positions in `class_names`. images: as for `logits`."""
         return np.argmax(self._logits(images), axis=1)
 
     def replay(self, labels, seed=0):
-        """uint8 [N, H, W, C] generated images of learned classes; a function of the seed.
+        """Generates images of learned classes, uint8 [N, H, W, C]. The same seed gives the same images.
 
         Args:
           labels: int [N], positions in `class_names`.
@@ -179,7 +179,7 @@ class Learner:
         return to_uint8(self.method.replay(labels, seed))
 
     def description(self):
-        """What beside the arrays it takes to make this learner again, for JSON.
+        """Returns what is needed beside the arrays to restore this learner, for JSON.
 
         Raises:
           UserError: if the method or a network is of a class that no other process could find, see `registry`.
@@ -197,7 +197,7 @@ class Learner:
         return state.to_json()
 
     def arrays(self):
-        """All weights of all networks, and what the method keeps beside them."""
+        """Returns the weights of all networks and the other arrays of the method."""
         arrays = {f"{METHOD_ARRAYS}/{name}": array for name, array in self.method.arrays().items()}
         for name, network in self.method.networks().items():
             keys = serialization.network_keys(name, network)
@@ -206,7 +206,7 @@ class Learner:
 
     @classmethod
     def from_state(cls, description, arrays, method=None):
-        """A learner from `description` and `arrays`; in the middle of a task, `learn` goes on from there.
+        """Restores a learner from `description` and `arrays`. In the middle of a task, `learn` resumes it.
 
         method: settings to go on with; default: those that it was saved with.
 
@@ -257,7 +257,7 @@ class Learner:
 
 
 def load(directory):
-    """The learner saved in a directory, or in a run folder's `memory/`: see docs/security.md on those of strangers.
+    """Loads the learner saved in a directory or in a run folder's `memory/`. See docs/security.md on strangers' files.
 
     Raises:
       Damaged: if a file of it is not as it was saved.
@@ -271,7 +271,7 @@ def load(directory):
 
 
 def check_learner(learner):
-    """A `Learner`."""
+    """Checks for a `Learner`."""
     if not isinstance(learner, Learner):
         found = arguments.described(learner)
         raise UserError(f"learner: expected a dgm_tf.Learner, such as dgm_tf.load gives, got {found}")

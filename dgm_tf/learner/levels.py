@@ -1,4 +1,4 @@
-"""Values of float images: in [-1, 1], where networks take them, and not in another range that people use."""
+"""Check of float images: values must be in [-1, 1], not in another common range."""
 
 import warnings
 
@@ -12,7 +12,7 @@ _WAY_OUT = "divide levels from 0 to 255 by 127.5 and subtract 1, or pass uint8"
 
 
 class FloatLevels:
-    """Checks batches of float images, and remembers the least value of all.
+    """Checks batches of float images, and remembers their least value.
 
     Attributes:
       least: the least value seen; infinite, if none was.
@@ -22,7 +22,7 @@ class FloatLevels:
         self.least = np.inf
 
     def checked(self, images):
-        """float32 of the images, a numpy array.
+        """Returns the checked images as float32.
 
         Raises:
           UserError: where a value is outside [-1, 1] or not finite.
@@ -38,11 +38,11 @@ class FloatLevels:
         return images.astype(np.float32, copy=False)
 
     def of_rows(self, rows):
-        """`Rows` that are checked when they are read."""
+        """Returns `Rows` that are checked when they are read."""
         return Rows([_Checked(rows, self)])
 
     def tell_unit_range(self, stacklevel):
-        """Warns where no value below 0 was seen, as images all lighter than a medium grey are rare; whether it did."""
+        """Warns if no value below 0 was seen, and returns whether it did: such images are probably in [0, 1]."""
         suspect = 0 <= self.least < np.inf
         if suspect:
             text = "images: expected floats in [-1, 1], and all of these lie in [0, 1]; if that is their range, "
@@ -51,7 +51,7 @@ class FloatLevels:
 
 
 class _Checked:
-    """Float `Rows` as an array whose rows are checked when they are read."""
+    """Float `Rows` whose values are checked when they are read."""
 
     dtype = np.dtype(np.float32)
 

@@ -1,4 +1,4 @@
-"""A learner as it is now, to be put back where what comes next fails."""
+"""Snapshot of a learner, to be restored if the next step fails."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Moment:
-    """Takes down what a learner is; `restore` makes it so again, with the same method and networks as objects.
+    """Snapshot of a learner. `restore` brings it back, with the same objects as method and networks.
 
     It copies weights, which training changes in place, and keeps references to the rest. A method comes back as it does
     from a file, through `Method.networks`, `arrays` and their inverses, on top of what its settings make of it anew.
@@ -24,7 +24,7 @@ class Moment:
         self._arrays = {name: _kept(array) for name, array in method.arrays().items()} if begun else None
 
     def restore(self, learner):
-        """Puts all of it back."""
+        """Restores the learner."""
         vars(learner).update(self._learner)
         method = learner.method
         anew = vars(dataclasses.replace(method)) if dataclasses.is_dataclass(type(method)) else {}
@@ -44,6 +44,6 @@ def _copy(variable):
 
 
 def _kept(array):
-    """Images, which may be many, are stored once and never changed; floats may belong to a variable."""
+    """Copies an array unless it holds images: these may be many, and are never changed."""
     array = np.asarray(array)
     return array.copy() if array.dtype.kind == "f" else array

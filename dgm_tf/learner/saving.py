@@ -1,4 +1,4 @@
-"""A learner in a folder: learner.json, weights.npz, masks.npz and stored.npz, which are read as data and never run.
+"""Saving and loading of a learner: learner.json, weights.npz, masks.npz, stored.npz. They are data, never run.
 
 learner.json names classes of the `registry` alone, and holds the SHA-256 of the other files and of itself. It is also
 what makes a save count: the new arrays lie beside the old ones under names of their own until it is replaced, so that
@@ -31,7 +31,7 @@ _ATTEMPTS = 5  # to read a folder that another process is saving to
 
 
 def save(learner, directory):
-    """Writes a learner that stands between two tasks; returns the bytes of each of `FILES` by name.
+    """Writes a learner between two tasks; returns the bytes of each of `FILES` by name.
 
     What follows from the tasks' stored bits, and what is empty between tasks, is not written (see `Storage`).
     """
@@ -62,12 +62,12 @@ def _file_of(variable):
 
 
 def _next(directory, name):
-    """Where a file waits for learner.json to be written."""
+    """Name of a file until learner.json is written."""
     return directory / f".{name}.next"
 
 
 def read(directory):
-    """(`LearnerState`, arrays) of a saved learner.
+    """Reads (`LearnerState`, arrays) of a saved learner.
 
     Raises:
       Damaged: if a file is not as it was written.
@@ -88,7 +88,7 @@ def read(directory):
 
 
 def _stamp(directory):
-    """Changes with each file that a save replaces."""
+    """Returns a stamp that changes with each file that a save replaces."""
     states = [path.stat() for path in (directory / name for name in (DESCRIPTION, *FILES)) if path.exists()]
     return [(state.st_ino, state.st_mtime_ns) for state in states]
 
@@ -111,7 +111,7 @@ def _read_once(directory):
 
 
 def _outlines(state):
-    """The networks by name, without memory for their weights: the method's, for these classes and images."""
+    """Makes the method's networks for these classes and images, without memory for their weights."""
     classes = state.method.network_classes()
     if classes.keys() != state.networks.keys():
         expected, got = (", ".join(sorted(names)) for names in (classes, state.networks))
@@ -146,7 +146,7 @@ def _read_description(path):
 
 
 def _committed(directory, name, digests):
-    """The path of a file that learner.json speaks of: it may still wait for its name, if saving was killed."""
+    """Finds a file that learner.json names. It has its temporary name if saving was killed."""
     entry = digests.get(name) if isinstance(digests, dict) else None
     if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
         raise files.damaged(directory / DESCRIPTION, f"it holds no SHA-256 of {name}", _ADVICE)
@@ -160,7 +160,7 @@ def _committed(directory, name, digests):
 
 
 def _expected(state, outlines):
-    """For each file dict key -> `ArraySpec`."""
+    """Returns the expected arrays of each file, {key: `ArraySpec`}."""
     expected: dict[str, dict[str, ArraySpec]] = {name: {} for name in FILES}
     for name, network in outlines.items():
         numbered = state.format == 1

@@ -1,4 +1,4 @@
-"""What a saved learner says of itself beside its arrays, checked entry by entry before anything is made of it."""
+"""State of a saved learner beside its arrays, checked entry by entry before any object is made."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ class LearnerState:
     format: int = FORMAT
 
     def to_json(self):
-        """For `write_json`."""
+        """Converts the state to a value for `write_json`."""
         return {
             "format": self.format,
             "method": serialization.to_json(self.method),
@@ -51,7 +51,7 @@ class LearnerState:
 
     @classmethod
     def from_json(cls, value, method=None):
-        """The inverse.
+        """Inverse of `to_json`.
 
         method: to go on with; default: as it was saved.
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import errno
 import json
 import pathlib
@@ -11,6 +12,8 @@ from dgm_tf import serialization
 from dgm_tf.disk import files
 from dgm_tf.errors import Damaged
 from dgm_tf.measures import record
+from dgm_tf.measures.measure import METRICS_HEAD
+from dgm_tf.measures.record import Record
 from dgm_tf.output import warn
 from dgm_tf.stopping import Interrupted, StopSignals  # noqa: F401 - StopSignals was here before
 from dgm_tf.training.agreement import agreed_signal
@@ -20,6 +23,30 @@ from dgm_tf.training.loop import Callback
 
 CHECKPOINT = "latest.npz"
 TASK_END = "task_end.npz"  # of the last task that has ended: a file of its own, not a second name of the same bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """What a run goes on from.
+
+    Attributes:
+      arrays: {name: array} of the learner, of the phase in hand and of callbacks.
+      learner: the learner's description, a dict.
+      record: the run's `Record` so far.
+      seconds: {what: seconds} that the task in hand has taken.
+      metrics_head: of metrics.jsonl, or None.
+    """
+
+    arrays: dict
+    learner: dict
+    record: Record
+    seconds: dict
+    metrics_head: str | None = None
+
+    @property
+    def tasks_learned(self):
+        """Number of tasks learned by then."""
+        return self.learner["position"]["task"]
 
 
 class Checkpointer(Callback):
@@ -139,7 +166,7 @@ def _place(learner):
 
 
 def read_checkpoint(directory):
-    """(arrays, learner's description, notes) of the latest checkpoint; None where there is none.
+    """The latest `Checkpoint`; None where there is none.
 
     Where the latest is damaged or lost, that of the last task's end takes its place, as a line on standard error says.
 
@@ -163,7 +190,7 @@ def read_checkpoint(directory):
             found.append(f"{path} cannot be read: {error.strerror}")
         else:
             if found:
-                warn(f"{found[0]}; going on from {name}, where {saved[1]['position']['task']} tasks are learned")
+                warn(f"{found[0]}; going on from {name}, where {saved.tasks_learned} tasks are learned")
                 _replace_latest(path)
             return saved
     advice = f"restore one of them from a copy, or delete {directory}, and the run begins anew"
@@ -181,4 +208,5 @@ def _read(path):
     for text, key in ((learner, "position"), (notes, "results"), (notes, "seconds")):
         if not isinstance(text, dict) or not isinstance(text.get(key), dict):
             raise files.damaged(path, f"expected an entry {key} in it, found none", advice=None)
-    return arrays, learner, notes | {"results": record.from_checkpoint(notes["results"], arrays, path)}
+    results = record.from_checkpoint(notes["results"], arrays, path)
+    return Checkpoint(arrays, learner, results, notes["seconds"], notes.get(METRICS_HEAD))

@@ -49,24 +49,24 @@ class Continuation:
         saved = read_checkpoint(self._folder.checkpoints)
         if saved is None:
             raise UserError(f"run_dir: expected the folder of a run, got {self._folder}, which holds none")
-        self._arrays, self._learner, self._notes = saved
+        self._saved = saved
         with record.entries_told(self._folder):
             self._see()
 
     def _see(self):
-        ended, begun = self._ended(), self._notes["results"].later
+        ended, begun = self._ended(), self._saved.record.later
         # Where nothing of it was learned yet, as its settings were refused, say, another command may take its place.
-        in_progress = bool(begun) and len(self._learner["task_classes"]) > begun[-1]["first_task"]
+        in_progress = bool(begun) and len(self._saved.learner["task_classes"]) > begun[-1]["first_task"]
         self._goes_on = in_progress and not (ended.finished and ended.later == begun)
         if not self._goes_on and not ended.finished:
             place = self._folder
             raise UserError(f"run_dir: {place} has not come to its end: give the command that began it again first")
-        self._record = self._notes["results"] if self._goes_on else self._folder.record()
+        self._record = self._saved.record if self._goes_on else self._folder.record()
 
     def _ended(self):
         """What results.json says; where it was deleted, the checkpoint's notes, as if the run had not ended."""
         found = self._folder.record(large=False)
-        return dataclasses.replace(self._notes["results"], finished=False) if found is None else found
+        return dataclasses.replace(self._saved.record, finished=False) if found is None else found
 
     def __call__(self, stream, cache_dir):
         """The stream that goes on; where this begins, the checkpoint is written anew.
@@ -101,11 +101,11 @@ class Continuation:
             longer = ContinuedStream(names, tasks, earlier, later_stream, excerpts)
             if not self._goes_on and is_chief():
                 self._begin(longer, [*later, entry])
-        self._arrays = None  # large, and read again by the run
+        self._saved = dataclasses.replace(self._saved, arrays={})  # large, and read again by the run
         return longer
 
     def _stream(self, stream, kind, path, classes_per_task=None, class_order="natural"):
-        source = self._make_source(kind, path, self._learner["image_shape"])
+        source = self._make_source(kind, path, self._saved.learner["image_shape"])
         stream = stream.with_source(source, classes_per_task, class_order)
         stream.keep_in(self._cache_dir)
         return stream
@@ -113,10 +113,10 @@ class Continuation:
     def _begin(self, longer, later):
         """Writes the checkpoint of a run that has learned its tasks and knows of more."""
         begun = dataclasses.replace(extended(self._record, longer), later=later)
-        arrays = self._arrays | record.to_checkpoint(begun.packed())
-        head = {} if begun.metrics_head is None else {METRICS_HEAD: begun.metrics_head}
-        notes = self._notes | {"results": begun.small(), "seconds": {}} | head
-        write_checkpoint(self._folder.checkpoints, arrays, self._learner, notes)
+        arrays = self._saved.arrays | record.to_checkpoint(begun.packed())
+        head = self._saved.metrics_head if begun.metrics_head is None else begun.metrics_head
+        notes = {"results": begun.small(), "seconds": {}} | ({} if head is None else {METRICS_HEAD: head})
+        write_checkpoint(self._folder.checkpoints, arrays, self._saved.learner, notes)
 
 
 def extended(results, longer):

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import pathlib
 import tempfile
 
 import gin
@@ -16,7 +15,6 @@ from dgm_tf.disk.paths import user_path
 from dgm_tf.learner import Learner
 from dgm_tf.measures.best_epoch import BestEpoch
 from dgm_tf.measures.drift import ReplayDrift
-from dgm_tf.measures.measure import METRICS_HEAD
 from dgm_tf.measures.record import entries_told
 from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.measures.view import Judge
@@ -70,58 +68,64 @@ def run_experiment(
       Interrupted: after SIGINT, SIGTERM or SIGHUP, when the state has been saved.
       WorkerLost: one of several workers has ended.
     """
-    run_dir, evaluation = user_path(run_dir, "run_dir"), evaluation or EvaluationSettings()
+    folder, evaluation = RunFolder(user_path(run_dir, "run_dir")), evaluation or EvaluationSettings()
     keras_setup.check()
     _check_objects(stream, method, evaluation)
     _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile)
-    cache_dir = user_path(cache_dir or run_dir.parent / ".cache", "run_experiment.cache_dir")
+    cache_dir = user_path(cache_dir or folder.path.parent / ".cache", "run_experiment.cache_dir")
     stream.keep_in(cache_dir)
     with agreement.chief_first():  # it decodes images, or begins to learn on, and writes that down
         if extend is not None:
             stream, evaluation = extend(stream, cache_dir), dataclasses.replace(evaluation, protocol="strict")
-        saved = read_checkpoint(RunFolder(run_dir).checkpoints)  # which `extend` may have written anew
+        saved = read_checkpoint(folder.checkpoints)  # which `extend` may have written anew
         if saved is not None and extend is None:
-            with entries_told(RunFolder(run_dir).checkpoints):
-                stream.begun_as(saved[2]["results"].class_names)
+            stream.begun_as(saved.record.class_names)
         class_names = list(stream.class_names)
     method.check_classes(len(class_names))
     _check_workers(stream, saved)
     computing = _computing(precision, jit_compile)
     with tf.distribute.get_strategy().scope(), computing, contextlib.ExitStack() as stack:
-        learner, notes = Learner(method, seed), {}
-        best, drift = BestEpoch(stream, evaluation), ReplayDrift()
+        learner, drift = Learner(method, seed), ReplayDrift()
         if saved is not None:
-            arrays, description, notes = saved
-            with entries_told(RunFolder(run_dir).checkpoints):
-                if extend is None:
-                    check_same_stream(run_dir, notes["results"], stream)
-                learner = Learner.from_state(description, arrays, method)
-                drift.restore(learner, arrays)
-        output_dir = run_dir if is_chief() else pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        output_dir.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(watched_folder.watched(output_dir))
-        leftovers.sweep(output_dir, held=False)
-        leftovers.sweep_shared(pathlib.Path(cache_dir))
+            if extend is None:
+                check_same_stream(folder, saved.record, stream)
+            learner = _resumed(saved, method, drift, folder)
+        own = _own_folder(folder, cache_dir, stack)
+        best, judge = BestEpoch(stream, evaluation), Judge(stream, evaluation, cache_dir)
+        head = saved.metrics_head if saved is not None and is_chief() else None
         ends_anew = learner.num_tasks == stream.num_tasks
-        head = notes.get(METRICS_HEAD) if is_chief() else None
-        folder = RunFolder(output_dir)
-        log = stack.enter_context(TrainingLog(folder, summary_seconds, learner.position, ends_anew, head))
-        judge = Judge(stream, evaluation, cache_dir)
-        so_far = notes.get("results"), notes.get("seconds")
-        recorder = Recorder(folder, stream, evaluation, best, drift, judge, log, *so_far)
+        log = stack.enter_context(TrainingLog(own, summary_seconds, learner.position, ends_anew, head))
+        recorder = Recorder(own, stream, evaluation, best, drift, judge, log, saved)
         progress = Progress(stream, best)
         progress.tell(stream.overview)
         stack.callback(progress.close)  # a bar hides the terminal's cursor
         signals = stack.enter_context(StopSignals())
         stack.enter_context(agreement.loss_told(signals))
         watched = best, drift, recorder
-        checkpoints = Checkpointer(
-            RunFolder(run_dir).checkpoints, checkpoint_seconds, signals, watched, recorder.notes, is_chief()
-        )
+        checkpoints = Checkpointer(folder.checkpoints, checkpoint_seconds, signals, watched, recorder.notes, is_chief())
         stack.callback(checkpoints.close)
         for task in range(learner.num_tasks, stream.num_tasks):
             learner.learn(stream.task(task), (best, log, progress, recorder, checkpoints))
         return recorder.finish(learner)  # all is saved by now: what a signal ends is done again
+
+
+def _resumed(saved, method, drift, folder):
+    """The learner of a `Checkpoint`; drift takes up its references."""
+    with entries_told(folder.checkpoints):
+        learner = Learner.from_state(saved.learner, saved.arrays, method)
+        drift.restore(learner, saved.arrays)
+    return learner
+
+
+def _own_folder(folder, cache_dir, stack):
+    """The `RunFolder` that this process writes into, tidied up: of a worker that is no chief a temporary one."""
+    if not is_chief():
+        folder = RunFolder(stack.enter_context(tempfile.TemporaryDirectory()))
+    folder.make()
+    stack.enter_context(watched_folder.watched(folder.path))
+    leftovers.sweep(folder.path, held=False)
+    leftovers.sweep_shared(cache_dir)
+    return folder
 
 
 @contextlib.contextmanager
@@ -144,9 +148,9 @@ def _check_workers(stream, saved):
     tests = [len(stream.test_split(task)) for task in range(stream.num_tasks)]
     agreement.check_same("images", list(stream.class_names), list(stream.train_sizes), tests)
     if saved is not None:
-        arrays, description, notes = saved
-        saved = arrays, description, notes | {"results": notes["results"].small()}
-    agreement.check_same("checkpoints", *(saved or ()))
+        agreement.check_same("checkpoints", saved.arrays, saved.learner, saved.record.small(), saved.seconds)
+    else:
+        agreement.check_same("checkpoints")
 
 
 def _check_objects(stream, method, evaluation):

@@ -29,18 +29,17 @@ class Recorder(Callback):
       folder: `RunFolder` to write into.
       stream, settings (`EvaluationSettings`): of the run.
       best: `BestEpoch`; drift: `ReplayDrift`; judge: `Judge`; log: `TrainingLog`.
-      record: the run's `Record` so far, on resume; None: a new run's.
-      seconds: {what: seconds} that the task in progress has taken before a resume.
+      saved: `Checkpoint` that the run goes on from, or None.
     """
 
     charge = "evaluation"
 
-    def __init__(self, folder, stream, settings, best, drift, judge, log, record=None, seconds=None):
+    def __init__(self, folder, stream, settings, best, drift, judge, log, saved=None):
         self._folder, self._stream, self._settings = folder, stream, settings
         self._best, self._drift, self._judge, self._log = best, drift, judge, log
-        self._record = record or new_record(stream, settings)
+        self._record = new_record(stream, settings) if saved is None else saved.record
         self._record.measures |= descriptions(settings.all_measures)
-        self._seconds, self._clock, self._view = dict(seconds or {}), None, None
+        self._seconds, self._clock, self._view = {} if saved is None else saved.seconds, None, None
         self._packed = self._record.packed()
 
     def notes(self):

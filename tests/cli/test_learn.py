@@ -261,7 +261,7 @@ def test_while_it_is_stopped_other_commands_are_refused(command, run, stopped, d
     changes_meanwhile(run, run_dir)
     status, _, complaints = command(f"--run_dir={run}", f"--image_dir={data.more}", "--classes=f")
     assert status == 2 and "was stopped while it learned d, e" in complaints
-    with pytest.raises(UserError, match="has learned on: only bin/learn"):
+    with pytest.raises(UserError, match="has learned more classes: resume it with the same bin/learn"):
         config.parse(run_dir / "config.gin")
         experiment.run_experiment(run_dir)
 
@@ -349,7 +349,7 @@ def test_a_run_does_not_go_on_with_other_images(run, data, clean_gin):
     first = sorted((data.first / "b").iterdir())[0]
     first.rename(new)  # as many images, split in another way
     try:
-        with pytest.raises(UserError, match="was begun with other images: .*, got others of classes a, b, c"):
+        with pytest.raises(UserError, match="was started with other images: .*, got others of classes a, b, c"):
             experiment.run_experiment(run)
     finally:
         new.rename(first)

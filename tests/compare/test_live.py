@@ -18,18 +18,18 @@ def console(terminal):
 def test_without_a_terminal_each_change_is_a_line(tmp_path):
     first, second = fake.run(tmp_path, seed=0), fake.run(tmp_path, seed=1)
     out = console(terminal=False)
-    with live.Watcher([first, second], out, every_seconds=0.0) as watcher:
+    with live.LiveTable([first, second], out, every_seconds=0.0) as table:
         first.state = second.state = runs.WAITING
-        watcher.update()
+        table.update()
         assert out.file.getvalue() == ""
         first.state = runs.RUNNING
-        watcher.update()
-        watcher.update()
+        table.update()
+        table.update()
         content = fake.results([1.0], finished=False) | {"tasks": [[0], [1]]}
         files.write_json(first.run_dir / "results.json", content)
-        watcher.update()
+        table.update()
         first.state, first.reason = runs.FAILED, "exit status 1"
-        watcher.update()
+        table.update()
     lines = [line.split(" ", 1)[1] for line in out.file.getvalue().splitlines()]
     assert lines == [
         "dgmw seed 0: running",
@@ -43,8 +43,8 @@ def test_a_damaged_file_is_told_once(tmp_path, capfd):
     run.run_dir.mkdir(parents=True)
     (run.run_dir / "run.json").write_text("{")
     run.state = runs.RUNNING
-    with live.Watcher([run], console(terminal=False), every_seconds=0.0) as watcher:
-        watcher.update()
+    with live.LiveTable([run], console(terminal=False), every_seconds=0.0) as table:
+        table.update()
     told = capfd.readouterr().err
     assert told.startswith(f"warning: {run.run_dir / 'run.json'} is damaged: ") and told.count("\n") == 1
 
@@ -52,9 +52,9 @@ def test_a_damaged_file_is_told_once(tmp_path, capfd):
 def test_on_a_terminal_it_is_one_table(tmp_path):
     run = fake.run(tmp_path)
     out = console(terminal=True)
-    with live.Watcher([run], out, every_seconds=0.0) as watcher:
+    with live.LiveTable([run], out, every_seconds=0.0) as table:
         run.state = runs.RUNNING
-        watcher.update()
+        table.update()
     assert "1 running" in out.file.getvalue() and "A so far" in out.file.getvalue()
 
 

@@ -133,7 +133,7 @@ def test_flags_take_it(home, monkeypatch, clean_gin, module):
         monkeypatch.setattr(suite, "read_suite", lambda *_: type("Suite", (), {"rows": [], "orders": []}))
     with pytest.raises(Stop):
         give(module, *arguments)
-    assert expected in calls[0], calls
+    assert expected in [getattr(value, "path", value) for value in calls[0]], calls
     if module is learn:
         assert home / "a.npz" in calls[0] and gin.query_parameter("run_experiment.cache_dir") == str(home / "c")
     if module is suites:

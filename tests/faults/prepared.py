@@ -5,7 +5,6 @@ import shutil
 from unittest import mock
 
 from dgm_tf.cli import train
-from dgm_tf.measures.measure import METRICS_HEAD
 from dgm_tf.run.checkpoints import Checkpointer, read_checkpoint
 from dgm_tf.run.recorder import Recorder
 from tests import letters
@@ -73,7 +72,7 @@ class Prepared:
                 shutil.rmtree(self.run_dir / folder, ignore_errors=True)
             shutil.copytree(self.root, self._states / state)
             if state == BEGUN:
-                self.head = read_checkpoint(self.run_dir / "checkpoints")[2][METRICS_HEAD]
+                self.head = read_checkpoint(self.run_dir / "checkpoints").metrics_head
 
         # The bounds are measured at the end: what a run that went as far before would find.
         shutil.copytree(self.root / ".cache", self._states / ENDED / ".cache", dirs_exist_ok=True)

@@ -108,10 +108,10 @@ def test_many_classes_and_tasks_take_little_room_in_the_run_folder_and_in_checkp
     notes = {"results": results.small(), "seconds": {}}
     write_checkpoint(tmp_path, record.to_checkpoint(packed), {"position": {}}, notes, [CHECKPOINT])
     assert (tmp_path / CHECKPOINT).stat().st_size < 10 * MEGABYTE
-    arrays, _, read = read_checkpoint(tmp_path)
-    assert arrays == {}
-    np.testing.assert_array_equal(read["results"].last.pop("confusion"), results.last.pop("confusion"))
-    assert read["results"].to_json() == results.to_json()
+    saved = read_checkpoint(tmp_path)
+    assert saved.arrays == {}
+    np.testing.assert_array_equal(saved.record.last.pop("confusion"), results.last.pop("confusion"))
+    assert saved.record.to_json() == results.to_json()
 
 
 class TestDamage:

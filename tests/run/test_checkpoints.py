@@ -77,10 +77,10 @@ def test_everything_that_is_needed_comes_back(make, phase, tmp_path):
     checkpointer = make(watched=(Watch(),))
     checkpointer.on_step_end(Learner(), None, phase)
     checkpointer.wait()
-    arrays, description, notes = _saved(tmp_path)
-    assert description == {"position": {"step": 0, "task": 0}}
-    assert notes.keys() == NOTES.keys() and notes["seconds"] == NOTES["seconds"]
-    assert notes["results"].to_json().items() >= NOTES["results"].items()
+    saved = _saved(tmp_path)
+    assert saved.learner == {"position": {"step": 0, "task": 0}}
+    assert saved.seconds == NOTES["seconds"] and saved.record.to_json().items() >= NOTES["results"].items()
+    arrays = saved.arrays
     (momentum,) = (value for name, value in arrays.items() if name.startswith("phase/"))
     np.testing.assert_array_equal(momentum, np.arange(4.0))
     np.testing.assert_array_equal(arrays["watch/history"], [0.5])
@@ -113,7 +113,7 @@ def test_a_stop_saves_first_and_then_ends_the_run(make, phase, tmp_path):
     with pytest.raises(Interrupted, match="stopped by SIGTERM") as stopped:
         checkpointer.on_step_end(learner, None, phase)
     assert stopped.value.signum == 15
-    assert _saved(tmp_path)[1]["position"]["step"] == 7
+    assert _saved(tmp_path).learner["position"]["step"] == 7
 
 
 def test_a_stop_in_an_evaluation_ends_the_run_when_the_task_is_saved(make, tmp_path):
@@ -137,7 +137,7 @@ def test_the_last_checkpoint_stays_until_the_next_one_is_whole(make, monkeypatch
     checkpointer.save(learner)
     with pytest.raises(OSError, match="disk full"):
         checkpointer.on_task_end(learner, None, {})
-    assert _saved(tmp_path)[1]["position"]["step"] == 0
+    assert _saved(tmp_path).learner["position"]["step"] == 0
 
 
 def test_training_goes_on_while_it_writes_and_changes_nothing_of_it(make, monkeypatch, tmp_path):
@@ -156,7 +156,7 @@ def test_training_goes_on_while_it_writes_and_changes_nothing_of_it(make, monkey
     variable.assign_add(tf.ones(1000))
     may_write.set()
     checkpointer.wait()
-    np.testing.assert_array_equal(_saved(tmp_path)[0]["phase/0000"], np.zeros(1000))
+    np.testing.assert_array_equal(_saved(tmp_path).arrays["phase/0000"], np.zeros(1000))
     assert np.all(np.asarray(variable) != 0.0)
 
 
@@ -200,15 +200,15 @@ class TestTwoAreKept:
         learner.step = 1
         checkpointer.on_step_end(learner, None, phase)
         checkpointer.wait()
-        assert _saved(tmp_path)[1]["position"]["step"] == 1
+        assert _saved(tmp_path).learner["position"]["step"] == 1
         latest.unlink()
-        assert _saved(tmp_path)[1]["position"]["step"] == 0
+        assert _saved(tmp_path).learner["position"]["step"] == 0
 
     @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: b"x" + data[1:], lambda data: b""])
     def test_a_damaged_latest_is_told_in_one_line_and_replaced_by_the_tasks_end(self, tmp_path, capfd, damage):
         latest, task_end = self._write(tmp_path)
         latest.write_bytes(damage(latest.read_bytes()))
-        assert read_checkpoint(tmp_path)[1]["position"]["step"] == 0
+        assert read_checkpoint(tmp_path).learner["position"]["step"] == 0
         told = capfd.readouterr().err
         assert told.startswith(f"warning: {latest} is damaged: ") and told.count("\n") == 1
         assert told.endswith("; going on from task_end.npz, where 1 tasks are learned\n")
@@ -226,13 +226,13 @@ class TestTwoAreKept:
             return opened(path, *rest)
 
         monkeypatch.setattr(files, "open_regular", lost)
-        assert read_checkpoint(tmp_path)[1]["position"]["step"] == 0
+        assert read_checkpoint(tmp_path).learner["position"]["step"] == 0
         assert f"{latest} cannot be read: Input/output error; going on from" in capfd.readouterr().err
 
     def test_a_damaged_end_of_a_task_does_not_matter_while_the_latest_is_whole(self, tmp_path, capfd):
         _, task_end = self._write(tmp_path)
         task_end.write_bytes(b"")
-        assert read_checkpoint(tmp_path)[1]["position"]["step"] == 5 and capfd.readouterr().err == ""
+        assert read_checkpoint(tmp_path).learner["position"]["step"] == 5 and capfd.readouterr().err == ""
 
     @pytest.mark.parametrize("is_there", [True, False])
     def test_where_none_is_whole_a_line_says_what_to_do(self, tmp_path, is_there):

@@ -1,1 +1,1 @@
-"""Where images come from: data sets of TFDS, folders, archives, the package itself."""
+"""Sources of images: TensorFlow Datasets, folders, NumPy archives, images of this package."""

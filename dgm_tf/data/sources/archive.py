@@ -1,4 +1,4 @@
-"""Anybody's images: a NumPy archive."""
+"""Source of images in a NumPy archive."""
 
 import dataclasses
 import hashlib
@@ -49,7 +49,7 @@ class ImageArchive(OwnImages):
 
     @property
     def name(self):  # type: ignore[override]
-        """The file's name and what tells it from others."""
+        """The file's name and fingerprint."""
         try:
             status = self._path.stat()
         except OSError as error:
@@ -101,7 +101,7 @@ class ImageArchive(OwnImages):
         )
 
     def _split(self, labels, names):
-        """Rows for training and for the test, in their order."""
+        """Splits the rows into training and test, sorted."""
         splits = [self._split_rows(np.flatnonzero(labels == label), name) for label, name in enumerate(names)]
         single = [name for name, (train, test) in zip(names, splits, strict=True) if len(train) and not len(test)]
         if single:
@@ -138,19 +138,19 @@ class ImageArchive(OwnImages):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Images:
-    """images: uint8 [N, H, W, C]; facts: `row_facts.FACTS` [N] or None; name: of the array."""
+    """images: uint8 [N, H, W, C]; facts: `fingerprints.FACTS` [N] or None; name: of the array."""
 
     images: Images
     facts: np.ndarray | None
     name: str
 
     def chosen(self, rows):
-        """The same of some rows."""
+        """Returns the same for some rows."""
         return _Images(self.images[rows], None if self.facts is None else self.facts[rows], self.name)
 
 
 def with_channels(images, channels):
-    """uint8 [N, H, W, 1 or 3] as grey or RGB images."""
+    """Converts uint8 [N, H, W, 1 or 3] to grey or RGB images."""
     if images.shape[-1] == channels:
         return images
     if channels == 3:

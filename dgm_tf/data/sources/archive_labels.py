@@ -1,4 +1,4 @@
-"""Labels of a NumPy archive as numbers from 0 and names: integers, text, whole floating-point numbers."""
+"""Labels of a NumPy archive, converted to integers from 0 and class names."""
 
 import collections
 
@@ -37,7 +37,7 @@ def numbered(where, parts, class_names=None):
 
 
 def _plain(where, labels):
-    """Labels as int64 or text."""
+    """Converts labels to int64 or text."""
     kind = labels.dtype.kind
     if kind in "US":
         return labels if kind == "U" else _decoded(where, labels)

@@ -1,4 +1,4 @@
-"""Which arrays of a NumPy archive hold what: its own names, Keras's, MedMNIST's; checked by their headers alone."""
+"""Finds images, labels and names in a NumPy archive by its headers, with names of Keras or MedMNIST too."""
 
 import difflib
 
@@ -23,7 +23,7 @@ def find_members(archive):
     """({images, labels, perhaps test_images, test_labels, class_names: name in the archive}, notes).
 
     Args:
-        archive: `bounded_npz.Archive`.
+        archive: `npz.Archive`.
 
     Raises:
         UserError: one is missing, is no plain array, or has another shape or type than it should.
@@ -66,7 +66,7 @@ def _what_is_missing(archive, missing, there):
 
 
 def _check_pair(archive, images, labels):
-    """Of headers alone: images of some pixels, one label for each, no more unpacked than pictures can be."""
+    """Checks by headers alone that images and labels match and unpack to a plausible size."""
     member, count = archive.members[images], archive.members[images].shape[:1]
     if member.dtype != np.uint8 or len(member.shape) not in (3, 4) or member.shape[3:] not in ((), (1,), (3,)):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Folders of files that are kept with their SHA-256 for the next run: one that is damaged is made anew."""
+"""Cache of folders whose files are checked by SHA-256. A damaged folder is made again."""
 
 import concurrent.futures
 import contextlib
@@ -22,7 +22,7 @@ _CHUNK = 2**20  # bytes read at once
 
 
 def kept(name, write, read, cache_dir=None):
-    """What `read` finds in the folder images-<name>, whose files are as `write` has written them once.
+    """Returns what `read` makes of the cached folder images-<name>, which `write` fills if it is missing.
 
     Args:
         name: what tells these images from others.
@@ -47,7 +47,7 @@ def kept(name, write, read, cache_dir=None):
 
 
 def _check(folder):
-    """Raises `Damaged` unless all files are as they were written."""
+    """Raises `Damaged` unless all files match their SHA-256."""
     path = folder / DIGESTS
     if not path.is_file():
         raise damaged(folder, f"expected {DIGESTS} in it, found none", _ADVICE)
@@ -63,7 +63,7 @@ def _check(folder):
 
 
 def _sha256(path):
-    """SHA-256 of the SHA-256s of a file's blocks, which all cores work on: the files can be tens of gigabytes."""
+    """SHA-256 over the SHA-256s of a file's blocks, computed on all cores: files can have tens of gigabytes."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         pool = concurrent.futures.ThreadPoolExecutor()
@@ -89,7 +89,7 @@ def _block_digest(descriptor, start):
 
 
 def _build(folder, write):
-    """Fills the folder under another name first: it is there as a whole or not at all."""
+    """Fills the folder under a temporary name first, so that it is complete or absent."""
     leftovers.sweep_shared(folder.parent)
     building = temporary_name(folder)
     building.mkdir(parents=True)
@@ -104,7 +104,7 @@ def _build(folder, write):
 
 
 def _put(building, folder):
-    """Gives the folder its name; a damaged one of that name goes, and what others have mapped of it stays theirs."""
+    """Renames the folder into place. A damaged one is removed; processes that have mapped it keep it."""
     earlier = temporary_name(folder)
     try:
         if folder.is_dir() and not _is_whole(folder):

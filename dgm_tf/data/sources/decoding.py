@@ -1,4 +1,4 @@
-"""An image file, whatever it holds, as a small square of 8-bit pixels."""
+"""Decodes any image file to a small square of 8-bit pixels."""
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
@@ -15,7 +15,7 @@ _BAND_PIXELS = 2**20
 
 
 def decode(path, size, channels, max_pixels=None, white=None):
-    """The image in a file, its middle cut out as a square and resized, antialiased.
+    """Decodes the image in a file: its central square, resized with antialiasing.
 
     The first one of several (an animated GIF), turned as its EXIF data say, transparent parts on white, levels of more
     than 8 bits brought down to 8.
@@ -39,7 +39,7 @@ def decode(path, size, channels, max_pixels=None, white=None):
 
 
 def is_grey(path, max_pixels=None):
-    """Whether the image in a file can only be grey: by its kind and palette, not by its pixels.
+    """Whether the image in a file is grey: by its kind and palette, not by its pixels.
 
     Raises:
         Unreadable: the file is no image.
@@ -59,7 +59,7 @@ def _square(image, size, channels, white):
 
 
 def _shrunk(image, size, mode, white):
-    """The middle of a large image, averaged over small squares band by band: only the file's own pixels are held."""
+    """Averages the central square of a large image band by band, to bound memory."""
     image.load()  # which turns a TIFF
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -74,7 +74,7 @@ def _shrunk(image, size, mode, white):
 
 
 def _plain(image, mode, white):
-    """The image in 8 bits, grey ("L") or colour ("RGB"), without transparency."""
+    """Converts an image to 8 bits, grey ("L") or colour ("RGB"), without transparency."""
     image = _eight_bits(image, white)
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -90,7 +90,7 @@ def _lab_to_rgb():
 
 
 def _eight_bits(image, white):
-    """An image of 16-bit levels as one of 8-bit ones: Pillow's own conversion would cut them off at 255."""
+    """Scales 16-bit levels to 8 bits. Pillow's own conversion would clip them at 255."""
     if image.mode != "F" and not image.mode.startswith("I"):
         return image
     if image.mode == "F" and white is None:

@@ -1,4 +1,4 @@
-"""Anybody's images: a folder for each class."""
+"""Source of images in a folder with one subfolder for each class."""
 
 import collections
 import functools
@@ -17,7 +17,7 @@ from dgm_tf.data.sources.listing import TEST, TRAIN, list_folder
 from dgm_tf.data.sources.own_images import OwnImages
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
-from dgm_tf.text import shown
+from dgm_tf.text import listed, shown
 
 SIZES = (16, 32, 64, 128)
 _NAMED = 20  # files that the warning names
@@ -80,7 +80,7 @@ class ImageFolder(OwnImages):
 
     @property
     def name(self):  # type: ignore[override]
-        """The folder's name and what tells its files from others."""
+        """The folder's name and the fingerprint of its files."""
         return f"{self._directory.name} {self._fingerprint}"
 
     @functools.cached_property
@@ -170,5 +170,4 @@ class ImageFolder(OwnImages):
 
 
 def _named(skipped):
-    more = f" ... and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
-    return "; ".join(f"{what} ({why})" for what, why in skipped[:_NAMED]) + more
+    return listed([f"{what} ({why})" for what, why in skipped], _NAMED, "; ")

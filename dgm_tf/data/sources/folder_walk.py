@@ -1,4 +1,4 @@
-"""All files of a class, however deep; what is not the person's own is left out and named."""
+"""Walks all files of a class, however deep. Hidden files and run folders are skipped and named."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ _LEFT = {
 
 
 class Entry(NamedTuple):
-    """Something in a folder; is_folder: also where it is a link to one."""
+    """Entry of a folder; is_folder: also for a link to a folder."""
 
     path: pathlib.Path
     is_folder: bool
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
 
 def listed(folder):
-    """`Entry`s of a folder, in the order of their names.
+    """Returns the `Entry`s of a folder, sorted by name.
 
     Raises:
         OSError: it cannot be read.
@@ -51,7 +51,7 @@ def _is_folder(entry):
 
 
 def own_folder(names):
-    """What kind of folder of this program it is that holds these names; None: none."""
+    """Kind of this program's folder that holds these names, such as a run folder; None for others."""
     return next((kind for kind, marks in _OWN.items() if any(mark <= names for mark in marks)), None)
 
 
@@ -73,7 +73,7 @@ class Walk:
         self._seen: set[str] = set()
 
     def passes(self, entry):
-        """Whether this is none of the person's own; it is noted then."""
+        """Whether to skip an entry that is not the user's own. It is noted as skipped."""
         name = entry.name.lower()
         why = "hidden" if name.startswith(".") else "left by the system" if name in _LEFT else None
         if why:
@@ -81,7 +81,7 @@ class Walk:
         return why is not None
 
     def files(self, folder):
-        """Sorted paths of all files in a class's folder; folders without any are noted."""
+        """Returns the sorted paths of all files in a class's folder. Empty folders are noted."""
         found: list[pathlib.Path] = []
         waiting, before = [folder], len(self._skipped)
         while waiting:
@@ -93,7 +93,7 @@ class Walk:
         return sorted(found)
 
     def _own_entries(self, where, folder):
-        """What belongs to the class in one of its folders; [] for a folder that is left out."""
+        """Returns the class's entries in one of its folders; [] for a skipped folder."""
         inside: list[Entry] = []
         try:
             why = self._why_not_entered(where, folder)

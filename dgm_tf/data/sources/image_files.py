@@ -1,4 +1,4 @@
-"""Opens image files: known by their content, regular files only, with no more pixels than memory should hold."""
+"""Opens image files safely: regular files only, identified by content, with a limit of pixels."""
 
 import contextlib
 import errno
@@ -52,12 +52,12 @@ _alone = threading.Lock()  # held while a large image is in memory
 
 
 class Unreadable(Exception):
-    """A file that gives no image; its text says why."""
+    """Raised for a file that cannot be read as an image. Its text says why."""
 
 
 @contextlib.contextmanager
 def opened_image(path, max_pixels=None, draft=None):
-    """The first image of a file, not decoded yet.
+    """Opens the first image of a file without decoding it.
 
     Args:
         path: the file.
@@ -77,7 +77,7 @@ def opened_image(path, max_pixels=None, draft=None):
 
 @contextlib.contextmanager
 def _told(path):
-    """Turns whatever goes wrong with a file into `Unreadable`."""
+    """Converts any error of a file into `Unreadable`."""
     try:
         yield
     except Unreadable:
@@ -102,7 +102,7 @@ def _why_not_opened(path, error):
 
 @functools.cache
 def formats():
-    """Names of the formats that are read here: not every build of Pillow has all."""
+    """Names of the supported formats. Not every build of Pillow has all."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -149,7 +149,7 @@ def _accepts(accept, prefix):
 
 @contextlib.contextmanager
 def _bounded(image, max_pixels, draft):
-    """Shrinks a JPEG, refuses what is too large, and lets large images come one at a time."""
+    """Shrinks a JPEG, refuses an image that is too large, and serialises large images."""
     width, height = image.size
     if not width * height:
         raise Unreadable("an image without pixels")

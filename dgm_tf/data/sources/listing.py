@@ -1,4 +1,4 @@
-"""What lies in a folder of images: a folder for each class, perhaps inside train/ and test/."""
+"""Lists a folder of images: one subfolder for each class, optionally inside train/ and test/."""
 
 import dataclasses
 import os
@@ -19,7 +19,7 @@ _NAMED = 5  # of what is left out, in a message
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """The files of a folder.
+    """Files of a folder, by class and split.
 
     root: the folder; is_split: whether it holds train/ and test/; files: (part, class name, path), part one of
     "train" and "test", or "train" throughout where there is no split; skipped: (path from the root, why), as text to be
@@ -33,12 +33,12 @@ class Listing:
     notes: tuple = ()
 
     def place(self, path):
-        """A file's path from the root, as text to be shown."""
+        """A file's path relative to the root, as text to show."""
         return place(self.root, path)
 
 
 def place(root, path):
-    """A path from the root, as text to be shown."""
+    """A path relative to the root, as text to show."""
     return shown(path.relative_to(root).as_posix())
 
 
@@ -68,7 +68,7 @@ def list_folder(directory):
 
 
 def _inside(root):
-    """All that lies in the root: `Entry`s, in the order of their names."""
+    """Returns all `Entry`s of the root, sorted by name."""
     expected = f"ImageFolder.directory: expected a folder with one for each class, got {shown(root)!r}"
     if not root.is_dir():
         archive = ", an archive: set ClassIncrementalStream.source = @ImageArchive()"
@@ -109,7 +109,7 @@ def _first_named(names, folders):
 
 
 def _files_by_class(root, folder, skipped):
-    """Yields (class name, path) in the order of their names; adds what belongs to no class to `skipped`."""
+    """Yields (class name, path), sorted by name. Files outside of classes are added to `skipped`."""
     try:
         inside = listed(folder)
     except OSError as error:
@@ -139,7 +139,7 @@ def _with_one_name(files):
 
 
 def _too_deep(root, folders, files):
-    """A question, where the only class holds nothing but folders."""
+    """Hint that the directory may be too high up: its only class holds nothing but folders."""
     (name, *others) = {name for _, name, _ in files}
     folder = folders[TRAIN] / name
     deeper = all(path.is_relative_to(folder) and path.parent != folder for _, _, path in files)

@@ -1,4 +1,4 @@
-"""What sources of people's own images share: a share of each class for the test, a limit of memory, a cache."""
+"""Base class for images without an official split: held-out test images, memory limit, cache."""
 
 from dgm_tf import checks
 from dgm_tf.data.holdout import split_rows
@@ -6,7 +6,7 @@ from dgm_tf.data.source import Source
 
 
 class OwnImages(Source):
-    """Images without a split that everybody knows.
+    """Images without an official split.
 
     Args:
         channels: 1 (grey), 3 (RGB) or None: as they are.
@@ -29,10 +29,10 @@ class OwnImages(Source):
         self._test_fraction, self._seed = test_fraction, seed
 
     def keep_in(self, folder):
-        """The folder is used where none was named."""
+        """Uses the folder as cache unless another one was set."""
         if self.cache_dir is None:
             self.cache_dir = folder
 
     def _split_rows(self, rows, name):
-        """(train, test): rows of the class of this name."""
+        """Splits the rows of a class into (train, test)."""
         return split_rows(rows, name, self._test_fraction, self._seed)

@@ -1,4 +1,4 @@
-"""The images that come with the package: a small part of MNIST, for the quickstart and the tests."""
+"""Source of the images in this package: a small part of MNIST."""
 
 import importlib.resources
 

@@ -1,4 +1,4 @@
-"""Asks quickly whether servers answer, before a download spends minutes on retries."""
+"""Quick check that servers answer, before a download spends minutes on retries."""
 
 import threading
 import time
@@ -6,13 +6,13 @@ import urllib.parse
 
 
 def hosts_of(urls):
-    """Distinct hosts of the http(s) addresses among `urls`: a dict from host to one address on it."""
+    """Returns the distinct hosts among the http(s) addresses in `urls`, each with one of its addresses."""
     split = [(urllib.parse.urlsplit(url), url) for url in urls]
     return {parts.hostname: url for parts, url in split if parts.hostname and parts.scheme in ("http", "https")}
 
 
 def answering(urls, seconds=5.0):
-    """The addresses among `urls` that answer an HTTP HEAD request, through the proxy that is set, if any.
+    """Returns those of `urls` that answer an HTTP HEAD request, through the proxy if one is set.
 
     All are asked at the same time, and this returns after `seconds` whatever happens. Any answer counts, an
     error status too: it shows that there is a network.

@@ -1,4 +1,4 @@
-"""Images on disk as one array: decoded or unpacked once, found again by the next run as long as it is whole."""
+"""Images on disk as one memory-mapped array: decoded once, reused by later runs."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _CHUNK = 2**24  # bytes written at once
 
 
 class Decoding(NamedTuple):
-    """How files are decoded: see `decode`; channels None: 1 where all files are grey, else 3."""
+    """Settings of decoding: see `decode`. channels: None means 1 if all files are grey, else 3."""
 
     size: int
     channels: int | None
@@ -31,7 +31,7 @@ class Decoding(NamedTuple):
 class Stored(NamedTuple):
     """Images on disk.
 
-    images: np.memmap uint8 [N, H, W, C]; facts: `row_facts.FACTS` [N]; unreadable: {row: why its file is unreadable}.
+    images: np.memmap uint8 [N, H, W, C]; facts: `fingerprints.FACTS` [N]; unreadable: {row: why it is unreadable}.
     """
 
     images: np.ndarray
@@ -40,7 +40,7 @@ class Stored(NamedTuple):
 
 
 def fingerprint(root, files, decoding):
-    """A name for the images that the files give: it changes with their paths in `root`, sizes, times, permissions."""
+    """Fingerprint of the files: it changes with their paths in `root`, sizes, times and permissions."""
     facts = []
     for file in files:
         try:
@@ -53,7 +53,7 @@ def fingerprint(root, files, decoding):
 
 
 def stored_images(name, files, decoding, cache_dir=None):
-    """The files' images as one array on disk, `Stored`.
+    """Returns the files' images as one array on disk, `Stored`.
 
     Args:
         name: what tells these images from others, see `fingerprint`.
@@ -71,7 +71,7 @@ def stored_images(name, files, decoding, cache_dir=None):
 
 
 def unpacked(name, archive, key, cache_dir=None):
-    """An array of a `bounded_npz.Archive`, `Stored`; name, cache_dir: as of `stored_images`."""
+    """An array of a `npz.Archive`, `Stored`; name, cache_dir: as of `stored_images`."""
 
     def write(folder):
         member = archive.members[key]
@@ -119,7 +119,7 @@ def _write(path, files, decoding):
 
 
 def _new_file(path, shape):
-    """A .npy whose place on the disk is taken: writing to a map of a full disk would kill the process."""
+    """Creates a .npy and reserves its space: writing to a map on a full disk would kill the process."""
     array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     with open(path, "r+b") as file:
         try:
@@ -130,7 +130,7 @@ def _new_file(path, shape):
 
 
 def _take_place(descriptor, start, size):
-    """Has the disk reserve the part of a file that begins at `start`, which holds nothing yet."""
+    """Reserves disk space for a file from `start` on."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, start + size)
     else:  # macOS
@@ -146,7 +146,7 @@ def _no_room(folder, size, error):
 
 
 def _common_channels(files, unreadable, bar, max_pixels):
-    """1 if all files are grey, else 3; adds those that are no images to `unreadable`."""
+    """Returns 1 if all files are grey, else 3. Files that are no images are added to `unreadable`."""
     row, all_grey = bar.add_task("Looking at files", total=len(files)), True
     for index, file in enumerate(files):
         try:

@@ -1,4 +1,4 @@
-"""Image data sets of TensorFlow Datasets (TFDS): read where they are, downloaded only where missing."""
+"""Source of data sets of TensorFlow Datasets (TFDS). They are downloaded only if missing."""
 
 import difflib
 import hashlib
@@ -103,7 +103,7 @@ class TFDS(Source):
 
 
 def _alone(data_dir):
-    """Keeps other processes of this machine from preparing the same data at the same time."""
+    """Locks the data against other processes of this machine that prepare it."""
     name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
     folder = pathlib.Path(tempfile.gettempdir()) / f"dgm_tf-{os.getuid()}-{name}"
     folder.mkdir(exist_ok=True)
@@ -126,7 +126,7 @@ def _builder(name, data_dir):
 
 
 def _class_names(builder):
-    """Names by label, after making sure that these are images of one size with a label each."""
+    """Returns the class names, after checking that the data set has images of one size and class labels."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features
@@ -146,7 +146,7 @@ def _class_names(builder):
 
 
 def _read(builder, split):
-    """(images, labels) of one split, as arrays in the order in which they are stored."""
+    """Reads (images, labels) of one split as arrays, in stored order."""
     import tensorflow_datasets as tfds
 
     images, labels = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, as_supervised=True))

@@ -195,14 +195,14 @@ class TestStore:
         assert not list(tmp_path.iterdir())
 
     def test_what_a_killed_run_left_goes_after_a_day(self, photos, tmp_path):
-        for name, age in ((".images-old.1", 90000.0), (".images-new.2", 60.0), ("images-kept", 90000.0)):
-            (tmp_path / name).mkdir()
-            (tmp_path / name / "images.npy").write_bytes(b"half")
-            for path in (tmp_path / name / "images.npy", tmp_path / name):
+        left = {age: tmp_path / f".images-{age}.1-000000000000.tmp" for age in (90000, 60)}  # of another machine
+        for age, folder in left.items():
+            folder.mkdir()
+            (folder / "images.npy").write_bytes(b"half")
+            for path in (folder / "images.npy", folder):
                 os.utime(path, (time.time() - age,) * 2)
         ImageFolder(photos, cache_dir=tmp_path).load()
-        assert not (tmp_path / ".images-old.1").exists()
-        assert (tmp_path / ".images-new.2").exists() and (tmp_path / "images-kept").exists()
+        assert [path.exists() for path in left.values()] == [False, True]
 
     def test_a_stream_hands_on_its_folder_where_none_is_set(self, photos, tmp_path):
         source = ImageFolder(photos)
