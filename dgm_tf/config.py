@@ -8,6 +8,7 @@ into the run folder as `config.gin`.
 Includes are written from the folder above `gin/`, as on the command line: `include "gin/methods/dgmw.gin"`.
 """
 
+import contextlib
 import difflib
 import importlib
 import inspect
@@ -130,7 +131,19 @@ def _bindings(lines, name):
     return Bindings(_statements("\n".join(_today(lines, name)), name)).all()
 
 
-def missing_parameter(error):
+@contextlib.contextmanager
+def missing_told():
+    """Inside this context gin's error about a missing parameter becomes a `UserError` that names it."""
+    try:
+        yield
+    except (TypeError, RuntimeError) as error:
+        missing = _missing_parameter(error)
+        if missing is None:
+            raise
+        raise missing from error
+
+
+def _missing_parameter(error):
     """Converts gin's error about a missing parameter to a `UserError`; returns None for any other error."""
     message, calls = str(error), re.findall(r"In call to configurable '(.+?)'", str(error))
     if match := re.match(r"Required bindings for `(.+)` not provided in config: \[(.+?)\]", message):

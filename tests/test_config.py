@@ -283,3 +283,8 @@ def test_files_that_are_no_text_are_refused(write, tmp_path):
     (tmp_path / "run.gin").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="run.gin cannot be read"):
         config.parse("run.gin")
+
+
+def test_a_fault_of_the_program_is_no_missing_value():
+    with pytest.raises(TypeError, match="a bug"), config.missing_told():
+        raise TypeError("a bug")

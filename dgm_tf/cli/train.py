@@ -75,6 +75,7 @@ def _look(folder, text):
 
 
 def _run(folder, text):
+    from dgm_tf.run import experiment
     from dgm_tf.training import agreement
 
     folder.make()
@@ -86,7 +87,8 @@ def _run(folder, text):
         if agreement.is_chief():
             folder.write_config(text)
         try:
-            _run_experiment(folder.path)
+            with config.missing_told():
+                experiment.run_experiment(folder.path)
         except UserError:
             if is_new and agreement.is_chief():
                 _release(folder)
@@ -100,18 +102,6 @@ def _run(folder, text):
         return status
 
     return sessions.run_session(folder, FLAGS.strategy, run, FLAGS.wait_for_workers, look)
-
-
-def _run_experiment(run_dir):
-    from dgm_tf.run import experiment
-
-    try:
-        experiment.run_experiment(run_dir)
-    except (TypeError, RuntimeError) as error:
-        missing = config.missing_parameter(error)
-        if missing is None:
-            raise
-        raise missing from error
 
 
 def _release(folder):

@@ -12,7 +12,7 @@ def write_hparams(comparison, directory):
     `memory_bytes`, `parameters` and `seconds`, where a run has them.
 
     Args:
-      comparison: dict of `comparison.compare`.
+      comparison: dict of `numbers.compare`.
       directory: a folder; what is not of an earlier call is left alone.
     """
     import tensorflow as tf

@@ -12,7 +12,7 @@ def write_report(comparison, directory):
     """Writes the table in all its forms, the figure and TensorBoard's entries; returns the table's path.
 
     Args:
-      comparison: dict of `comparison.compare`.
+      comparison: dict of `numbers.compare`.
       directory: folder, made where needed; earlier files of the same names are replaced.
     """
     directory = pathlib.Path(directory)

@@ -167,11 +167,7 @@ def read_suite(gin_file, params=(), modules=()):
 
     config.parse(gin_file, params, modules)
     try:
-        return gin.get_configurable("Suite")()
-    except (TypeError, RuntimeError) as error:
-        missing = config.missing_parameter(error)
-        if missing is None:
-            raise
-        raise missing from error
+        with config.missing_told():
+            return gin.get_configurable("Suite")()
     finally:
         gin.clear_config()

@@ -17,6 +17,11 @@ def natural_key(name):
     return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)], name
 
 
+def natural_order(names):
+    """Positions of the names, as a person would sort them."""
+    return tuple(sorted(range(len(names)), key=lambda i: natural_key(names[i])))
+
+
 def same_form(name):
     """Returns the name in Unicode normal form NFC."""
     return unicodedata.normalize("NFC", name)

@@ -184,15 +184,6 @@ def test_a_mistake_that_shows_late_leaves_the_run_its_folder(command, tmp_path, 
     assert (tmp_path / "config.gin").exists()
 
 
-def test_a_fault_of_the_program_keeps_its_stack_trace(tmp_path, monkeypatch):
-    def fail(run_dir):
-        raise TypeError("a bug")
-
-    monkeypatch.setattr(experiment, "run_experiment", fail)
-    with pytest.raises(TypeError, match="a bug"):
-        train._run_experiment(tmp_path)
-
-
 class TestRunFolder:
     """What docs/running.md says that a run folder holds."""
 

@@ -7,7 +7,7 @@ import gin
 import numpy as np
 
 from dgm_tf.data.arrays import Arrays
-from dgm_tf.data.class_names import natural_key
+from dgm_tf.data.class_names import natural_order
 from dgm_tf.data.fingerprints import facts_of
 from dgm_tf.data.holdout import class_key
 from dgm_tf.data.rows import Images, Rows
@@ -83,7 +83,6 @@ class ImageArchive(OwnImages):
             label = labels[1 if part == "test" and rows is None else 0][row]
             return f"{(test if part == 'test' else train).name}[{row}] ({names[label]})"
 
-        natural = None if are_named else tuple(sorted(range(len(names)), key=lambda label: natural_key(names[label])))
         facts = (train.facts, test.facts)
         if any(part is not None for part in facts):  # else what is in memory is looked at when it is wanted
             facts = tuple(p.facts if p.facts is not None else facts_of(p.images) for p in (train, test))
@@ -94,7 +93,7 @@ class ImageArchive(OwnImages):
             test_labels,
             names,
             class_keys=tuple(map(class_key, names)),
-            natural_order=natural,
+            natural_order=None if are_named else natural_order(names),
             facts=facts if facts[0] is not None else None,
             place=place,
             notes=tuple(notes),

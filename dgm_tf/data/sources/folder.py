@@ -9,7 +9,7 @@ import numpy as np
 
 from dgm_tf import checks, limits
 from dgm_tf.data.arrays import Arrays
-from dgm_tf.data.class_names import natural_key
+from dgm_tf.data.class_names import natural_order
 from dgm_tf.data.holdout import class_key
 from dgm_tf.data.rows import Images, Rows
 from dgm_tf.data.sources import store
@@ -123,7 +123,7 @@ class ImageFolder(OwnImages):
             labels[rows[TEST]],
             class_names,
             class_keys=tuple(map(class_key, class_names)),
-            natural_order=tuple(sorted(range(len(class_names)), key=lambda label: natural_key(class_names[label]))),
+            natural_order=natural_order(class_names),
             facts=tuple(stored.facts[rows[part]] for part in (TRAIN, TEST)),
             place=lambda part, row: listing.place(files[rows[part][row]]),
             notes=listing.notes,
