@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 import dgm_tf
-from dgm_tf import config, export, registry
-from dgm_tf.cli import sample
+from dgm_tf import config, registry
+from dgm_tf.cli import export, sample
 from dgm_tf.data import TFDS, ImageArchive, ImageFolder
 from dgm_tf.disk import files, lock
 from dgm_tf.errors import Damaged, UserError
+from dgm_tf.export.write import _json
 from dgm_tf.learner import Learner
 from dgm_tf.measures import record
 from dgm_tf.run.checkpoints import read_checkpoint
@@ -214,4 +215,4 @@ def test_a_missing_entry_is_told_wherever_it_is_missed(tmp_path):
 
 
 def test_a_name_that_is_no_text_is_exported_as_an_escape():
-    assert json.loads(export._json(["caf\udce9", "b"])) == ["caf\udce9", "b"] and "\\udce9" in export._json(["\udce9"])
+    assert json.loads(_json(["caf\udce9", "b"])) == ["caf\udce9", "b"] and "\\udce9" in _json(["\udce9"])

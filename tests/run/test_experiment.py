@@ -9,6 +9,7 @@ from dgm_tf.disk import files
 from dgm_tf.errors import UserError, own_message
 from dgm_tf.run import experiment
 from dgm_tf.run.checkpoints import Checkpointer
+from dgm_tf.run.folder import RunFolder
 from tests import tiny_run
 
 PAPER = (  # the classifier beside the GAN, and D kept from task to task
@@ -95,10 +96,10 @@ def test_a_killed_run_ends_as_if_it_never_was(killed_run, tmp_path, params, save
 
 
 def test_a_run_is_finished_when_its_results_say_so(finished_run, tmp_path):
-    assert experiment.is_finished(finished_run)
-    assert not experiment.is_finished(tmp_path)
+    assert RunFolder(finished_run).is_finished
+    assert not RunFolder(tmp_path).is_finished
     files.write_json(tmp_path / "results.json", {"finished": False})
-    assert not experiment.is_finished(tmp_path)
+    assert not RunFolder(tmp_path).is_finished
 
 
 @pytest.mark.parametrize(
