@@ -1,4 +1,4 @@
-"""The root: a method learns a stream's tasks in a run folder, and can be stopped and resumed anywhere."""
+"""The root of a run: a method learns the tasks of a stream in a run folder, and can be stopped and resumed."""
 
 import contextlib
 import dataclasses
@@ -48,7 +48,7 @@ def run_experiment(
     jit_compile=None,
     extend=None,
 ):
-    """Learns all tasks of the stream, or what a killed run left of them; returns its `Record`.
+    """Learns all tasks of the stream, or resumes a killed run; returns its `Record`.
 
     Args:
       run_dir: the run folder; docs/running.md says what it holds.
@@ -138,7 +138,7 @@ def _computing(precision, jit_compile):
 
 
 def _check_workers(stream, saved):
-    """All workers must train on the same images, from the same state."""
+    """Checks that all workers have the same images and checkpoint."""
     if agreement.place()[1] == 1:
         return
     tests = [len(stream.test_split(task)) for task in range(stream.num_tasks)]
