@@ -1,4 +1,4 @@
-"""What a suite is: rows of a table, each a gin file to run, with what is published and expected of it.
+"""Suite: rows of a table, each a gin file to run, with published and expected figures.
 
 A suite is a gin file of its own (see gin/compare/). Each row is a scope, and the scope's name is the row's name:
 
@@ -29,7 +29,7 @@ _FIGURE = re.compile(r"A(\d+)(?: (gan_test|top-5))?")
 
 
 def parse_figure(name):
-    """(number of classes, "accuracy", "gan_test" or "top-5") of a figure's name; None where it is no such name."""
+    """Parses a figure's name to (number of classes, "accuracy", "gan_test" or "top-5"); None for other names."""
     match = _FIGURE.fullmatch(name) if isinstance(name, str) else None
     return match and (int(match[1]), match[2] or ACCURACY)
 
@@ -100,7 +100,7 @@ class SuiteRow:
 @gin.register
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """Rows to be run and compared.
+    """Rows to run and compare.
 
     Attributes:
       rows: `SuiteRow`s, in gin [@ewc/SuiteRow(), @dgmw/SuiteRow()]; their names differ.
@@ -145,7 +145,7 @@ class Suite:
 
 
 def flat_params(name, params):
-    """The bindings in nested lists as one tuple; raises UserError for what is no string."""
+    """Flattens nested lists of bindings to a tuple; raises UserError unless all are strings."""
     checks.argument(name, params, isinstance(params, (tuple, list)), "a list of strings such as ['A.b = 1']")
     flat = []
     for param in params:

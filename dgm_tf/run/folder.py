@@ -32,7 +32,7 @@ class RunFolder:
         return str(self.path)
 
     def make(self):
-        """Makes the folder, where there is none.
+        """Makes the folder if it is missing.
 
         Raises:
           UserError: where there cannot be one.

@@ -53,7 +53,7 @@ class Recorder(Callback):
         return records.to_checkpoint(self._packed)
 
     def on_task_begin(self, learner, context):
-        """Takes up the learner's clock where a killed run left it; says what the method is known to do badly.
+        """Resumes the learner's clock and prints the method's caution.
 
         At the first task it writes results.json, so that others see how many tasks there will be.
         """
