@@ -15,7 +15,7 @@ from dgm_tf.measures.measure import Description, Unit
 _NAMES = {ACCURACY: "average_accuracy", GAN_TEST: "gan_test", TOP_5: "top5_average_accuracy"}
 _NOT_COUNTED = (states.CHANGED, states.DAMAGED)
 # A task's seconds that a method is not to blame for.
-_NOT_LEARNING = {"evaluation", "bounds", "gan_train", "summaries", "progress"}
+NOT_LEARNING = {"evaluation", "bounds", "gan_train", "summaries", "progress"}
 
 
 def compare(suite, runs):
@@ -70,7 +70,7 @@ def parameters(record):
 def learning_seconds(record):
     """Seconds of learning for each task, without evaluation and display."""
     times = [task.seconds for task in record.task_records]
-    return [sum(value for name, value in task.items() if name not in _NOT_LEARNING) for task in times]
+    return [sum(value for name, value in task.items() if name not in NOT_LEARNING) for task in times]
 
 
 def learning_curve(records, accuracies_of=None):

@@ -82,13 +82,9 @@ class SuiteRow:
         fits, place = set(kinds) <= set(comparable), f"SuiteRow.published of {self.name}"
         checks.argument(place, self.published, fits, f"figures such as A10, measured as metric = '{self.metric}' says")
         for figure, value in self._items("published"):
-            place = f"SuiteRow.published[{figure!r}] of {self.name}"
-            checks.argument(place, value, checks.inside(value, "[0, 100]"), "percent in [0, 100]")
+            checks.number_in(f"SuiteRow.published[{figure!r}] of {self.name}", value, "[0, 100]")
         for figure, value in self._items("expected"):
-            pair = isinstance(value, (tuple, list)) and len(value) == 2
-            fits = pair and all(checks.inside(v, "[0, 100]") for v in value) and value[0] <= value[1]
-            place = f"SuiteRow.expected[{figure!r}] of {self.name}"
-            checks.argument(place, value, fits, "(low, high) in percent")
+            checks.pair_in(f"SuiteRow.expected[{figure!r}] of {self.name}", value, "[0, 100]")
 
     def _items(self, field):
         value = getattr(self, field)

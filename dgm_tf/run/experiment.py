@@ -162,8 +162,8 @@ def _check_objects(stream, method, evaluation):
 
 def _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile):
     for name, value in {"checkpoint_seconds": checkpoint_seconds, "summary_seconds": summary_seconds}.items():
-        checks.argument(f"run_experiment.{name}", value, checks.inside(value, "[0, inf)"), "a number in [0, inf)")
-    checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
+        checks.number_in(f"run_experiment.{name}", value, "[0, inf)")
+    checks.integer_in("run_experiment.seed", seed, "[0, inf)")
     fits = precision in PRECISIONS
     checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
     fits = jit_compile is None or isinstance(jit_compile, bool)
