@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 # Seconds for a test that waits for whole commands, or for a day's worth of them; pyproject.toml has everyday's.
-TIMEOUTS = {"ci": 900, "slow": 3600}
+TIMEOUTS = {"ci": 1800, "slow": 7200}
 
 
 def pytest_collection_modifyitems(items):
