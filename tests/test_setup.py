@@ -220,6 +220,6 @@ def test_continuous_integration_runs_the_tests_and_the_installed_commands(machin
     machine.add_uv()
     shutil.copytree(project_root / ".ci", machine.project / ".ci")
     run = machine.run("bash", machine.project / ".ci" / "run")
-    everything = "own -P -m pytest -q --durations=20 -n auto --dist loadfile"
-    assert run.stdout.splitlines() == [*CHECKS, everything, *CHECKS, f"{everything} -m ci"]
+    tests = [f"own -P -m pytest -q --durations=20 -n auto --dist {how}" for how in ("worksteal", "loadfile -m ci")]
+    assert run.stdout.splitlines() == [*CHECKS, tests[0], *CHECKS, tests[1]]
     assert machine.setups() == ["new", "cpu-dev.txt"]
