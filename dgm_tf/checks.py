@@ -47,11 +47,8 @@ def choice(owner, field, choices):
 
 
 def pair(owner, field, interval):
-    """The owner's field must be (low, high), numbers in the interval with low <= high."""
-    value = getattr(owner, field)
-    fits = isinstance(value, (tuple, list)) and len(value) == 2 and all(inside(v, interval) for v in value)
-    fits = fits and all(inside(_rounded(v), interval) for v in value)
-    _check(owner, field, fits and value[0] <= value[1], f"(low, high), two numbers in {interval} with low <= high")
+    """The owner's field must be (low, high), numbers in the interval, in float32 too, with low <= high."""
+    pair_in(_name(owner, field), getattr(owner, field), interval, _rounded)
 
 
 def integers(owner, field, interval):
@@ -86,6 +83,13 @@ def integer_in(name, value, interval):
 def number_in(name, value, interval):
     """Raises UserError for what is no number in the interval."""
     argument(name, value, inside(value, interval), f"a number in {interval}")
+
+
+def pair_in(name, value, interval, rounded=lambda number: number):
+    """Raises UserError for what is no (low, high) of two numbers in the interval with low <= high."""
+    fits = isinstance(value, (tuple, list)) and len(value) == 2 and all(inside(v, interval) for v in value)
+    fits = fits and value[0] <= value[1] and all(inside(rounded(v), interval) for v in value)
+    argument(name, value, fits, f"(low, high), two numbers in {interval} with low <= high")
 
 
 def inside(value, interval, kind=numbers.Real):

@@ -153,6 +153,7 @@ def _run(command, folder):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.ci
 def test_the_python_of_all_pages_runs_as_written(tmp_path):
     """In one process, the README's first; then what other pages read is made: an export, results of many classes."""
     code = {name: documents.blocks(text, "python") for name, text in PAGES.items()}
@@ -195,6 +196,7 @@ def _rehearsal():
     return method
 
 
+@pytest.mark.ci
 def test_the_method_and_the_suite_of_ones_own_run_as_written(tmp_path):
     page = PAGES["docs/methods.md"]
     (suite,) = documents.blocks(page, "gin")

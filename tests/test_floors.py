@@ -51,6 +51,12 @@ def imports(project_root):
     return {name: _imports(modules, name, path) for name, path in modules.items()}
 
 
+def test_every_folder_with_python_files_is_a_package(project_root):
+    folders = {path.parent for path in (project_root / "dgm_tf").rglob("*.py")}
+    assert project_root / "dgm_tf" / "methods" in folders
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
+
+
 def test_every_folder_has_a_floor(project_root):
     folders = {path.parent.name for path in (project_root / "dgm_tf").glob("*/__init__.py")}
     assert folders == {folder for floor in FLOORS for folder in floor} - {""}

@@ -4,6 +4,7 @@ import re
 
 import gin
 import pytest
+import tensorflow as tf
 
 from dgm_tf import config
 from dgm_tf.run import experiment
@@ -17,6 +18,8 @@ EVERY_DAY = (
     "mnist_mergan_jtr", "mnist_mergan_ra", "mnist_ft", "mnist_jt", "mnist_icarl", "mnist_ewc_s", "mnist_pi_s",
     "mnist_rwalk_s",
 )  # fmt: skip
+# As a person runs it; for the others a few steps are not worth tracing. DGR's export needs its functions' graphs.
+TRACED = ("quickstart", "mnist_dgr", "mnist_dgr_fast")
 # What tells data sets apart, which `test_its_data_are_read` reads for every file.
 OF_DATA = ("TFDS.name", "TFDS.test_split", "ClassIncrementalStream.class_order")
 FEW_STEPS = (
@@ -39,6 +42,13 @@ MEASURED_ONCE = ("EvaluationSettings.gan_train_epochs", "EvaluationSettings.fine
 def folder(tmp_path_factory):
     """Where all the runs lie, since what they have in common is cached beside them."""
     return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(autouse=True)
+def traced_again():
+    """Functions are traced in other tests."""
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +120,7 @@ def test_its_data_are_read(path, photos, data_dir, clean_gin):
 )  # fmt: skip
 def test_it_runs_to_its_end(path, folder, photos, data_dir, clean_gin):
     _shortened(path, photos)
+    tf.config.run_functions_eagerly(path.stem not in TRACED)
     results = experiment.run_experiment(folder / path.stem).to_json()
     num_tasks = gin.query_parameter("ClassIncrementalStream.num_tasks")
     assert results["finished"] and len(results["average_accuracy"]) == num_tasks

@@ -107,7 +107,7 @@ def test_a_set_up_that_failed_or_was_killed_is_done_again(machine, install):
 def test_tests_get_the_development_lock_and_runs_take_what_is_there(machine):
     machine.add_uv()
     run = machine.run_test()
-    assert run.stdout.splitlines() == [*CHECKS, "own -P -m pytest -q -x"]
+    assert run.stdout.splitlines() == [*CHECKS, "own -P -m pytest -q --durations=20 -x"]
     assert machine.run().stderr == "" and machine.run_test().stderr == ""
     assert machine.setups() == ["new", "cpu-dev.txt"]
 
@@ -220,6 +220,6 @@ def test_continuous_integration_runs_the_tests_and_the_installed_commands(machin
     machine.add_uv()
     shutil.copytree(project_root / ".ci", machine.project / ".ci")
     run = machine.run("bash", machine.project / ".ci" / "run")
-    everything = "own -P -m pytest -q -n auto --dist loadfile"
-    assert run.stdout.splitlines() == [*CHECKS, everything, *CHECKS, f"{everything} -m ci"]
+    tests = [f"own -P -m pytest -q --durations=20 -n auto --dist {how}" for how in ("worksteal", "loadfile -m ci")]
+    assert run.stdout.splitlines() == [*CHECKS, tests[0], *CHECKS, tests[1]]
     assert machine.setups() == ["new", "cpu-dev.txt"]

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 
 from tests import builds
 
+pytestmark = pytest.mark.ci
 VERSION = "9.8.7"
 LINUX = (("linux", "x86_64"), ("linux", "aarch64"))
 MAC = ("darwin", "arm64")
@@ -65,12 +66,6 @@ def _files(folder):
 def _read(wheel, name):
     archive = zipfile.ZipFile(wheel)
     return archive.read(next(path for path in archive.namelist() if path.endswith(f".dist-info/{name}"))).decode()
-
-
-def test_every_folder_with_python_files_is_a_package(project_root):
-    folders = {path.parent for path in (project_root / "dgm_tf").rglob("*.py")}
-    assert project_root / "dgm_tf" / "methods" in folders
-    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
 
 
 def test_the_wheel_carries_the_package_and_the_gin_files_byte_for_byte(release):

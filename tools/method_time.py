@@ -14,8 +14,6 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-PHASES_LEFT_OUT = ("evaluation", "bounds", "gan_train", "summaries", "progress")
-
 
 def read_times(root, reference="dgmw"):
     """What the finished runs under `root` took.
@@ -41,6 +39,7 @@ def read_times(root, reference="dgmw"):
 
 def _read_run(run_dir):
     """(seconds of each task by phase, machine) of a finished run, else None."""
+    from dgm_tf.compare.numbers import NOT_LEARNING
     from dgm_tf.disk import files
     from dgm_tf.run.folder import RunFolder
 
@@ -50,7 +49,7 @@ def _read_run(run_dir):
         return None
     facts = files.read_json(folder.starts)
     by_task = [task.seconds for task in record.task_records]
-    tasks = [{name: s for name, s in task.items() if name not in PHASES_LEFT_OUT} for task in by_task]
+    tasks = [{name: s for name, s in task.items() if name not in NOT_LEARNING} for task in by_task]
     return tasks, f"{facts['machine']}, {', '.join(facts['devices'])}"
 
 

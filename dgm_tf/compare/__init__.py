@@ -1,1 +1,1 @@
-"""Methods side by side: what to run, how it is run, and the table that comes of it."""
+"""Comparison of methods: suites of runs, launchers, and the table of results."""

@@ -1,4 +1,4 @@
-"""The comparison as Markdown, CSV, LaTeX and JSON, and in short for a terminal."""
+"""Formats of a comparison: Markdown, CSV, LaTeX, JSON, and a short table for a terminal."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ LEGEND = (
 
 
 def headers_and_rows(comparison, interval=True, text=shown):
-    """The table as strings: (headers, rows); a "[n]" points to the n-th remark.
+    """Returns the table as strings, (headers, rows). "[n]" refers to the n-th remark.
 
     interval: whether it is shown; text: what makes a label fit for where it is printed.
     """
@@ -45,7 +45,7 @@ def headers_and_rows(comparison, interval=True, text=shown):
 
 
 def _title(description):
-    """A measure's, with which of two values is better."""
+    """Title of a measure, with the better direction."""
     arrow = {"higher": " ↑", "lower": " ↓"}.get(description["better"], "")
     return description["title"] + arrow
 
@@ -144,7 +144,7 @@ def _tex_row(cells):
 
 
 def csv_table(comparison):
-    """One line for each row, numbers only, every figure with n, mean, sd and the ends of the interval."""
+    """CSV with one line for each row: every figure with n, mean, sd and the ends of the interval."""
     lines = []
     for row in comparison["rows"]:
         line = {"method": row["name"], "label": row["label"], "seeds": len(row["seeds"])}
@@ -164,7 +164,7 @@ def csv_table(comparison):
 
 
 def csv_runs(comparison):
-    """One line for each run: method, seed, state, A_k for every k, and the rest."""
+    """CSV with one line for each run: method, seed, state, A_k for every k, and the rest."""
     lines = []
     for row in comparison["rows"]:
         for run in row["runs"]:
@@ -188,7 +188,7 @@ def _csv(lines):
 
 
 def terminal_table(comparison):
-    """The columns that fit into a terminal, as a `rich` table."""
+    """Returns the columns that fit a terminal, as a `rich` table."""
     headers, rows = headers_and_rows(comparison, interval=False)
     kept = [i for i, header in enumerate(headers) if header not in ("seeds", "of which", "parameters")]
     table = Table(title=Text(shown(comparison["title"])), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")

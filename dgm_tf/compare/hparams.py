@@ -1,4 +1,4 @@
-"""The comparison for TensorBoard's HParams view: one entry for each run, to be sorted, filtered and plotted."""
+"""Entries for TensorBoard's HParams view, one for each run."""
 
 import contextlib
 import pathlib
@@ -6,7 +6,7 @@ import shutil
 
 
 def write_hparams(comparison, directory):
-    """Writes an entry for each run that has results; what an earlier call wrote there is replaced.
+    """Writes an entry for each run with results, replacing those of an earlier call.
 
     Hyper-parameters are `method` and `seed`; metrics the A_k of the suite, the last `gan_test` (both in percent),
     `memory_bytes`, `parameters` and `seconds`, where a run has them.

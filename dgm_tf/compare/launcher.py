@@ -1,4 +1,4 @@
-"""Running a suite: which run is started when, and processes of this machine that do it.
+"""Launching of a suite's runs as processes of this machine.
 
 A launcher has `free` (whether another run may be started), `running` (runs that have not ended), `start(run)`,
 `ended()` (list of (run, exit status) since the last call), `stop()` (asks the running ones to save and end), `kill()`.
@@ -32,7 +32,7 @@ if os.getppid() == int(sys.argv[1]):
 
 
 def run_all(runs, launcher, table, signals, interval=0.5):
-    """Runs what is not finished; returns whether all of it ended well.
+    """Runs everything that is not finished; returns whether all runs succeeded.
 
     Args:
       runs: list of `Run`; their states are kept up to date.
@@ -65,7 +65,7 @@ def run_all(runs, launcher, table, signals, interval=0.5):
 
 
 def _start(launcher, run):
-    """Starts a run; where that fails, as on a full disk, it has failed, and the others go on."""
+    """Starts a run. If starting fails, as on a full disk, the run has failed and the others continue."""
     try:
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.log_start = run.log.stat().st_size if run.log.is_file() else 0
@@ -93,7 +93,7 @@ def _reason(status):
 
 
 def environment(threads):
-    """Variables for a run: TensorFlow's threads, where the user has not set them, and where this package is."""
+    """Environment variables of a run: TensorFlow's threads unless the user has set them, and this package's path."""
     variables = {name: os.environ.get(name, str(threads)) for name in (
         "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
     )}  # fmt: skip
@@ -105,12 +105,12 @@ def environment(threads):
 
 
 def threads_per_job(jobs):
-    """Cores that each of `jobs` processes may have."""
+    """Number of cores for each of `jobs` processes."""
     return max(1, _cores() // jobs)
 
 
 def _cores():
-    """Cores that this process may use; macOS tells only how many there are."""
+    """Number of cores that this process may use. macOS only tells how many exist."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -147,7 +147,7 @@ class LocalLauncher:
 
     @property
     def free(self):
-        """Whether another one may be started."""
+        """Whether another run may be started."""
         return len(self._processes) < self._jobs
 
     def start(self, run):
@@ -156,18 +156,18 @@ class LocalLauncher:
         self._processes.append((run, process))
 
     def ended(self):
-        """(run, exit status) of those that have ended since the last call."""
+        """Returns (run, exit status) of the runs that have ended since the last call."""
         ended = [(run, process) for run, process in self._processes if process.poll() is not None]
         self._processes = [pair for pair in self._processes if pair not in ended]
         return [(run, process.returncode) for run, process in ended]
 
     def stop(self):
-        """Asks them to save and end, once: a second signal would make a run drop what it is saving."""
+        """Asks all runs to save and end, once: a second signal would stop them from saving."""
         for _, process in self._processes:
             process.terminate()
 
     def kill(self):
-        """Ends them at once, and what they have started."""
+        """Kills all runs and their child processes."""
         for _, process in self._processes:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -1,4 +1,4 @@
-"""What a person watches while a suite runs: one live table, or a line for each change where there is no terminal."""
+"""Progress of a suite: a live table on a terminal, else a line for each change."""
 
 import time
 
@@ -20,7 +20,7 @@ _ORDER = (*_BAD, states.RUNNING, states.STOPPED, states.WAITING, states.BEGUN, s
 
 
 class LiveTable:
-    """Shows how the runs of a suite stand; a context manager.
+    """Shows the states of a suite's runs. A context manager.
 
     Args:
       runs: list of `Run`, whose states others change.
@@ -50,7 +50,7 @@ class LiveTable:
             self._live.stop()
 
     def update(self):
-        """Looks at the run folders and shows them, if it is time or something has changed."""
+        """Reads the run folders and shows their states, if it is time or something has changed."""
         changed = [run for run in self._runs if self._told.get(run.name, ("",))[0] != run.state]
         now = time.monotonic()
         if now - self._last < self._every_seconds and not changed:
@@ -75,7 +75,7 @@ class LiveTable:
                 output.warn(complaint)
 
     def _news(self):
-        """A line for each run whose state or number of learned tasks is another than it was."""
+        """Returns a line for each run whose state or number of learned tasks has changed."""
         lines = []
         for run in self._runs:
             progress = self._progress[run.name]
@@ -98,7 +98,7 @@ def _line(run, progress):
 
 
 def progress_table(runs, progress):
-    """All runs, the ones that need eyes first. progress: name -> `RunProgress`."""
+    """Table of all runs, those that need attention first. progress: name -> `RunProgress`."""
     table = Table(title=_title(runs, progress), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for name in ("method", "seed", "state", "task", "phase", "epoch"):
         table.add_column(name, no_wrap=True)
@@ -132,7 +132,7 @@ def _title(runs, progress):
 
 
 def seconds_left(runs, progress):
-    """Seconds until all is done at the pace so far; None while a row is without any pace."""
+    """Estimated seconds until all runs are done; None while a row has no finished task."""
     totals: dict[str, list[float]] = {}
     for run in runs:
         so_far = progress.get(run.name, RunProgress())

@@ -1,4 +1,4 @@
-"""From run folders to numbers: what each row of a suite came to, over its seeds, as one JSON-ready dict.
+"""Numbers of a comparison: results of each row of a suite over its seeds, as one JSON-ready dict.
 
 All accuracies are in percent. This dict is all that the writers in `formats`, `hparams` and the figure know.
 """
@@ -15,11 +15,11 @@ from dgm_tf.measures.measure import Description, Unit
 _NAMES = {ACCURACY: "average_accuracy", GAN_TEST: "gan_test", TOP_5: "top5_average_accuracy"}
 _NOT_COUNTED = (states.CHANGED, states.DAMAGED)
 # A task's seconds that a method is not to blame for.
-_NOT_LEARNING = {"evaluation", "bounds", "gan_train", "summaries", "progress"}
+NOT_LEARNING = {"evaluation", "bounds", "gan_train", "summaries", "progress"}
 
 
 def compare(suite, runs):
-    """Numbers of a suite's rows from the runs there are, finished or not.
+    """Computes the numbers of a suite's rows from all runs, finished or not.
 
     Args:
       suite: `Suite`.
@@ -50,27 +50,27 @@ def compare(suite, runs):
 
 
 def reading(record, figure):
-    """A figure such as "A10 gan_test" of a run's `Record`, in percent; None where it is not there (yet)."""
+    """A figure such as "A10 gan_test" of a run's `Record`, in percent; None if it is missing."""
     classes, metric = parse_figure(figure)
     value = record.at_classes(classes, _NAMES[metric])
     return None if value is None else 100 * value
 
 
 def remembered(record):
-    """Dict of bytes that the method remembers after the last task, by what they are."""
+    """Bytes that the method remembers after the last task, by kind."""
     return record.final("memory_bytes") or {}
 
 
 def parameters(record):
-    """Number of trainable weights of all the networks that are kept after the last task; None where unknown."""
+    """Number of trainable weights of all networks kept after the last task; None if unknown."""
     found = record.final("parameters")
     return None if found is None else sum(found.values())
 
 
 def learning_seconds(record):
-    """List of the seconds that each task took to be learned, without being evaluated and shown."""
+    """Seconds of learning for each task, without evaluation and display."""
     times = [task.seconds for task in record.task_records]
-    return [sum(value for name, value in task.items() if name not in _NOT_LEARNING) for task in times]
+    return [sum(value for name, value in task.items() if name not in NOT_LEARNING) for task in times]
 
 
 def learning_curve(records, accuracies_of=None):
@@ -181,7 +181,7 @@ def _mean_of_dicts(dicts):
 
 
 def _outside(row, records):
-    """Remarks on means outside of what is expected of the row."""
+    """Remarks on means outside of the expected range of a row."""
     remarks = []
     for figure, (low, high) in row.expected.items():
         found = _estimate(records, figure)
@@ -209,7 +209,7 @@ def _unfinished(runs):
 
 
 def _remark_orders(suite, rows):
-    """Remarks on rows that are better than one that should not be worse."""
+    """Remarks on pairs of rows in the wrong order."""
     last, rows = f"A{suite.at[-1]}", {row["name"]: row for row in rows}
     for lower, higher in suite.orders:
         below, above = rows[lower]["figures"][last], rows[higher]["figures"][last]

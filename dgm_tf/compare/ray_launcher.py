@@ -1,4 +1,4 @@
-"""The same runs through Ray: each is one Ray task that starts the process a local launcher would start.
+"""Launching of runs through Ray: each is a Ray task that starts the same process as a local launcher.
 
 Ray decides where and when a task runs; there is no scheduler here. The machines must share the working directory and
 the suite's folder, and have this package. `RAY_ADDRESS` names a cluster; without it Ray starts one on this machine.
@@ -16,7 +16,7 @@ _PATIENCE = 600  # seconds that a cancelled run has for saving
 
 
 def execute(command, folder, log, variables):
-    """Runs a command in a folder of the machine that Ray chose; returns its exit status.
+    """Runs a command on the machine that Ray chose; returns its exit status.
 
     A cancelled task lets it save.
     """
@@ -56,16 +56,16 @@ class RayLauncher:
 
     @property
     def running(self):
-        """Runs that have not ended, those that wait for a machine included."""
+        """Runs that have not ended, including those that wait for a machine."""
         return list(self._runs.values())
 
     def start(self, run):
-        """Hands a run to Ray. Paths are relative to the working directory, which all machines must share."""
+        """Submits a run to Ray. Paths are relative to the working directory, which all machines must share."""
         reference = self._task.remote(run.command, os.getcwd(), str(run.log.absolute()), self._environment)
         self._runs[reference] = run
 
     def ended(self):
-        """(run, exit status) of those that have ended since the last call."""
+        """Returns (run, exit status) of the runs that have ended since the last call."""
         if not self._runs:
             return []
         done, _ = self._ray.wait(list(self._runs), num_returns=len(self._runs), timeout=0)
@@ -80,12 +80,12 @@ class RayLauncher:
             return -signal.SIGKILL
 
     def stop(self):
-        """Asks them to save and end, and takes back those that have not begun."""
+        """Asks all runs to save and end, and cancels those that have not started."""
         for reference in self._runs:
             self._ray.cancel(reference)
 
     def kill(self):
-        """Ends them at once."""
+        """Kills all runs."""
         for reference in self._runs:
             self._ray.cancel(reference, force=True)
         self._runs = {}

@@ -1,4 +1,4 @@
-"""All the files that a suite's comparison is written to."""
+"""Files of a suite's comparison: tables, figure, TensorBoard entries."""
 
 import pathlib
 
@@ -9,7 +9,7 @@ from dgm_tf.report import figures
 
 
 def write_report(comparison, directory):
-    """Writes the table in all its forms, the figure and TensorBoard's entries; returns the table's path.
+    """Writes the table in all formats, the figure and TensorBoard's entries; returns the table's path.
 
     Args:
       comparison: dict of `numbers.compare`.

@@ -1,4 +1,4 @@
-"""How far a run is, read from what it writes anyway: results.json, metrics.jsonl, run.json."""
+"""Progress of a run, read from its files: results.json, metrics.jsonl, run.json."""
 
 import dataclasses
 import datetime
@@ -12,7 +12,7 @@ _TAIL = 1 << 16  # bytes at the end of metrics.jsonl, enough for its last line
 
 @dataclasses.dataclass(frozen=True)
 class RunProgress:
-    """Where a run stands.
+    """Progress of a run.
 
     Attributes:
       learned, tasks: tasks learned and tasks in all; 0 tasks: not known yet.
@@ -62,7 +62,7 @@ def _left(record, elapsed):
 
 
 def _elapsed(path, complaints, now=None):
-    """Seconds of all sessions; of one that was killed nobody noted the end, and it counts up to the next start."""
+    """Seconds of all sessions. A killed session has no end; it counts until the next start."""
     if not path.is_file():
         return 0.0
     now = now or datetime.datetime.now(datetime.UTC)
@@ -79,7 +79,7 @@ def _elapsed(path, complaints, now=None):
 
 
 def _last_row(path, task, complaints):
-    """The last training row of metrics.jsonl, of the task at this position; {} where there is none yet."""
+    """Last training row of metrics.jsonl for the task at this position; {} if there is none."""
     if not path.is_file():
         return {}
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The runs of a suite: one run folder for each row and seed, and how each stands."""
+"""Runs of a suite, one for each row and seed, and their states."""
 
 import dataclasses
 import pathlib
@@ -40,7 +40,7 @@ class Run:
 
     @property
     def name(self):
-        """For people."""
+        """Name to show."""
         return f"{self.row.name} seed {self.seed}"
 
     @property
@@ -50,15 +50,15 @@ class Run:
 
     @property
     def log(self):
-        """File that gets what it prints, beside the run folder."""
+        """Log file of the run's output, beside the run folder."""
         return self.run_dir.with_name(f"{self.run_dir.name}.log")
 
     def record(self):
-        """Its `Record` without the large ones, also of an unfinished run; None where there are none that are whole."""
+        """Its `Record` without large entries, also of an unfinished run; None if missing or damaged."""
         return self.folder.record(large=False) if self.state != DAMAGED else None
 
     def look(self):
-        """Sets `state` to how the run folder stands: new, begun, finished, changed or damaged."""
+        """Sets `state` from the run folder: new, begun, finished, changed or damaged."""
         self.state, self.reason = NEW, ""
         try:
             self._look()
@@ -75,7 +75,7 @@ class Run:
             self.state = FINISHED if self.folder.is_finished else BEGUN
 
     def log_tail(self, lines=12):
-        """The last lines that it printed since it was last started."""
+        """Last lines of the log since the last start."""
         if not self.log.is_file():
             return ""
         with self.log.open("rb") as file:
@@ -85,7 +85,7 @@ class Run:
 
 
 def parse_seeds(text):
-    """[0, 1, 2, 7] for "0-2,7".
+    """Parses seeds: "0-2,7" gives [0, 1, 2, 7].
 
     Raises:
       UserError: naming the part that is no seed or range of seeds, or that is there twice.
@@ -104,13 +104,13 @@ def parse_seeds(text):
 
 
 def found_seeds(suite, root):
-    """Seeds that there are run folders of, in order."""
+    """Sorted seeds of the existing run folders."""
     folders = (path for row in suite.rows for path in (root / row.name).glob("seed*") if path.is_dir())
     return sorted({int(f.name[4:]) for f in folders if f.name[4:].isdecimal()})
 
 
 def plan(suite, seeds, root, modules=(), flags=()):
-    """The suite's `Run`s, seed by seed, so that a first table is there early.
+    """Lists the suite's `Run`s, seed by seed, so that a first table is complete early.
 
     Args:
       suite: `Suite`.

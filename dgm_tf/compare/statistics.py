@@ -11,7 +11,7 @@ CONFIDENCE = 0.95
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What a few seeds say of a figure.
+    """Estimate of a figure from a few seeds.
 
     Attributes:
       n: number of values.

@@ -1,4 +1,4 @@
-"""What a suite is: rows of a table, each a gin file to run, with what is published and expected of it.
+"""Suite: rows of a table, each a gin file to run, with published and expected figures.
 
 A suite is a gin file of its own (see gin/compare/). Each row is a scope, and the scope's name is the row's name:
 
@@ -29,7 +29,7 @@ _FIGURE = re.compile(r"A(\d+)(?: (gan_test|top-5))?")
 
 
 def parse_figure(name):
-    """(number of classes, "accuracy", "gan_test" or "top-5") of a figure's name; None where it is no such name."""
+    """Parses a figure's name to (number of classes, "accuracy", "gan_test" or "top-5"); None for other names."""
     match = _FIGURE.fullmatch(name) if isinstance(name, str) else None
     return match and (int(match[1]), match[2] or ACCURACY)
 
@@ -82,13 +82,9 @@ class SuiteRow:
         fits, place = set(kinds) <= set(comparable), f"SuiteRow.published of {self.name}"
         checks.argument(place, self.published, fits, f"figures such as A10, measured as metric = '{self.metric}' says")
         for figure, value in self._items("published"):
-            place = f"SuiteRow.published[{figure!r}] of {self.name}"
-            checks.argument(place, value, checks.inside(value, "[0, 100]"), "percent in [0, 100]")
+            checks.number_in(f"SuiteRow.published[{figure!r}] of {self.name}", value, "[0, 100]")
         for figure, value in self._items("expected"):
-            pair = isinstance(value, (tuple, list)) and len(value) == 2
-            fits = pair and all(checks.inside(v, "[0, 100]") for v in value) and value[0] <= value[1]
-            place = f"SuiteRow.expected[{figure!r}] of {self.name}"
-            checks.argument(place, value, fits, "(low, high) in percent")
+            checks.pair_in(f"SuiteRow.expected[{figure!r}] of {self.name}", value, "[0, 100]")
 
     def _items(self, field):
         value = getattr(self, field)
@@ -100,7 +96,7 @@ class SuiteRow:
 @gin.register
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """Rows to be run and compared.
+    """Rows to run and compare.
 
     Attributes:
       rows: `SuiteRow`s, in gin [@ewc/SuiteRow(), @dgmw/SuiteRow()]; their names differ.
@@ -145,7 +141,7 @@ class Suite:
 
 
 def flat_params(name, params):
-    """The bindings in nested lists as one tuple; raises UserError for what is no string."""
+    """Flattens nested lists of bindings to a tuple; raises UserError unless all are strings."""
     checks.argument(name, params, isinstance(params, (tuple, list)), "a list of strings such as ['A.b = 1']")
     flat = []
     for param in params:

@@ -29,8 +29,7 @@ def check_method(method):
 
 def check_seed(seed):
     """Checks for an integer >= 0 that JSON can hold."""
-    fits = checks.inside(seed, "[0, inf)", numbers.Integral)
-    checks.argument("seed", seed, fits, "an integer in [0, inf)")
+    checks.integer_in("seed", seed, "[0, inf)")
     if seed >= MOST_SEED:  # which no saved learner could name
         raise UserError("seed: expected an integer of at most 300 digits, got a larger one")
 
@@ -53,7 +52,7 @@ def check_task(task):
     if not isinstance(task, Task):
         hint = "; learn its tasks one after the other" if callable(getattr(task, "task", None)) else ""
         raise UserError(f"task: expected a data.Task, got {described(task)}{hint}")
-    checks.argument("task.index", task.index, checks.inside(task.index, "[0, inf)", numbers.Integral), "an integer")
+    checks.integer_in("task.index", task.index, "[0, inf)")
     for name in ("train", "validation", "test"):
         split = getattr(task, name)
         if not isinstance(split, Split):

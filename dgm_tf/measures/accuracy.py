@@ -20,7 +20,7 @@ class AccuracyMatrix(Detail):
         return as_json(view.per_task) + [None] * (view.stream.num_tasks - len(view.classes))
 
     def scalars(self, value, view):
-        """Of each task its own."""
+        """Accuracy of each task."""
         digits = len(str(view.stream.num_tasks))  # TensorBoard sorts by letters
         names = task_names(view.learner.class_names, view.classes)
         return {
@@ -95,12 +95,12 @@ class Readings(Detail):
 
 
 class AccuracyOnReplay(Detail):
-    """Accuracy on replayed images of classes without test images, as those of a run that learns on: no real measure."""
+    """Accuracy on replayed images of classes whose test images are gone, as in a run that learns more classes."""
 
     name, large = "accuracy_on_replay", True
 
     def applies(self, view):
-        """Where a run learns on."""
+        """Only in a run that learns more classes later."""
         return bool(view.record.later)
 
     def after_task(self, view):

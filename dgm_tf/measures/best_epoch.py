@@ -1,4 +1,4 @@
-"""The two protocols of choosing a task's epoch: by replayed validation images, or by real ones."""
+"""Best epoch of each task, chosen by replayed ("strict") or real ("published") validation images."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class BestEpoch(Callback):
         self.accuracy, self.history, self.weights, self._images = None, [], None, None
 
     def on_task_begin(self, learner, context):
-        """Forgets the task before."""
+        """Starts anew for the next task."""
         self._forget()
 
     def on_epoch_end(self, learner, context, phase, epoch):

@@ -1,4 +1,4 @@
-"""What real data would give: joint training above, fine-tuning below, and the judge of GAN-test."""
+"""Bounds by real data: joint training above, fine-tuning below, and the judge of GAN-test."""
 
 import hashlib
 import json
@@ -62,7 +62,7 @@ def joint_classifier(learner, stream, settings, cache_dir):
 
 
 def _found(path, read):
-    """What `read` gives; None where there is no such file, or it is damaged, as is then said."""
+    """Returns the result of `read`, or None if the file is missing or damaged. Damage is reported."""
     if not path.is_file():
         return None
     try:

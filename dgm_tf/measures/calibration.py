@@ -1,4 +1,4 @@
-"""Expected calibration error: whether probabilities mean what they say."""
+"""Calibration: whether the classifier's confidence matches its accuracy."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""How the generator's capacity is used, and how it grows."""
+"""Capacity of the generator: how it is used, and how it grows."""
 
 from dgm_tf.measures.measure import Detail
 

@@ -1,4 +1,4 @@
-"""What earlier tasks have lost, or won, since they were learned."""
+"""Forgetting and backward transfer: what earlier tasks have lost or gained since they were learned."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""GAN-test: whether generated images are taken for their class, by a classifier that was trained on real ones."""
+"""GAN-test: accuracy on generated images of a classifier trained on real ones."""
 
 import numpy as np
 

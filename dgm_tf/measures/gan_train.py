@@ -1,4 +1,4 @@
-"""GAN-train: what a classifier is worth that learned from nothing but replay."""
+"""GAN-train: accuracy on real images of a classifier trained on replay alone."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def _measured(view):
 
 
 def gan_train_classifier(learner, settings, per_class, augmentation):
-    """A fresh classifier that learned from nothing but replayed images of all classes."""
+    """Trains a new classifier on replayed images of all classes alone."""
     num_classes = len(learner.class_names)
     labels = np.repeat(np.arange(num_classes, dtype=np.int32), per_class)
     images = learner.method.replay(labels, seed=learner.seed)

@@ -12,5 +12,5 @@ def seen_test_images(stream, task):
 
 
 def spread(images, count):
-    """At most so many of the images, at equal distances: neighbours in a folder are often alike."""
+    """Picks a number of images at equal distances, since neighbours in a folder are often alike."""
     return images[np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int))]

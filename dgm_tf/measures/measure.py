@@ -1,4 +1,4 @@
-"""What a measure is: one number, or more, that a run takes down after each task, and how people are shown it."""
+"""Measure: one or more numbers that a run records after each task, and how they are shown."""
 
 import dataclasses
 import enum
@@ -110,7 +110,7 @@ class Measure:
     large = False
 
     def applies(self, view):
-        """Whether there can be a value in this run: one that fails is None in results.json, of others there is none."""
+        """Whether the measure exists in this run. If so and it fails, its value is None."""
         return True
 
     def after_task(self, view):

@@ -1,4 +1,4 @@
-"""How much is kept for the next task, and how large the networks are."""
+"""Memory: bytes kept for the next task, and sizes of the networks."""
 
 import numpy as np
 

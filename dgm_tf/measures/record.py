@@ -1,4 +1,4 @@
-"""What a run has measured: the one reader and writer of results.json, and of results.npz beside it.
+"""Record of a run's results: the only reader and writer of results.json, and of results.npz beside it.
 
 Of more than 100 classes, the entries that hold a number for each class, each pair of classes or each epoch would make
 results.json hundreds of megabytes. They stand in results.npz instead, which results.json names with its SHA-256, and
@@ -41,7 +41,7 @@ _KINDS_WITHIN = {"class_names": str, "tasks": list, "later": dict, "seconds": di
 
 @dataclasses.dataclass
 class TaskRecord:
-    """What was measured after one task.
+    """Results after one task.
 
     Attributes:
       measured: {name of a measure: its value, None where it could not be measured}, of those that keep each task's.

@@ -1,4 +1,4 @@
-"""How a run is judged."""
+"""Settings of evaluation."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ PROTOCOLS = ("strict", "published")
 @gin.register
 @dataclasses.dataclass(frozen=True)
 class EvaluationSettings:
-    """How a run is judged.
+    """Settings of how a run is evaluated.
 
     Attributes:
       protocol: "strict" chooses the best epoch on the current task's validation images and replayed earlier

@@ -1,4 +1,4 @@
-"""What a measure may see: a learner after a task, test images, and what is computed of them once for all measures."""
+"""View: what a measure may use. It holds a learner after a task, test images, and shared results such as logits."""
 
 import functools
 
@@ -11,7 +11,7 @@ from dgm_tf.training.inference import network_logits
 
 
 class View:
-    """A learner that has just learned a task, in its run.
+    """Learner that has just learned a task, with its run.
 
     What is computed of it, and may take long, is computed when it is first asked for, and once.
 

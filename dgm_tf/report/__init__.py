@@ -1,1 +1,1 @@
-"""What people read and look at: tables, figures, grids of images."""
+"""Reports for people: tables, figures, grids of images."""

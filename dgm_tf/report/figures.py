@@ -93,7 +93,7 @@ def comparison_figure(curves, title="Accuracy after each task", bounds=None, low
 
 
 def _style(index) -> dict[str, Any]:
-    """How the curve at an index is drawn."""
+    """Line style of the curve at an index."""
     return {"color": MANY_COLORS[index % len(MANY_COLORS)], "marker": MARKERS[index // len(MANY_COLORS) % 3]}
 
 
@@ -127,7 +127,7 @@ def accuracy_matrix_figure(accuracies, task_names):
 
 
 def confusion_figure(confusion, class_names):
-    """What each class is taken for: rows true, columns predicted, in learning order, rows summing to 100 %.
+    """Confusion matrix: rows true, columns predicted, in learning order, each row in percent.
 
     confusion: counts [n, n]; class_names: [n]. Of more than 2000 classes, neighbours share a row and are named by
     the first of them.
@@ -140,7 +140,7 @@ def confusion_figure(confusion, class_names):
 
 
 def _blocks(counts, names):
-    """Sums over blocks of neighbours, as few as make at most so many rows as can be drawn."""
+    """Sums blocks of neighbouring classes, so that the rows can be drawn."""
     every = -(-len(names) // MOST_DRAWN)
     starts = np.arange(0, len(names), every)
     counts = np.add.reduceat(np.add.reduceat(counts, starts, axis=0, dtype=np.int64), starts, axis=1)
@@ -210,7 +210,7 @@ def mask_trajectory_figure(epochs, values, title="Mask values while a task is le
 
 
 def fidelity_figure(fidelity, class_names):
-    """Precision and recall of each class's replay beside real images, with their means.
+    """Precision and recall of each class's replay, with their means.
 
     fidelity: {"precision": fractions [n], "recall": fractions [n]}, None where not measured; class_names: [n].
     """
@@ -228,7 +228,7 @@ def fidelity_figure(fidelity, class_names):
 
 
 def class_grid_figure(images_per_class, title="Generated images"):
-    """One row of images per class, its name on the left (paper, Fig. 5); of many classes some.
+    """One row of images per class, its name on the left (paper, Fig. 5); some classes if they are many.
 
     images_per_class: name -> images as `image_grid` takes them, all of one size.
     """

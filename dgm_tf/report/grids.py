@@ -39,7 +39,7 @@ def save_image(array, path):
 
 
 def as_uint8(images):
-    """uint8 [N, H, W, C] of images that are so, or float in [-1, 1]; ValueError for others."""
+    """Converts images, uint8 or float in [-1, 1], to uint8 [N, H, W, C]; raises ValueError for others."""
     images = np.asarray(images)
     if images.ndim != 4 or not images.size:
         raise ValueError(f"images must have shape [N, H, W, C], none of them 0, got {images.shape}")

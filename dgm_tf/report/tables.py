@@ -1,4 +1,4 @@
-"""Tables that a person reads: after each task and at the end of a run."""
+"""Tables printed after each task and at the end of a run."""
 
 import sys
 
@@ -36,7 +36,7 @@ def print_report(renderable, file=None):
 
 
 def task_table(record):
-    """What the last task learned left behind: accuracies per class and the measures of it.
+    """Table after the last learned task: accuracy of each class, and the measures.
 
     With more than 20 classes the rows are tasks instead. record: `Record`.
     """
@@ -60,7 +60,7 @@ def task_table(record):
 
 
 def final_table(record):
-    """The whole run: one row per task, the sums below, warnings in a box that cannot be missed."""
+    """Table of the whole run: one row per task, totals below, warnings in a box."""
     headers, rows = _task_rows(record)
     table = Table(title="Results", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.padding, table.pad_edge = (0, 1, 0, 0), False
@@ -118,7 +118,7 @@ def _task_facts(record):
 
 
 def _measured_facts(record):
-    """Last values of the measures that stand below the tables."""
+    """Last values of the measures that are shown below the tables."""
     facts = [about for about in record.measures.values() if about.shown is Shown.FACT]
     return {about.title: _number(record.final(about.name), about, " %") for about in facts}
 
@@ -160,7 +160,7 @@ def _facts(facts):
 
 
 def warning_panel(warnings):
-    """A list with one box around the warnings that cannot be missed; empty where there are none."""
+    """A list with one box around all warnings; empty without warnings."""
     if not warnings:
         return []
     text = Text("\n".join(f"! {shown(warning)}" for warning in warnings))
@@ -169,12 +169,12 @@ def warning_panel(warnings):
 
 
 def caution_panel(text):
-    """A box around what a method's settings are known to do badly: to be expected, and so no warning."""
+    """A box with a caution: a known weakness of the method's settings, so not a warning."""
     return Panel(_text(text), title="CAUTION", style="yellow", box=box.ROUNDED, title_align="left")
 
 
 def _text(text):
-    """Text that is what it is, whatever it holds."""
+    """Plain text for `rich`, without markup."""
     return Text(shown(text))
 
 
@@ -255,7 +255,7 @@ def duration(seconds):
 
 
 def _drift(drift, is_frozen):
-    """The drift, loud if a promised invariant is broken; NaN is a leak too."""
+    """The drift, highlighted if replay was promised to be frozen and is not."""
     if drift is None:
         return "-"
     text = f"{drift:.3g} (largest change of an earlier task's images)"

@@ -1,3 +1,3 @@
-"""One run and its folder: the loop over tasks, what is recorded of it, how it is stopped and resumed."""
+"""One run and its folder: the loop over tasks, its record, stopping and resuming."""
 
 from dgm_tf import keras_setup  # noqa: F401 - checks Keras before it is imported

@@ -33,7 +33,7 @@ class Progress(Callback):
         self._line = _NotebookLine() if self._console.is_jupyter else None
 
     def tell(self, lines):
-        """Prints what is to be known before the first task."""
+        """Prints lines before the first task."""
         self._print("\n".join(lines))
 
     def on_task_begin(self, learner, context):
@@ -41,7 +41,7 @@ class Progress(Callback):
         self._since = time.monotonic()
 
     def on_task_end(self, learner, context, outcome):
-        """Says how long the other tasks will take if they take as long as this one."""
+        """Estimates the time of the other tasks from that of this one."""
         left = (self._num_tasks or 0) - learner.num_tasks
         if left > 0:
             minutes = (time.monotonic() - self._since) * left / 60
@@ -101,11 +101,11 @@ class Progress(Callback):
             self._line = _NotebookLine()  # the next phase has a line of its own
 
     def on_phases_end(self, learner, context):
-        """Takes away a bar that had no step left."""
+        """Closes a bar that had no step left."""
         self.close()
 
     def close(self):
-        """Takes the bar away."""
+        """Closes the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -1,4 +1,4 @@
-"""The files from which a killed run goes on, in the middle of a task too: two, should one be damaged."""
+"""Checkpoints, from which a killed run resumes, also in the middle of a task. There are two, in case one is damaged."""
 
 import concurrent.futures
 import contextlib
@@ -50,7 +50,7 @@ class Checkpoint:
 
 
 class Checkpointer(Callback):
-    """Writes `latest.npz` every so often, at the ends of phases and of tasks, and when the run is to stop.
+    """Writes `latest.npz` at intervals, at the end of phases and tasks, and when the run is to stop.
 
     An ended task is written to `task_end.npz` as well.
 
@@ -94,7 +94,7 @@ class Checkpointer(Callback):
             raise Interrupted(stop, together=True)
 
     def on_next_phase(self, learner, context):
-        """Saves what a signal would lose while the next phase is made, with all the images that it replays."""
+        """Saves before the next phase is prepared: generating its replay takes long."""
         self.save(learner)
 
     def on_phases_end(self, learner, context):
@@ -111,20 +111,20 @@ class Checkpointer(Callback):
             raise Interrupted(stop, together=True)
 
     def wait(self):
-        """Returns when all is on disk."""
+        """Waits until everything is on disk."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()
 
     def close(self):
-        """Waits, and ends the thread that writes."""
+        """Waits, and ends the writing thread."""
         try:
             self.wait()
         finally:
             self._writer.shutdown()
 
     def save(self, learner, phase_variables=(), names=(CHECKPOINT,)):
-        """Takes the state as it is now and begins to write it, under each of the names."""
+        """Copies the current state and starts writing it under each of the names."""
         self._last = time.monotonic()
         arrays = learner.arrays() | serialization.to_arrays("phase", phase_variables)
         # A step may have made weights that are not finite of losses that were: the next one would show it.
@@ -156,7 +156,7 @@ def write_checkpoint(directory, arrays, learner, notes, names=(CHECKPOINT, TASK_
 
 
 def has_checkpoint(directory):
-    """Whether there is anything to go on from."""
+    """Whether there is a checkpoint to resume from."""
     return any((pathlib.Path(directory) / name).is_file() for name in (CHECKPOINT, TASK_END))
 
 
@@ -166,7 +166,7 @@ def _place(learner):
 
 
 def read_checkpoint(directory):
-    """The latest `Checkpoint`; None where there is none.
+    """Reads the latest `Checkpoint`, or returns None.
 
     Where the latest is damaged or lost, that of the last task's end takes its place, as a line on standard error says.
 

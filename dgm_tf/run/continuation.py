@@ -1,4 +1,4 @@
-"""Learning goes on in a finished run: what its folder says, and the longer stream that the run then learns."""
+"""Continuation of a finished run with new classes."""
 
 import dataclasses
 
@@ -18,11 +18,11 @@ _COMPARED = ("class_names", "classes_per_task", "train_sizes")  # what a stopped
 
 
 class NothingToLearn(Exception):
-    """The classes have been learned by the same command before."""
+    """Raised if the same command has already taught these classes."""
 
 
 class Continuation:
-    """Makes a run's stream a longer one, and its checkpoint that of a run which had known so from the start.
+    """Appends tasks to a finished run and rewrites its checkpoint as if they had been planned from the start.
 
     The run folder holds all that is needed: results.json and the checkpoint are those of a run that has ended, or of
     one that was stopped while it learned on. What is learned on stands as an entry of `later` in both: once the
@@ -64,12 +64,12 @@ class Continuation:
         self._record = self._saved.record if self._goes_on else self._folder.record()
 
     def _ended(self):
-        """What results.json says; where it was deleted, the checkpoint's notes, as if the run had not ended."""
+        """Reads results.json or, if it was deleted, the checkpoint's notes."""
         found = self._folder.record(large=False)
         return dataclasses.replace(self._saved.record, finished=False) if found is None else found
 
     def __call__(self, stream, cache_dir):
-        """The stream that goes on; where this begins, the checkpoint is written anew.
+        """Returns the longer stream; the first time, rewrites the checkpoint.
 
         stream: of the run; cache_dir: folder for decoded images.
         """
@@ -111,7 +111,7 @@ class Continuation:
         return stream
 
     def _begin(self, longer, later):
-        """Writes the checkpoint of a run that has learned its tasks and knows of more."""
+        """Rewrites the checkpoint of the finished run for the longer stream."""
         begun = dataclasses.replace(extended(self._record, longer), later=later)
         arrays = self._saved.arrays | record.to_checkpoint(begun.packed())
         head = self._saved.metrics_head if begun.metrics_head is None else begun.metrics_head
@@ -120,7 +120,7 @@ class Continuation:
 
 
 def extended(results, longer):
-    """A finished run's `Record` as that of a run in the middle of a longer stream."""
+    """Converts a finished run's `Record` to that of a run in the middle of a longer stream."""
     tasks = [list(longer.task_classes(t)) for t in range(longer.num_tasks)]
     more = len(tasks) - len(results.tasks)
     cautions = [_STRICT_ONLY] if results.protocol == "published" else []

@@ -1,4 +1,4 @@
-"""The root: a method learns a stream's tasks in a run folder, and can be stopped and resumed anywhere."""
+"""The root of a run: a method learns the tasks of a stream in a run folder, and can be stopped and resumed."""
 
 import contextlib
 import dataclasses
@@ -46,7 +46,7 @@ def run_experiment(
     jit_compile=None,
     extend=None,
 ):
-    """Learns all tasks of the stream, or what a killed run left of them; returns its `Record`.
+    """Learns all tasks of the stream, or resumes a killed run; returns its `Record`.
 
     Args:
       run_dir: the run folder; docs/running.md says what it holds.
@@ -142,7 +142,7 @@ def _computing(precision, jit_compile):
 
 
 def _check_workers(stream, saved):
-    """All workers must train on the same images, from the same state."""
+    """Checks that all workers have the same images and checkpoint."""
     if agreement.place()[1] == 1:
         return
     tests = [len(stream.test_split(task)) for task in range(stream.num_tasks)]
@@ -166,8 +166,8 @@ def _check_objects(stream, method, evaluation):
 
 def _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile):
     for name, value in {"checkpoint_seconds": checkpoint_seconds, "summary_seconds": summary_seconds}.items():
-        checks.argument(f"run_experiment.{name}", value, checks.inside(value, "[0, inf)"), "a number in [0, inf)")
-    checks.argument("run_experiment.seed", seed, checks.inside(seed, "[0, inf)", int), "an integer in [0, inf)")
+        checks.number_in(f"run_experiment.{name}", value, "[0, inf)")
+    checks.integer_in("run_experiment.seed", seed, "[0, inf)")
     fits = precision in PRECISIONS
     checks.argument("run_experiment.precision", precision, fits, f"one of {', '.join(map(repr, PRECISIONS))}")
     fits = jit_compile is None or isinstance(jit_compile, bool)

@@ -1,4 +1,4 @@
-"""A run's folder: every path in it, who holds it, which configuration it is of, and whether the run has ended."""
+"""Run folder: its paths, lock and configuration, and whether the run has finished."""
 
 import pathlib
 
@@ -9,7 +9,7 @@ from dgm_tf.measures import record
 
 
 class RunFolder:
-    """Where a run keeps all that it writes.
+    """Folder with everything that a run writes.
 
     Args:
       path: the folder; it need not be there.
@@ -32,7 +32,7 @@ class RunFolder:
         return str(self.path)
 
     def make(self):
-        """Makes the folder, where there is none.
+        """Makes the folder if it is missing.
 
         Raises:
           UserError: where there cannot be one.
@@ -44,16 +44,16 @@ class RunFolder:
             raise UserError(f"run_dir: {text}") from error
 
     def locked(self, patience):
-        """Holds the folder for this process alone; see `lock.locked`. patience: seconds to wait for others."""
+        """Locks the folder for this process; see `lock.locked`. patience: seconds to wait for others."""
         return lock.locked(self.path, "run_dir", "another bin/train or bin/learn", patience)
 
     @property
     def has_config(self):
-        """Whether a run of some configuration has begun here."""
+        """Whether the folder has a configuration, so that a run has begun here."""
         return self.config.is_file()
 
     def write_config(self, text):
-        """Makes it the folder of a run of this configuration, a flattened text."""
+        """Writes the configuration, a flattened text."""
         files.write_atomically(self.config, sealed_text.sealed(text))
 
     def config_text(self):
@@ -74,10 +74,10 @@ class RunFolder:
 
     @property
     def is_finished(self):
-        """Whether the run has come to its end; raises as `record` does."""
+        """Whether the run has finished; raises as `record` does."""
         found = self.record(large=False)
         return found is not None and found.finished
 
     def grid_after(self, num_tasks):
-        """Path of the picture of what was generated when so many tasks had been learned."""
+        """Path of the grid of generated images after a number of tasks."""
         return self.images / f"generated_after_task_{num_tasks:02d}.png"

@@ -1,4 +1,4 @@
-"""What a run writes while it trains: TensorBoard curves and lines of metrics.jsonl."""
+"""Training log: TensorBoard curves and lines of metrics.jsonl."""
 
 import time
 
@@ -16,7 +16,7 @@ AFTER_STEP = {"eval": 0.5, "time": 0.5, "end": 0.75}
 
 
 class TrainingLog(Callback):
-    """Losses, mask scale and masks while a task is trained, every few seconds; a context manager.
+    """Logs losses, mask scale and masks every few seconds. A context manager.
 
     Args:
       folder: `RunFolder`.
@@ -71,7 +71,7 @@ class TrainingLog(Callback):
         self.write("train", learner, phase=phase.name, epoch=epoch, epochs=phase.epochs, **values)
 
     def on_epoch_end(self, learner, context, phase, epoch):
-        """Shows what the generator makes of the task's classes by now."""
+        """Logs images of the task's classes as generated now."""
         images = phase.preview(learner.position.step - 1, np.repeat(context.task.classes, GRID_IMAGES))
         if images is not None:
             rows = np.split(np.asarray(images), len(context.task.classes))

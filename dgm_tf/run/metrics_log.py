@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: a run's curves, one JSON object a line, of which a damaged or lost line is told.
+"""`metrics.jsonl`: a run's curves, one JSON object a line. Damaged or lost lines are detected.
 
 A line's last entry, "chain", holds two digests of 16 digits: of the line itself, and of that with the digest before it.
 The second one of a file's last line so stands for the whole file: its head. Lines of before there were digests are read
@@ -40,7 +40,7 @@ class Line:
 
     @property
     def is_whole(self):
-        """Whether the line by itself is as it was written, as far as that can be told."""
+        """Whether the line matches its own digest, if it has one."""
         return self.row is not None and (self.digests is None or self.digests[0] == _digest(self.content))
 
 
@@ -57,7 +57,7 @@ def parse_line(data):
 
 
 def _has_damaged_chain(data):
-    """Whether one byte is all that keeps a line's end from being a "chain"."""
+    """Whether the end of a line would be a "chain" but for one damaged byte."""
     end = data[-len(_SHAPE) :]
     return len(end) == len(_SHAPE) and sum(byte not in can for byte, can in zip(end, _SHAPE, strict=True)) == 1
 
@@ -83,7 +83,7 @@ class MetricsLog:
 
     @property
     def head(self):
-        """What stands for the file as it is now."""
+        """Digest of the whole file as it is now."""
         return self._head
 
     def write(self, row):
@@ -114,7 +114,7 @@ class MetricsLog:
             self._file.close()
 
     def _keep(self, count, head=None):
-        """Keeps whole lines, as many as the function of their rows says."""
+        """Keeps as many intact lines as a function of their rows says."""
         lines, complaint = _read(self._path, head)
         if complaint:
             warn(f"{self._path} is damaged: {complaint}; the curves go on from what is whole")
@@ -134,7 +134,7 @@ def _step(row):
 
 
 def read_metrics(path, head=None):
-    """The rows of a `metrics.jsonl`, a list of dicts; what is damaged is left out, as a line on standard error says.
+    """Reads the rows of a `metrics.jsonl`, a list of dicts. Damaged lines are skipped with a warning.
 
     head: of an earlier moment, see above.
     """
@@ -145,7 +145,7 @@ def read_metrics(path, head=None):
 
 
 def read_rows(path, head=None):
-    """(rows of what is whole, what is damaged or "")."""
+    """Reads (intact rows, description of the damage or "")."""
     lines, complaint = _read(path, head)
     return [line.row for line in lines if line.is_whole], complaint
 

@@ -1,4 +1,4 @@
-"""What a run keeps: results.json, tables, TensorBoard, images, figures, the memory and its export."""
+"""Recorder: measures a run after each task and writes results, tables, TensorBoard, images, memory and export."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from dgm_tf.training.pool import to_uint8
 
 
 class Recorder(Callback):
-    """Measures a learner after each task and writes all of it into the run folder.
+    """Measures a learner after each task and writes everything into the run folder.
 
     Args:
       folder: `RunFolder` to write into.
@@ -52,7 +52,7 @@ class Recorder(Callback):
         return records.to_checkpoint(self._packed)
 
     def on_task_begin(self, learner, context):
-        """Takes up the learner's clock where a killed run left it; says what the method is known to do badly.
+        """Resumes the learner's clock and prints the method's caution.
 
         At the first task it writes results.json, so that others see how many tasks there will be.
         """
@@ -105,7 +105,7 @@ class Recorder(Callback):
         return task, last
 
     def _keep_excerpts(self, view):
-        """What tells the test images of this task's classes from others."""
+        """Keeps excerpts that identify the test images of this task's classes."""
         known, task = self._record.test_excerpts, view.context.task
         known += [None] * (task.classes[0] - len(known))  # of a run begun before they were kept
         images = [view.test_images[view.test_labels == c] for c in task.classes]
@@ -120,7 +120,7 @@ class Recorder(Callback):
             self._warn(warning)
 
     def _generated(self, learner):
-        """uint8 [classes, images, H, W, C]: the same z whenever it is asked."""
+        """Generates images from a fixed z, uint8 [classes, images, H, W, C]."""
         labels = np.repeat(np.arange(len(learner.class_names)), grids.GRID_IMAGES)
         images = to_uint8(learner.method.replay(labels, seed=0))
         return images.reshape(-1, grids.GRID_IMAGES, *images.shape[1:])

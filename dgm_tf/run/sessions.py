@@ -1,4 +1,4 @@
-"""Each start of a run: what it was and what became of it, kept in the run folder's run.json."""
+"""Sessions: each start of a run and how it ended, kept in run.json."""
 
 import contextlib
 import datetime
@@ -45,7 +45,7 @@ def run_session(folder, strategy_name, function, wait_seconds=cluster.WAIT_SECON
 
 
 def _join(stack, strategy_name, wait_seconds):
-    """Enters the strategy's scope, when all workers are there."""
+    """Enters the strategy's scope when all workers are ready."""
     from dgm_tf.training import agreement, distribution
 
     workers = _workers(strategy_name)
@@ -61,7 +61,7 @@ def _join(stack, strategy_name, wait_seconds):
 
 
 def _workers(strategy_name):
-    """The `Cluster` of the environment, or None; what cannot be understood matters to multi_worker alone."""
+    """Returns the `Cluster` of the environment, or None. Only multi_worker refuses an invalid one."""
     try:
         return cluster.cluster_of_environment()
     except UserError:
@@ -100,7 +100,7 @@ def _noted_call(folder, function):
 
 
 def _held(folder):
-    """The run folder for this process alone; for its chief, where several workers share it."""
+    """Locks the run folder for this process; of several workers, for the chief."""
     from dgm_tf.training import distribution
 
     if not distribution.is_chief():
@@ -131,7 +131,7 @@ def _noted(folder):
 
 
 def _tell_diverged(folder, sessions):
-    """Says what a run that goes on is about to meet again."""
+    """Warns that a resumed run has diverged before."""
     from dgm_tf.run.checkpoints import has_checkpoint
 
     met = sessions[-1].get("diverged") if sessions else None

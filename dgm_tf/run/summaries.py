@@ -1,4 +1,4 @@
-"""What a run writes for TensorBoard while it learns."""
+"""TensorBoard event files of a run."""
 
 import os
 import pathlib
@@ -90,7 +90,7 @@ class Summaries:
             writer.flush()
 
     def close(self):
-        """Flushes and closes the event files; the object is of no use afterwards."""
+        """Flushes and closes the event files. The object cannot be used afterwards."""
         for writer in self._writers.values():
             writer.close()
 
@@ -132,7 +132,7 @@ def _keep(path, step):
 
 
 def _whole_records(path):
-    """The serialised events of a file, up to one that a killed run wrote half."""
+    """Yields the serialised events of a file, up to a half-written one."""
     try:
         yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
     except tf.errors.DataLossError:

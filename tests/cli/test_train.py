@@ -201,7 +201,8 @@ class TestRunFolder:
         assert run["devices"] and run["replicas"] == 1 and run["machine"]
         assert run["seeds"] == {"run_experiment": 0, "ClassIncrementalStream": 0}
         (session,) = run["sessions"]
-        assert f"--run_dir={finished_run}" in session["command"]
+        (run_dir,) = [word for word in session["command"] if word.startswith("--run_dir=")]
+        assert run_dir.endswith("/finished/run")
         assert session["started"] <= session["ended"]
 
     def test_metrics_are_json_lines_in_order(self, finished_run):

@@ -190,7 +190,7 @@ class TestLearn:
             "numbers": (replace(TASK, class_names=(3,)), ".class_names: expected a tuple of names, got (3,)"),
             "a label": (replace(TASK, classes=2), ".classes: expected a tuple of labels, got 2"),
             "floats": (replace(TASK, classes=(2.0,)), ".classes: expected a tuple of labels, got (2.0,)"),
-            "an index": (replace(TASK, index="1"), ".index: expected an integer, got '1'"),
+            "an index": (replace(TASK, index="1"), ".index: expected an integer in [0, inf), got '1'"),
             "strangers": (replace(TASK, test=tiny.split((3,), 4, 0)), ".test.labels: expected labels among (2,)"),
             "sizes": (replace(TASK, validation=SMALL), ".validation: expected images of shape (32, 32, 1)"),
         }),

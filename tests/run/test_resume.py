@@ -1,4 +1,7 @@
-"""A run that is stopped, however and wherever, ends like the one that never was when the command is given again."""
+"""A run that is stopped, however and wherever, ends like the one that never was when the command is given again.
+
+Every start is a process of its own. What needs none, `test_killed.py` and `test_stopped_session.py` ask every day.
+"""
 
 import collections
 import random
@@ -12,6 +15,7 @@ from dgm_tf.disk import files
 from dgm_tf.run.metrics_log import read_metrics
 from tests import tiny_run
 
+pytestmark = pytest.mark.ci
 GAN, CLOSING = 0, 1  # phases of a task
 
 
@@ -113,14 +117,3 @@ def test_every_start_is_noted(stopped_run):
 def test_nothing_is_left_half_written(stopped_run):
     others = [path for path in stopped_run.run_dir.rglob("*") if path.name != ".lock"]
     assert not [path for path in others if "tmp" in path.name or path.name.startswith(".")]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_killed_at_random_moments(seed, project_root, tmp_path, finished_run):
-    random.seed(seed)
-    places = [(task, phase) for task in (0, 1) for phase in (GAN, CLOSING)]
-    stops = [(_during(*place), tiny_run.KILL) for place in sorted(random.choices(places, k=4))]
-    run_dir = _stopped_run(project_root, tmp_path, stops).run_dir
-    stopped, finished = (tiny_run.timeless(tiny_run.read_results(d)) for d in (run_dir, finished_run))
-    assert stopped == finished

@@ -17,6 +17,7 @@ from dgm_tf.disk import files
 from dgm_tf.learner import load
 from tests.methods import tiny  # noqa: F401 - registers the networks
 
+pytestmark = pytest.mark.ci
 RUNS = "dgma", "mergan", "dgmw"
 WORKER = pathlib.Path(__file__).with_name("worker.py")
 
