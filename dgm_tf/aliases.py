@@ -96,6 +96,9 @@ MODULES = {
     "dgm_tf.watched_folder": "dgm_tf.disk.watched_folder",
 }
 
+# Classes, of modules that are imported by an earlier name.
+CLASSES = {"ClassIncrementalBenchmark": "ClassIncrementalStream", "ContinuedBenchmark": "ContinuedStream"}
+
 # Classes and parameters in gin files.
 GIN_NAMES = {"ClassIncrementalBenchmark": "ClassIncrementalStream", "run_experiment.benchmark": "run_experiment.stream"}
 
@@ -215,7 +218,11 @@ class _Loader(importlib.abc.Loader):
 
     def create_module(self, spec):
         warnings.warn(f"{spec.name} is {self._spec.name} now", DeprecationWarning, stacklevel=2)
-        return importlib.import_module(self._spec.name)
+        module = importlib.import_module(self._spec.name)
+        for earlier, name in CLASSES.items():
+            if hasattr(module, name):
+                setattr(module, earlier, getattr(module, name))
+        return module
 
     def exec_module(self, module):
         module.__spec__ = self._spec  # which the import system has just replaced

@@ -26,6 +26,13 @@ def test_a_module_is_the_same_under_both_names():
     assert importlib.import_module("dgm_tf.benchmarks.task") is sys.modules["dgm_tf.data.task"]
 
 
+def test_so_is_a_class():
+    with pytest.warns(DeprecationWarning):
+        sys.modules.pop("dgm_tf.benchmarks", None)
+        from dgm_tf.benchmarks import ClassIncrementalBenchmark
+    assert ClassIncrementalBenchmark is importlib.import_module("dgm_tf.data").ClassIncrementalStream
+
+
 def test_what_never_was_is_not_there():
     for name in ("dgm_tf.benchmarks.nothing", "dgm_tf.nothing"):
         with pytest.raises(ModuleNotFoundError, match="nothing"):
