@@ -171,9 +171,11 @@ def test_a_checksum_tells_no_malice(learner, tmp_path):
 
 def test_the_table_is_closed(learner):
     """It holds methods, settings and networks; none of them is a function."""
-    registry.import_own()
-    assert all(isinstance(registry.find(name), type) for name in registry._own_names())
-    assert {"DGM", "GANSettings", "DCGANGenerator"} <= set(registry._own_names())
+    with pytest.raises(UserError, match="is no registered class of dgm_tf; known: ") as refused:
+        registry.find("Nothing")
+    names = str(refused.value).split("known: ")[1].split(", ")
+    assert {"DGM", "GANSettings", "DCGANGenerator"} <= set(names)
+    assert all(isinstance(registry.find(name), type) for name in names)
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,9 @@ def address_of_closed(command):
 
 
 def test_a_watch_that_is_over_ends_nothing():
-    with cluster.Watch(Cluster(("127.0.0.1:1", "127.0.0.1:2"), 0), 0.01, 30.0) as watch:
+    before = set(threading.enumerate())
+    with cluster.Watch(Cluster(("127.0.0.1:1", "127.0.0.1:2"), 0), 0.01, 30.0):
         time.sleep(0.05)
-    watch._thread.join(10)
-    assert not watch._thread.is_alive()
+        (thread,) = set(threading.enumerate()) - before
+    thread.join(10)
+    assert not thread.is_alive()

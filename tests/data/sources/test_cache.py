@@ -120,13 +120,17 @@ def test_another_run_may_put_a_damaged_one_away_first(make, tmp_path, monkeypatc
 def test_every_block_of_a_large_file_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "_BLOCK", 100)
     monkeypatch.setattr(cache, "_CHUNK", 30)
-    path, digests = tmp_path / "x", set()
-    for position in (None, 0, 99, 100, 229, 230, 249):
-        data = bytearray(250)
-        if position is not None:
-            data[position] = 1
-        path.write_bytes(data)
-        digests.add(cache._sha256(path))
-    path.write_bytes(bytes(249))
-    digests.add(cache._sha256(path))
-    assert len(digests) == 8
+    made = []
+
+    def make(folder):
+        (folder / "x").write_bytes(bytes(250))
+        made.append(folder)
+
+    def kept():
+        return cache.kept("x", make, lambda folder: (folder / "x").read_bytes(), tmp_path)
+
+    changed = [bytes(i == position for i in range(250)) for position in (0, 99, 100, 229, 230, 249)]
+    for number, content in enumerate([bytes(250), *changed, bytes(249)]):
+        assert kept() == bytes(250) and len(made) == max(number, 1)
+        (tmp_path / "images-x" / "x").write_bytes(content)
+    assert kept() == bytes(250) and len(made) == 8

@@ -19,9 +19,9 @@ LABELS = np.repeat([0, 1, 2], 4)
 
 @pytest.fixture
 def archive(tmp_path):
-    def write(save=np.savez, **content):
+    def write(save=np.savez, *, settings=None, **content):
         save(tmp_path / "a.npz", **content)
-        return ImageArchive(tmp_path / "a.npz")
+        return ImageArchive(tmp_path / "a.npz", **settings or {})
 
     return write
 
@@ -158,8 +158,7 @@ def test_columns_first_and_big_endian_are_the_same_images(archive):
         other = archive(save, images=np.asfortranarray(IMAGES), labels=LABELS.astype(">i8")).load()
         np.testing.assert_array_equal(other.train_images, plain.train_images)
         np.testing.assert_array_equal(other.test_labels, plain.test_labels)
-    source = archive(images=np.asfortranarray(IMAGES), labels=LABELS)
-    source._memory_limit = 0
+    source = archive(images=np.asfortranarray(IMAGES), labels=LABELS, settings={"memory_limit": 0})
     with pytest.raises(UserError, match="column by column .*: save np.ascontiguousarray"):
         source.load()
 
@@ -190,8 +189,9 @@ class TestBombs:
         self.refused(source, "'class_names' takes 72.0 MB unpacked, at most 64.0 MB are read")
 
     def test_images_without_labels_leave_nothing_in_the_cache(self, archive, tmp_path):
-        source = archive(np.savez_compressed, images=np.zeros((20_000, 32, 32), np.uint8), labels=LABELS)
-        source._memory_limit, source.cache_dir = 1000, tmp_path / "cache"
+        settings = {"memory_limit": 1000, "cache_dir": tmp_path / "cache"}
+        images = np.zeros((20_000, 32, 32), np.uint8)
+        source = archive(np.savez_compressed, settings=settings, images=images, labels=LABELS)
         self.refused(source, r"one for each image: \[20000\]")
         assert not (tmp_path / "cache").exists()
 
@@ -222,6 +222,6 @@ class TestBombs:
         data = bytearray(data)
         data[1000] ^= 1
         (tmp_path / "a.npz").write_bytes(data)
-        for limit in (2e9, 0):
-            source._memory_limit = limit
+        for limit in (2_000_000_000, 0):
+            source = ImageArchive(tmp_path / "a.npz", memory_limit=limit)
             self.refused(source, "'images': Bad CRC-32 .*; get a whole copy of it$", Damaged)
