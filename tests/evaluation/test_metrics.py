@@ -18,6 +18,9 @@ class TestConfusion:
     def test_no_images_gives_zeros(self):
         assert metrics.confusion_matrix([], [], 2).tolist() == [[0, 0], [0, 0]]
 
+    def test_a_single_class_is_counted_too(self):
+        assert metrics.confusion_matrix([0, 0], [0, 0], 1).tolist() == [[2]]
+
     def test_small_integer_labels_do_not_overflow(self):
         confusion = metrics.confusion_matrix(np.array([49], np.uint8), np.array([48], np.uint8), 50)
         assert confusion[49, 48] == 1
@@ -88,9 +91,13 @@ class TestTopK:
         assert metrics.macro_top_k_accuracy(logits, [0, 0, 0, 1], 1) == 0.5
         assert metrics.top_k_accuracy(logits, [0, 0, 0, 1], 1) == 0.75
 
+    def test_macro_leaves_out_a_class_without_images(self):
+        logits = np.array([[2.0, 1.0, 0.0], [2.0, 1.0, 3.0], [2.0, 1.0, 0.0]])
+        assert metrics.macro_top_k_accuracy(logits, [0, 2, 2], 1) == 0.75
+
     def test_macro_equals_macro_accuracy_of_the_confusion(self):
         rng = np.random.default_rng(1)
-        logits, labels = rng.normal(size=[99, 5]), rng.integers(0, 4, 99)
+        logits, labels = rng.normal(size=[99, 5]), rng.choice([0, 1, 3], 99)
         confusion = metrics.confusion_matrix(labels, logits.argmax(1), 5)
         expected = metrics.macro_accuracy(confusion)
         assert metrics.macro_top_k_accuracy(logits, labels, 1) == pytest.approx(expected)

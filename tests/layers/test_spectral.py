@@ -35,6 +35,12 @@ def test_the_kernels_scale_says_nothing():
     np.testing.assert_allclose(layer(IMAGES), before, rtol=1e-4, atol=1e-5)
 
 
+def test_the_vector_has_an_entry_for_each_output_and_is_not_trained():
+    layer = _layer(steps=0)
+    assert layer.singular_vector.shape == (1, 6)
+    assert [v.path for v in layer.trainable_variables] == [layer.kernel.path]
+
+
 def test_only_training_moves_the_vector():
     layer = _layer(steps=1)
     vector = np.array(layer.singular_vector)

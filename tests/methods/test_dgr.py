@@ -116,3 +116,9 @@ def test_a_class_that_the_solver_never_sees_is_made_up_for():
 def test_bad_settings_are_named(bad, message):
     with pytest.raises(UserError, match=message):
         DGR(**bad)
+
+
+def test_the_classes_of_all_networks_are_known_before_any_is_made():
+    method = tiny.dgr()
+    critic = solver = tiny.Discriminator
+    assert method.network_classes() == {"generator": tiny.SharedGenerator, "critic": critic, "discriminator": solver}

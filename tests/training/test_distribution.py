@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import types
@@ -54,6 +55,23 @@ def test_mirrored_on_one_device_says_so(tmp_path, capsys, monkeypatch):
     if not tf.config.list_logical_devices("GPU"):
         assert "--strategy=mirrored: one replica, as there is no GPU here" in capsys.readouterr().out
     assert serialization.read_json(tmp_path / "run" / "run.json")["replicas"] == 1
+
+
+def own_handler(number, frame):
+    """Stands for a handler that was installed from Python."""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, signal.SIG_DFL), (signal.SIG_IGN, signal.SIG_IGN), (own_handler, own_handler)]
+)
+def test_several_workers_leave_the_handler_of_sigterm_as_it_was(monkeypatch, before, after):
+    """`signal.getsignal` says None of a handler that was not installed from Python."""
+    installed = []
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: "strategy")
+    monkeypatch.setattr(signal, "getsignal", lambda number: before)
+    monkeypatch.setattr(signal, "signal", lambda *arguments: installed.append(arguments))
+    assert make_strategy("multi_worker") == "strategy"
+    assert installed == [(signal.SIGTERM, after)]
 
 
 class Recorder:
