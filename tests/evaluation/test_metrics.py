@@ -47,6 +47,10 @@ class TestMeans:
     def test_per_class(self):
         np.testing.assert_allclose(metrics.per_class_accuracy(self.CONFUSION), [0.8, 0.25])
 
+    def test_a_single_image_of_a_class_counts(self):
+        np.testing.assert_array_equal(metrics.per_class_accuracy([[1, 0], [1, 0]]), [1.0, 0.0])
+        assert metrics.micro_accuracy([[1, 0], [0, 0]]) == 1.0
+
     def test_macro_weighs_classes_and_micro_weighs_images(self):
         assert metrics.macro_accuracy(self.CONFUSION) == pytest.approx(0.525)
         assert metrics.micro_accuracy(self.CONFUSION) == pytest.approx(18 / 50)
@@ -173,7 +177,11 @@ class TestAccuracyMatrix:
         with pytest.raises(ValueError, match=message):
             metric(matrix)
 
-    @pytest.mark.parametrize("sizes", [[1, 1], [1, 1, 0], [1.0, 1.0, 1.0], []])
+    def test_a_wrong_number_of_task_sizes_is_refused(self):
+        with pytest.raises(ValueError, match="classes_per_task must hold 3 sizes, got 2"):
+            metrics.average_accuracy(MATRIX, [1, 1])
+
+    @pytest.mark.parametrize("sizes", [[1, 1, 0], [1.0, 1.0, 1.0], [], np.zeros(0, int), [[1, 1, 1]]])
     def test_wrong_task_sizes_are_refused(self, sizes):
-        with pytest.raises(ValueError, match="classes_per_task"):
+        with pytest.raises(ValueError, match="classes_per_task must be integers >= 1, one per task"):
             metrics.average_accuracy(MATRIX, sizes)
