@@ -63,7 +63,8 @@ def test_without_workers_there_is_no_cluster(monkeypatch, text):
     "text",
     [
         "worker", "[]", '{"cluster": ["a:1"]}', '{"cluster": {"worker": "a:1"}}', '{"cluster": {"worker": [1]}}',
-        '{"cluster": {"worker": ["a"]}}', '{"cluster": {"worker": ["a:0"]}}', '{"cluster": {"worker": ["a:99999"]}}',
+        '{"cluster": {"worker": ["a"]}}', '{"cluster": {"worker": [":1"]}}',
+        '{"cluster": {"worker": ["a:0"]}}', '{"cluster": {"worker": ["a:99999"]}}',
         '{"cluster": {"worker": ["a:1"]}, "task": 3}',
     ],
 )  # fmt: skip

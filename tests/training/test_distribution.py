@@ -57,6 +57,26 @@ def test_mirrored_on_one_device_says_so(tmp_path, capsys, monkeypatch):
     assert serialization.read_json(tmp_path / "run" / "run.json")["replicas"] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "gpus", "devices"),
+    [("mirrored", 0, ["CPU:0"]), ("mirrored", 1, ["GPU:0"]), ("auto", 2, ["GPU:0", "GPU:1"]), ("auto", 1, None),
+     ("auto", 0, None), ("none", 2, None)],
+)  # fmt: skip
+def test_mirrored_takes_all_gpus_or_else_the_cpu_and_no_gpus_memory_at_once(monkeypatch, name, gpus, devices):
+    growing = {}
+
+    def logical(kind):
+        return [types.SimpleNamespace(name=f"{kind}:{i}") for i in range(gpus if kind == "GPU" else 1)]
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind} {i}" for i in range(gpus)])
+    monkeypatch.setattr(tf.config, "list_logical_devices", logical)
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", growing.__setitem__)
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", list)
+    strategy = make_strategy(name)
+    assert strategy == devices if devices else strategy is tf.distribute.get_strategy()
+    assert growing == {f"GPU {i}": True for i in range(gpus)}
+
+
 def own_handler(number, frame):
     """Stands for a handler that was installed from Python."""
 

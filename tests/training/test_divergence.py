@@ -24,6 +24,12 @@ from tests.methods import tiny
 CONTEXT = types.SimpleNamespace(index=2, task=tiny.task(2, (4, 5)))
 
 
+def test_a_task_is_named_by_its_first_three_classes():
+    for count, listed in ((3, "class 0, class 1, class 2"), (4, "class 0, class 1, class 2 ...")):
+        context = types.SimpleNamespace(index=0, task=tiny.task(0, range(count)))
+        assert divergence.task_name(context) == f"task 1 ({listed})"
+
+
 def learner(method=None):
     return types.SimpleNamespace(method=method or tiny.dgm())
 
