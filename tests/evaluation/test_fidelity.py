@@ -63,6 +63,8 @@ def test_a_class_of_few_images_is_not_measured():
     for real, generated in ((few, many), (many, few)):
         measured = fidelity.class_fidelity(real, generated, real[:, 0, 0], generated[:, 0, 0])
         assert set(measured.values()) == {None}
+    five = np.random.default_rng(0).uniform(size=(5, 2, 2, 1))
+    assert None not in fidelity.class_fidelity(five, five, five[:, 0, 0], five[:, 0, 0]).values()
     assert fidelity.class_fidelity(many, many, many[:, 0, 0], many[:, 0, 0]) == {
         "precision": 1.0, "recall": 1.0, "kernel_distance": 0.0, "pixel_distance": 0.0,
     }  # fmt: skip

@@ -39,6 +39,15 @@ def test_codes_of_ended_tasks_are_constants_of_a_graph():
     np.testing.assert_array_equal(look_up(), second.task_table(0)[[1]])
 
 
+def test_the_present_tasks_codes_are_trained_whether_it_is_named_or_not():
+    layer = built([2, 3])
+    for task in (None, 1):
+        with tf.GradientTape() as tape:
+            codes = layer(tf.one_hot([2, 0], 3), task=task)
+        assert tape.gradient(codes, layer.table.value) is not None
+        np.testing.assert_array_equal(codes, np.asarray(layer.table)[[2, 0]])
+
+
 def test_they_begin_as_wide_as_the_noise():
     assert np.std(np.asarray(built([500]).table)) == pytest.approx(1.0, abs=0.1)
 

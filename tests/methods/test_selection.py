@@ -103,3 +103,13 @@ def test_there_may_be_more_classes_than_entries_of_z():
 
     z = select(tf.constant([4, 3, 4, 0]), candidates, 5, 1, LIMIT).numpy()
     assert z[[0, 2, 3], 0].tolist() == [4, 9, 0]
+
+
+def test_the_largest_share_of_a_class_may_come_in_a_round_where_other_classes_have_less():
+    def candidates(i):
+        largest = tf.where((tf.range(CANDIDATES) == 7 + i)[:, None], [0.6, 0.4], [0.9, 0.1])
+        z = tf.stack([tf.fill([CANDIDATES], i), tf.range(CANDIDATES)], 1)
+        shares = largest if i == 0 else tf.where(i == 1, largest * [0.8, 1.1], largest * 0.5)
+        return tf.cast(z, tf.float32), shares
+
+    np.testing.assert_array_equal(select(tf.constant([1]), candidates, 2, 2, LIMIT), [[1, 8]])
