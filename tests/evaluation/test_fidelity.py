@@ -87,3 +87,9 @@ def test_it_takes_single_precision():
     real, generated = _normal(0).astype(np.float32), _normal(1, offset=0.3).astype(np.float32)
     expected = fidelity.kernel_distance(real.astype(np.float64), generated.astype(np.float64))
     assert fidelity.kernel_distance(real, generated) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_small_deviation_of_many_images_is_found_in_single_precision_too():
+    real = (0.9 + 0.001 * np.random.default_rng(0).normal(size=(3000, 1, 1, 1))).astype(np.float32)
+    flat = np.full_like(real, np.mean(real, dtype=np.float64))
+    assert fidelity.pixel_distance(real, flat) == pytest.approx(0.001, rel=0.05)

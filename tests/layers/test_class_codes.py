@@ -1,5 +1,6 @@
 """Learned codes of classes: trained for the present task, frozen for the ended ones."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -50,6 +51,18 @@ def test_the_present_tasks_codes_are_trained_whether_it_is_named_or_not():
 
 def test_they_begin_as_wide_as_the_noise():
     assert np.std(np.asarray(built([500]).table)) == pytest.approx(1.0, abs=0.1)
+
+
+def test_they_stay_float32_beside_layers_of_mixed_precision():
+    layer = built([3], dtype="mixed_bfloat16")
+
+    class Network(keras.layers.Layer):
+        def call(self, labels):
+            return layer(tf.one_hot(labels, 3))
+
+    codes = Network(dtype="mixed_bfloat16")(tf.constant([2, 0]))
+    assert codes.dtype == tf.float32
+    np.testing.assert_array_equal(codes, np.asarray(layer.table)[[2, 0]])
 
 
 def test_config_round_trips():

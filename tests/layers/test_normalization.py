@@ -37,7 +37,7 @@ def test_inference_is_keras_inference():
     np.testing.assert_allclose(layer(batch()), keras_twin(layer)(batch(), training=False), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(4, 5, 6, CHANNELS), (8, CHANNELS)])
+@pytest.mark.parametrize("shape", [(4, 5, 6, CHANNELS), (7, CHANNELS)])
 @pytest.mark.parametrize("spread", [1.0, 0.002])
 def test_training_is_keras_training(shape, spread):
     """Also where the variance is no more than what keeps a division from failing."""
@@ -182,6 +182,18 @@ def test_the_next_task_starts_afresh(task_norm):
 def test_earlier_tasks_parameters_are_not_trained(task_norm):
     grown = task_norm.grow(CHANNELS)
     assert [v.name for v in grown.trainable_variables] == ["gamma", "beta"]
+
+
+def test_what_replicas_average_apart_counts_as_their_mean():
+    layer = randomised(BatchNormalization())
+    assert layer.moving_mean.aggregation == layer.moving_variance.aggregation == "mean"
+
+
+def test_parameters_of_earlier_tasks_draw_no_numbers_before_they_are_inherited():
+    layer = TaskBatchNormalization(task_widths=[2, 3])
+    layer.build((None, 4))
+    for task, width in enumerate((2, 3)):
+        np.testing.assert_array_equal(layer.task_values(task), np.zeros((4, width)))
 
 
 def test_config_round_trips(task_norm):

@@ -169,3 +169,14 @@ def test_a_watch_that_is_over_ends_nothing():
         time.sleep(0.05)
     watch._thread.join(10)
     assert not watch._thread.is_alive()
+
+
+def test_a_watch_does_not_keep_a_process_from_ending():
+    with cluster.Watch(Cluster(("127.0.0.1:1",), 0), 0.01, 30.0) as watch:
+        assert watch._thread.daemon
+
+
+def test_who_was_sent_a_signal_tells_which_beside_the_lost_worker():
+    lost = cluster.WorkerLost("worker 2 of 2 (b:2)", signal.SIGTERM)
+    assert lost.signum == signal.SIGTERM and str(lost).startswith("worker 2 of 2 (b:2) has ended or cannot be reached")
+    assert cluster.WorkerLost().signum is None
