@@ -47,6 +47,11 @@ def test_top_5_is_there_from_six_classes_on():
     assert evaluator.accuracy_report(logits, labels, [tuple(range(6))])["top5_average"] == pytest.approx(5 / 6)
 
 
+def test_top_5_needs_test_images_of_every_class_too():
+    labels = np.array([0, 1, 2, 3, 5])
+    assert evaluator.accuracy_report(np.eye(6)[labels], labels, [tuple(range(6))])["top5_average"] is None
+
+
 def test_top_5_of_five_classes_would_say_nothing():
     assert evaluator.accuracy_report(np.eye(5), np.arange(5), [tuple(range(5))])["top5_average"] is None
 

@@ -61,6 +61,18 @@ def test_by_default_the_averages_follow_a_tenth_of_the_way(layer_class):
     np.testing.assert_allclose(layer.moving_mean, 0.1 * batch().numpy().reshape(-1, CHANNELS).mean(0), rtol=1e-4)
 
 
+@pytest.mark.parametrize("variance", [0.0, 1e-6])
+def test_inference_divides_by_no_less_than_the_root_of_epsilon(variance):
+    layer = randomised(TaskBatchNormalization())
+    layer.moving_variance.assign(np.full(CHANNELS, variance))
+    images = 1e-3 * batch()
+    unit = (images - layer.moving_mean) / np.sqrt(variance + normalization.EPSILON)
+    expected = unit * layer.gamma + layer.beta
+    scale, offset = layer.affine(0)
+    for outputs in (layer(images), images * scale + offset):
+        np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-2)
+
+
 def test_averages_stay_where_asked_to():
     layer = randomised(BatchNormalization())
     before = layer.get_weights()

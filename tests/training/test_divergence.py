@@ -179,3 +179,7 @@ def test_images_that_are_not_finite_are_seen_at_the_phases_end(monkeypatch):
     told = diverging(tiny.dgm())
     assert told.startswith("task 1 (class 0, class 1), phase gan, at its end: expected finite values, got NaN or infin")
     assert " in images; " in told
+
+
+def test_a_method_that_lists_no_remedy_is_advised_all_the_same():
+    assert settings_to_try(types.SimpleNamespace()) == ["a lower learning rate"]

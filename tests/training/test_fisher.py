@@ -75,8 +75,10 @@ def test_convolutions_and_batch_norm_give_what_one_example_at_a_time_gives():
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_stop_is_heard_between_batches(regression, monkeypatch):
+@pytest.mark.parametrize(("replicas", "batches"), [(1, 3), (2, 2)])
+def test_a_stop_is_heard_between_batches_of_all_replicas(regression, monkeypatch, replicas, batches):
     checked, (network, images, *_) = [], regression
+    monkeypatch.setattr(fisher, "replica_count", lambda: replicas)
     monkeypatch.setattr(fisher.stopping, "check", lambda: checked.append(True))
     diagonal_fisher(network, images, np.zeros(5, np.int32), batch_size=2)
-    assert len(checked) == 3
+    assert len(checked) == batches
