@@ -128,6 +128,7 @@ def test_generated_images_are_those_of_the_learners_seed(judge):
 
 def test_no_more_images_than_a_limit_are_compared(judge, monkeypatch):
     seen = []
+    assert evaluator.COMPARED == 500
     monkeypatch.setattr(evaluator, "COMPARED", 12)
     monkeypatch.setattr(evaluator, "class_fidelity", lambda *sets: seen.append([len(s) for s in sets]) or {"recall": 1})
     share, _ = evaluator.gan_test(judge, _learner(), _tests(), 20)

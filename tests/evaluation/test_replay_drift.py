@@ -72,6 +72,31 @@ def test_it_is_measured_against_the_first_images_not_the_last():
         assert drift.measure(learner) == pytest.approx(leak, abs=1e-6)
 
 
+def test_a_pixel_that_is_no_number_counts_as_the_largest_difference_of_numbers():
+    drift, learner = ReplayDrift(), _learner(1)
+    drift.measure(learner)
+    learner.method.leak[0] = np.nan
+    assert drift.measure(learner) == 2.0
+
+
+@pytest.mark.parametrize("flags", ["fma avx2 fpu avx", "avx avx2 fma sse"])
+def test_a_processor_is_its_name_and_vector_instructions_in_one_order(monkeypatch, flags):
+    text = f"processor : 0\nmodel name\t: Some CPU @ 2 GHz\nflags : {flags}\n"
+    monkeypatch.setattr(replay_drift.pathlib.Path, "read_text", lambda path: text)
+    assert replay_drift._processor() == "Some CPU @ 2 GHz avx avx2 fma"
+
+
+@pytest.mark.parametrize(("name", "told"), [("Some CPU", "Some CPU"), ("", "arm64")])
+def test_where_the_system_tells_no_instructions_the_processor_or_its_kind_stands_for_them(monkeypatch, name, told):
+    def missing(path):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(replay_drift.pathlib.Path, "read_text", missing)
+    monkeypatch.setattr(replay_drift.platform, "processor", lambda: name)
+    monkeypatch.setattr(replay_drift.platform, "machine", lambda: "arm64")
+    assert replay_drift._processor() == told
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_pixels_that_are_no_numbers_are_no_match(value):
     drift, learner = ReplayDrift(), _learner(1)

@@ -22,6 +22,7 @@ def test_it_looks_up():
 def test_ended_tasks_keep_theirs():
     first = built([2])
     second = built([2, 3])
+    assert not np.any(second.task_table(0)), "they draw no number before they are inherited"
     second.inherit(first)
     table = np.asarray(first.table)
     np.testing.assert_array_equal(second(tf.one_hot([1, 0], 2), task=0), table[[1, 0]])

@@ -111,3 +111,9 @@ def test_a_task_begins_with_nothing_added_up_but_the_fisher_of_the_tasks_before(
     assert first.keys() == set(TRACES) and first.pop("fisher") is fisher
     for arrays in first.values():
         np.testing.assert_array_equal(arrays, [[0.0, 0.0]])
+
+
+def test_importances_that_are_all_equal_weigh_nothing():
+    method = RWalk(TinyMLP)
+    method.carried = {"anchors": [np.zeros(2)], "fisher": [np.full(2, 3.0)], "scores": [np.full(2, 5.0)]}
+    np.testing.assert_array_equal(method.importances, [[0.0, 0.0]])
