@@ -122,6 +122,12 @@ def test_what_comes_in_at_the_border_is_black():
     assert result.min() == -1.0
 
 
+def test_as_much_light_is_lost_at_the_border_as_is_shifted_out():
+    white, shifts = augmented(np.ones((50, 32, 32, 1)), translation=0.1), centers(augmented(dots(50), translation=0.1))
+    rows = (white[:, 16, :, 0] + 1) / 2  # far from above and below
+    np.testing.assert_allclose(32 - rows.sum(axis=1), np.abs(shifts[:, 0]), atol=0.02)
+
+
 def test_levels_follow_their_intervals():
     grey = np.zeros((300, 4, 4, 1), np.float32)  # 0.5 in [0, 1]
     black = (augmented(grey, black_level=(0.1, 0.3))[:, 0, 0, 0] + 1) / 2 - 0.5
