@@ -26,7 +26,7 @@ def confusion_matrix(labels, predictions, num_classes):
     if labels.shape != predictions.shape:
         raise ValueError(f"labels and predictions differ in length: {labels.size} and {predictions.size}")
     counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes).astype(np.int64, copy=False)
+    return counts.reshape(num_classes, num_classes).astype(np.int64)
 
 
 def per_class_accuracy(confusion):
@@ -50,7 +50,7 @@ def macro_accuracy(confusion):
 def micro_accuracy(confusion):
     """Share of all test images classified correctly, trace / sum: in [0, 1]; ValueError if there are none."""
     confusion = _confusion(confusion)
-    if confusion.sum() == 0:
+    if not confusion.any():
         raise ValueError("confusion must count at least one image, got all zeros")
     return float(np.trace(confusion) / confusion.sum())
 
@@ -101,7 +101,7 @@ def forgetting_per_task(accuracies):
     """
     accuracies = _accuracy_matrix(accuracies)
     if len(accuracies) == 1:
-        return np.zeros(0)
+        return np.empty(0)
     return np.nanmax(accuracies[:-1, :-1], axis=0) - accuracies[-1, :-1]
 
 

@@ -170,7 +170,7 @@ class GenerativeMethod(Method):
     def _task_by_task(self, labels, seed, generate, image_shape):
         """Images for labels [N]; generate makes those of one task from (task, its labels, its int32 [2] seed)."""
         labels = np.asarray(labels, np.int32)
-        images = np.zeros((len(labels), *image_shape), np.float32)
+        images = np.empty((len(labels), *image_shape), np.float32)
         for task, classes in enumerate(self.task_classes):
             rows = np.flatnonzero(np.isin(labels, classes))
             if len(rows):

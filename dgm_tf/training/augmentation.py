@@ -49,15 +49,15 @@ class Augmentation:
 
     def __call__(self, images, seed):
         """float32 images [N, H, W, C] in [-1, 1], int32 seed [2] -> images of the same shape."""
-        seeds = split_seed(seed, 4)
-        draws = uniform([7, tf.shape(images)[0]], seeds[0])
+        changes, noise, mirroring = split_seed(seed, 3)
+        draws = uniform([7, tf.shape(images)[0]], changes)
         if self.horizontal_flip:
-            flipped = uniform([tf.shape(images)[0], 1, 1, 1], seeds[2]) < 0.5
+            flipped = uniform([tf.shape(images)[0], 1, 1, 1], mirroring) < 0.5
             images = tf.where(flipped, images[:, :, ::-1], images)
         if self.translation or self.rotation or self.zoom:
             images = self._affine(images, draws)
         images = self._levels(images, draws)
-        return images + self.noise * normal(tf.shape(images), seeds[1])
+        return images + self.noise * normal(tf.shape(images), noise)
 
     def _levels(self, images, draws):
         black, contrast = (

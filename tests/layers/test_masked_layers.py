@@ -136,6 +136,26 @@ def test_one_pixel_is_transposed_as_tensorflow_does():
     np.testing.assert_allclose(layer(inputs), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("size", "strides", "height", "padding", "by"),
+    [(4, 1, 1, "valid", "MatMul"), (2, 2, 1, "valid", "MatMul"), (2, 3, 1, "valid", "Conv2DBackpropInput"),
+     (4, 1, 2, "valid", "Conv2DBackpropInput"), (4, 1, 1, "same", "Conv2DBackpropInput")],
+)  # fmt: skip
+def test_over_a_single_pixel_a_transposed_convolution_is_a_matrix_product(size, strides, height, padding, by):
+    layer = MaskedConv2DTranspose(WIDTH, size, strides, padding)
+    layer.build((None, height, 1, INPUTS))
+    graph = tf.function(layer).get_concrete_function(tf.zeros([2, height, 1, INPUTS])).graph
+    assert {"MatMul", "Conv2DBackpropInput"} & {operation.type for operation in graph.get_operations()} == {by}
+
+
+def test_a_single_unit_is_enough_and_what_growth_adds_comes_from_the_initializer():
+    layer = MaskedDense(1, kernel_initializer="ones")
+    layer.build((None, 2))
+    grown = layer.grow(2, 3)
+    np.testing.assert_array_equal(layer.kernel, np.ones((2, 1)))
+    np.testing.assert_array_equal(grown.kernel, np.ones((3, 2)))
+
+
 def test_masks_have_a_trainable_embedding_and_stored_bits(geometry, plastic):
     layer = built(geometry, plastic)
     shape = layer.kernel.shape if plastic == "weights" else (WIDTH,)

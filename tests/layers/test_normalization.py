@@ -37,11 +37,13 @@ def test_inference_is_keras_inference():
     np.testing.assert_allclose(layer(batch()), keras_twin(layer)(batch(), training=False), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(4, 5, 6, CHANNELS), (8, CHANNELS)])
-def test_training_is_keras_training(shape):
-    layer = randomised(BatchNormalization())
-    expected = keras_twin(layer, len(shape))(batch(shape), training=True)
-    np.testing.assert_allclose(layer(batch(shape), training=True), expected, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize("shape", [(4, 5, 6, CHANNELS), (7, CHANNELS)])
+@pytest.mark.parametrize("spread", [1.0, 0.002])
+def test_training_is_keras_training(shape, spread):
+    """Also where the variance is no more than what keeps a division from failing."""
+    layer, images = randomised(BatchNormalization()), spread * batch(shape)
+    expected = keras_twin(layer, len(shape))(images, training=True)
+    np.testing.assert_allclose(layer(images, training=True), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_training_moves_the_averages():
@@ -57,6 +59,18 @@ def test_by_default_the_averages_follow_a_tenth_of_the_way(layer_class):
     layer = layer_class()
     layer(batch(), training=True)
     np.testing.assert_allclose(layer.moving_mean, 0.1 * batch().numpy().reshape(-1, CHANNELS).mean(0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("variance", [0.0, 1e-6])
+def test_inference_divides_by_no_less_than_the_root_of_epsilon(variance):
+    layer = randomised(TaskBatchNormalization())
+    layer.moving_variance.assign(np.full(CHANNELS, variance))
+    images = 1e-3 * batch()
+    unit = (images - layer.moving_mean) / np.sqrt(variance + normalization.EPSILON)
+    expected = unit * layer.gamma + layer.beta
+    scale, offset = layer.affine(0)
+    for outputs in (layer(images), images * scale + offset):
+        np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-2)
 
 
 def test_averages_stay_where_asked_to():
@@ -178,6 +192,18 @@ def test_the_next_task_starts_afresh(task_norm):
 def test_earlier_tasks_parameters_are_not_trained(task_norm):
     grown = task_norm.grow(CHANNELS)
     assert [v.name for v in grown.trainable_variables] == ["gamma", "beta"]
+
+
+def test_what_replicas_average_apart_counts_as_their_mean():
+    layer = randomised(BatchNormalization())
+    assert layer.moving_mean.aggregation == layer.moving_variance.aggregation == "mean"
+
+
+def test_parameters_of_earlier_tasks_draw_no_numbers_before_they_are_inherited():
+    layer = TaskBatchNormalization(task_widths=[2, 3])
+    layer.build((None, 4))
+    for task, width in enumerate((2, 3)):
+        np.testing.assert_array_equal(layer.task_values(task), np.zeros((4, width)))
 
 
 def test_config_round_trips(task_norm):

@@ -35,6 +35,22 @@ def test_the_kernels_scale_says_nothing():
     np.testing.assert_allclose(layer(IMAGES), before, rtol=1e-4, atol=1e-5)
 
 
+def test_a_bias_is_added_and_not_divided():
+    layer, without = SpectralConv2D(6, 3, 2, padding="same"), _layer(steps=1)
+    layer.build((None, 8, 8, 3))
+    for name in ("kernel", "singular_vector"):
+        getattr(layer, name).assign(getattr(without, name))
+    layer.bias.assign(np.arange(6.0))
+    np.testing.assert_allclose(layer(IMAGES), without(IMAGES) + np.arange(6.0), rtol=1e-5, atol=1e-5)
+
+
+def test_the_vector_has_an_entry_for_each_output_and_is_not_trained():
+    layer = _layer(steps=0)
+    assert layer.singular_vector.shape == (1, 6)
+    assert layer.singular_vector.aggregation == "mean", "of replicas, each of which takes its own step"
+    assert [v.path for v in layer.trainable_variables] == [layer.kernel.path]
+
+
 def test_only_training_moves_the_vector():
     layer = _layer(steps=1)
     vector = np.array(layer.singular_vector)

@@ -53,6 +53,9 @@ def test_biases_are_kept_per_task_where_there_are_any(layer):
     first.bias.assign([1.0, 2.0])
     second = first.grow(4, inputs_width=5)
     assert [v.name for v in second.trainable_variables] == ["kernel", "bias"]
+    fresh = TaskConv2D.from_config(second.get_config())
+    fresh.build((None, 8, 8, 5))
+    np.testing.assert_array_equal(fresh.task_bias(0), [0.0, 0.0])  # draws no number before it is inherited
     np.testing.assert_array_equal(second.task_bias(0), [1.0, 2.0])
     np.testing.assert_array_equal(second.task_bias(1), np.zeros(4))
     np.testing.assert_array_equal(second.task_kernel(0), first.kernel)

@@ -86,6 +86,14 @@ def test_strict_chooses_by_the_current_tasks_images_and_replay_alone(make):
     assert _values(images) == [150, round(8 * 127.5)]  # the current class's shade, and what was replayed
 
 
+def test_strict_asks_for_replay_only_where_there_is_something_to_replay_and_who_replays_it(make):
+    for task, replays in ((0, True), (2, False)):
+        best, learner, context = make(task, protocol="strict")
+        learner.method.replays = replays
+        best.on_epoch_end(learner, context, PHASE, 0)
+        assert learner.method.seeds == [] and _values(learner.method.seen[0]) == [50 * (task + 1)]
+
+
 def test_strict_does_not_choose_by_the_images_that_are_replayed_for_training(make):
     best, learner, context = make(2, protocol="strict")
     best.on_epoch_end(learner, context, PHASE, 0)
@@ -165,7 +173,8 @@ def test_what_is_saved_comes_back(make, labels):
         learner.method.choose(label)
         best.on_epoch_end(learner, context, PHASE, epoch)
     restored, _, _ = make(0)
-    restored.restore(learner, best.arrays() | {"generator/0000/kernel": np.zeros(3)})
+    arrays = best.arrays() | {"generator/0000/kernel": np.zeros(3)}
+    restored.restore(learner, dict(reversed(arrays.items())))
     assert (restored.accuracy, restored.history) == (best.accuracy, best.history)
     if labels:
         for new, old in zip(restored.weights, best.weights, strict=True):

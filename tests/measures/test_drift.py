@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import dgm_tf
+from dgm_tf.measures import drift as drift_module
 from dgm_tf.measures.drift import ReplayDrift
 
 
@@ -70,6 +71,31 @@ def test_it_is_measured_against_the_first_images_not_the_last():
     for leak in (0.1, 0.2, 0.3):
         learner.method.leak[0] = leak
         assert drift.measure(learner) == pytest.approx(leak, abs=1e-6)
+
+
+def test_a_pixel_that_is_no_number_counts_as_the_largest_difference_of_numbers():
+    drift, learner = ReplayDrift(), _learner(1)
+    drift.measure(learner)
+    learner.method.leak[0] = np.nan
+    assert drift.measure(learner) == 2.0
+
+
+@pytest.mark.parametrize("flags", ["fma avx2 fpu avx", "avx avx2 fma sse"])
+def test_a_processor_is_its_name_and_vector_instructions_in_one_order(monkeypatch, flags):
+    text = f"processor : 0\nmodel name\t: Some CPU @ 2 GHz\nflags : {flags}\n"
+    monkeypatch.setattr(drift_module.pathlib.Path, "read_text", lambda path: text)
+    assert drift_module._processor() == "Some CPU @ 2 GHz avx avx2 fma"
+
+
+@pytest.mark.parametrize(("name", "told"), [("Some CPU", "Some CPU"), ("", "arm64")])
+def test_where_the_system_tells_no_instructions_the_processor_or_its_kind_stands_for_them(monkeypatch, name, told):
+    def missing(path):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(drift_module.pathlib.Path, "read_text", missing)
+    monkeypatch.setattr(drift_module.platform, "processor", lambda: name)
+    monkeypatch.setattr(drift_module.platform, "machine", lambda: "arm64")
+    assert drift_module._processor() == told
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -63,6 +63,8 @@ def test_a_class_of_few_images_is_not_measured():
     for real, generated in ((few, many), (many, few)):
         measured = fidelity.class_fidelity(real, generated, real[:, 0, 0], generated[:, 0, 0])
         assert set(measured.values()) == {None}
+    five = np.random.default_rng(0).uniform(size=(5, 2, 2, 1))
+    assert None not in fidelity.class_fidelity(five, five, five[:, 0, 0], five[:, 0, 0]).values()
     assert fidelity.class_fidelity(many, many, many[:, 0, 0], many[:, 0, 0]) == {
         "precision": 1.0, "recall": 1.0, "kernel_distance": 0.0, "pixel_distance": 0.0,
     }  # fmt: skip
@@ -85,3 +87,9 @@ def test_it_takes_single_precision():
     real, generated = _normal(0).astype(np.float32), _normal(1, offset=0.3).astype(np.float32)
     expected = fidelity.kernel_distance(real.astype(np.float64), generated.astype(np.float64))
     assert fidelity.kernel_distance(real, generated) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_small_deviation_of_many_images_is_found_in_single_precision_too():
+    real = (0.9 + 0.001 * np.random.default_rng(0).normal(size=(3000, 2, 2, 1))).astype(np.float32)
+    flat = np.zeros_like(real) + np.mean(real, axis=0, dtype=np.float64).astype(np.float32)
+    assert fidelity.pixel_distance(real, flat) == pytest.approx(0.001, rel=0.05)

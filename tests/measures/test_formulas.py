@@ -18,6 +18,9 @@ class TestConfusion:
     def test_no_images_gives_zeros(self):
         assert formulas.confusion_matrix([], [], 2).tolist() == [[0, 0], [0, 0]]
 
+    def test_a_single_class_is_counted_too(self):
+        assert formulas.confusion_matrix([0, 0], [0, 0], 1).tolist() == [[2]]
+
     def test_small_integer_labels_do_not_overflow(self):
         confusion = formulas.confusion_matrix(np.array([49], np.uint8), np.array([48], np.uint8), 50)
         assert confusion[49, 48] == 1
@@ -43,6 +46,10 @@ class TestMeans:
 
     def test_per_class(self):
         np.testing.assert_allclose(formulas.per_class_accuracy(self.CONFUSION), [0.8, 0.25])
+
+    def test_a_single_image_of_a_class_counts(self):
+        np.testing.assert_array_equal(formulas.per_class_accuracy([[1, 0], [1, 0]]), [1.0, 0.0])
+        assert formulas.micro_accuracy([[1, 0], [0, 0]]) == 1.0
 
     def test_macro_weighs_classes_and_micro_weighs_images(self):
         assert formulas.macro_accuracy(self.CONFUSION) == pytest.approx(0.525)
@@ -88,9 +95,13 @@ class TestTopK:
         assert formulas.macro_top_k_accuracy(logits, [0, 0, 0, 1], 1) == 0.5
         assert formulas.top_k_accuracy(logits, [0, 0, 0, 1], 1) == 0.75
 
+    def test_macro_leaves_out_a_class_without_images(self):
+        logits = np.array([[2.0, 1.0, 0.0], [2.0, 1.0, 3.0], [2.0, 1.0, 0.0]])
+        assert formulas.macro_top_k_accuracy(logits, [0, 2, 2], 1) == 0.75
+
     def test_macro_equals_macro_accuracy_of_the_confusion(self):
         rng = np.random.default_rng(1)
-        logits, labels = rng.normal(size=[99, 5]), rng.integers(0, 4, 99)
+        logits, labels = rng.normal(size=[99, 5]), rng.choice([0, 1, 3], 99)
         confusion = formulas.confusion_matrix(labels, logits.argmax(1), 5)
         expected = formulas.macro_accuracy(confusion)
         assert formulas.macro_top_k_accuracy(logits, labels, 1) == pytest.approx(expected)
@@ -166,7 +177,11 @@ class TestAccuracyMatrix:
         with pytest.raises(ValueError, match=message):
             metric(matrix)
 
-    @pytest.mark.parametrize("sizes", [[1, 1], [1, 1, 0], [1.0, 1.0, 1.0], []])
+    def test_a_wrong_number_of_task_sizes_is_refused(self):
+        with pytest.raises(ValueError, match="classes_per_task must hold 3 sizes, got 2"):
+            formulas.average_accuracy(MATRIX, [1, 1])
+
+    @pytest.mark.parametrize("sizes", [[1, 1, 0], [1.0, 1.0, 1.0], [], np.zeros(0, int), [[1, 1, 1]]])
     def test_wrong_task_sizes_are_refused(self, sizes):
-        with pytest.raises(ValueError, match="classes_per_task"):
+        with pytest.raises(ValueError, match="classes_per_task must be integers >= 1, one per task"):
             formulas.average_accuracy(MATRIX, sizes)

@@ -34,6 +34,7 @@ def test_generated_images_are_those_of_the_learners_seed(judge):
 
 def test_no_more_images_than_a_limit_are_compared(judge, monkeypatch):
     seen = []
+    assert gan_test.COMPARED == 500
     monkeypatch.setattr(gan_test, "COMPARED", 12)
     monkeypatch.setattr(gan_test, "class_fidelity", lambda *sets: seen.append([len(s) for s in sets]) or {"recall": 1})
     share, _ = gan_test.gan_test(judge, shades.learner(), shades.tests(), 20)

@@ -59,6 +59,7 @@ def test_top_5_is_there_from_six_classes_on():
     logits = np.tile(-np.arange(6.0), (6, 1))  # class 5 comes last for every image
     view = view_of(logits, [tuple(range(6))], [1] * 6)
     assert accuracy.Top5Accuracy().after_task(view) == pytest.approx(5 / 6)
+    assert accuracy.Top5Accuracy().after_task(view_of(np.eye(6)[:5], [tuple(range(6))], [1] * 5 + [0])) is None
     assert accuracy.Top5Accuracy().after_task(view_of(np.eye(5), [tuple(range(5))], [1] * 5)) is None
 
 

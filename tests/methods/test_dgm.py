@@ -177,6 +177,23 @@ def test_growth_that_changes_what_is_replayed_is_told(plasticity, monkeypatch):
     assert method.end_task(context)["replay_drift"] > 0.01
 
 
+@pytest.mark.parametrize("change", [0.25, -0.25])
+def test_drift_by_growth_is_the_largest_change_of_a_pixel_up_or_down(plasticity, monkeypatch, change):
+    method = tiny.dgm(plasticity)
+    context = context_of(method)
+    set_embeddings(method, 0)
+    replayed = iter([np.zeros((1, 2, 2, 1)), np.array([0.0, change, change / 2, 0.0]).reshape(1, 2, 2, 1)])
+    monkeypatch.setattr(method, "replay", lambda labels: next(replayed))
+    assert method.end_task(context)["replay_drift"] == 0.25
+
+
+def test_as_many_classes_as_half_of_the_latents_can_be_told_apart():
+    method = tiny.dgm()
+    method.check_classes(8)
+    with pytest.raises(UserError, match="latent_size of the generator: expected at least twice the 9 classes"):
+        method.check_classes(9)
+
+
 def test_what_is_remembered_is_counted_in_bytes(plasticity):
     method = tiny.dgm(plasticity)
     context_of(method, 1)

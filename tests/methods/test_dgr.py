@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf.errors import UserError
+from dgm_tf.methods import dgr
 from dgm_tf.methods.context import TaskContext
 from dgm_tf.methods.dgr import DGR
 from dgm_tf.training.classifier import ClassifierSettings
@@ -116,3 +117,21 @@ def test_a_class_that_the_solver_never_sees_is_made_up_for():
 def test_bad_settings_are_named(bad, message):
     with pytest.raises(UserError, match=message):
         DGR(**bad)
+
+
+def test_the_classes_of_all_networks_are_known_before_any_is_made():
+    method = tiny.dgr()
+    critic = solver = tiny.Discriminator
+    assert method.network_classes() == {"generator": tiny.SharedGenerator, "critic": critic, "discriminator": solver}
+
+
+def test_its_generator_knows_one_class_however_many_there_are():
+    assert at_task(0).student.num_classes == at_task(1).student.num_classes == 1
+
+
+def test_candidates_come_with_the_solvers_shares_of_the_classes(monkeypatch):
+    method, shares = at_task(2), []
+    monkeypatch.setattr(dgr, "select", lambda labels, candidates, *_: shares.append(candidates(0)[1]) or labels)
+    method.draw(tf.constant([0, 2]), tf.constant([1, 2]))
+    assert shares[0].shape[1] == 3
+    np.testing.assert_allclose(np.sum(shares[0], axis=1), 1.0, rtol=1e-5)

@@ -49,6 +49,18 @@ def test_the_pull_is_half_lambda_times_importance_times_the_squared_way(generato
     assert float(ConsolidationRules(generator, 10.0).penalty({}, None)) == 0.0
 
 
+def test_importances_come_back_in_whatever_order_they_were_read():
+    arrays = {
+        f"{name}/{i:04d}": np.full(2, i + len(name)) for name in ("importance", "importance of task") for i in (0, 1)
+    }
+    method = tiny.ewc_m()
+    method.restore_arrays(dict(reversed(arrays.items())))
+    restored = method.arrays()
+    assert restored.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(restored[name], array)
+
+
 def test_importances_add_up_and_a_new_class_starts_with_none():
     learner = Learner(tiny.ewc_m(gan=ONE_EPOCH))
     method, sums = learner.method, []

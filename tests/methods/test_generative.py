@@ -104,6 +104,7 @@ def test_each_label_gets_an_image_of_its_task_whatever_the_others(method):
     images = method.replay([0, 1, 0], seed=4)
     assert images.shape == (3, 32, 32, 1) and images.dtype == np.float32 and np.any(images[0] != images[2])
     np.testing.assert_array_equal(method.replay([], seed=4), np.zeros((0, 32, 32, 1)))
+    np.testing.assert_array_equal(method.replay([0, 1]), method.replay([0, 1], seed=0))
 
 
 @pytest.mark.parametrize("name", METHODS)

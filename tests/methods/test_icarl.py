@@ -152,6 +152,10 @@ def test_a_budget_of_less_than_an_exemplar_a_class_is_refused_before_anything_ch
     assert learner.num_tasks == 1 and learner.logits(IMAGES).shape == (8, 2)
 
 
+def test_an_exemplar_of_each_class_is_enough():
+    icarl(budget=3).check_classes(3)
+
+
 @pytest.mark.parametrize("bad", [{"budget": 0}, {"epochs": 0}, {"augmentation": 3}], ids=lambda bad: next(iter(bad)))
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"ICaRL.{next(iter(bad))}: expected"):

@@ -5,7 +5,7 @@ import pytest
 
 from dgm_tf.errors import UserError
 from dgm_tf.methods.context import TaskContext
-from dgm_tf.methods.method import Method, next_discriminator
+from dgm_tf.methods.method import Method, network_bytes, next_discriminator
 from tests.methods import tiny
 
 
@@ -49,3 +49,15 @@ def test_a_discriminator_starts_afresh_or_is_widened(afresh):
 def test_what_every_method_must_say(hook):
     with pytest.raises(NotImplementedError):
         hook(Method())
+
+
+def test_the_first_discriminator_is_made_for_the_tasks_images_and_classes():
+    context = TaskContext(tiny.task(0, (0, 1, 2), shape=(16, 16, 3)), ((0, 1, 2),), (16, 16, 3), 0)
+    network = next_discriminator(None, tiny.Discriminator, context, True)
+    assert (network.image_shape, network.num_classes) == ((16, 16, 3), 3)
+
+
+def test_a_network_takes_four_bytes_for_each_number_the_averages_included():
+    network = tiny.Discriminator()
+    assert len(network.weights) > len(network.trainable_variables)
+    assert network_bytes(network) == sum(np.asarray(w).astype(np.float32).nbytes for w in network.weights)

@@ -195,3 +195,10 @@ def test_no_image_of_a_class_is_refused_before_anything_is_learned():
         learner.method.check_classes(3)
     with pytest.raises(UserError, match="RealReplay.ratio: expected at least one of a class's"):
         resuming.learned(dgm(real=RealReplay(ratio=1e-6)), TASKS[:1])
+
+
+def test_one_image_of_each_class_is_enough():
+    RealMemory(RealReplay(budget=3)).check_classes(3)
+    RealMemory(RealReplay(ratio=0.1)).check_images(10)
+    with pytest.raises(UserError, match="RealReplay.budget: expected at least one image for each of 4 classes, got 3"):
+        RealMemory(RealReplay(budget=3)).check_classes(4)

@@ -100,3 +100,18 @@ def test_the_fisher_goes_on_from_task_to_task():
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"RWalk.{next(iter(bad))}: expected"):
         RWalk(TinyMLP, **bad)
+
+
+def test_a_task_begins_with_nothing_added_up_but_the_fisher_of_the_tasks_before():
+    method, fisher = RWalk(TinyMLP), [np.array([5.0, 6.0], np.float32)]
+    method.carried = {"anchors": fisher, "fisher": fisher, "scores": fisher}
+    first = method.first_traces([np.ones(2, np.float32)])
+    assert first.keys() == set(TRACES) and first.pop("fisher") is fisher
+    for arrays in first.values():
+        np.testing.assert_array_equal(arrays, [[0.0, 0.0]])
+
+
+def test_importances_that_are_all_equal_weigh_nothing():
+    method = RWalk(TinyMLP)
+    method.carried = {"anchors": [np.zeros(2)], "fisher": [np.full(2, 3.0)], "scores": [np.full(2, 5.0)]}
+    np.testing.assert_array_equal(method.importances, [[0.0, 0.0]])

@@ -54,6 +54,10 @@ def test_a_few_labels_have_ten_rounds_and_many_four_candidates_each():
         assert len(rounds) == expected
 
 
+def test_how_many_are_made_is_part_of_what_a_seed_means():
+    assert (CANDIDATES, ROUNDS) == (500, 10), "other numbers replay other images from a memory that was saved"
+
+
 def test_what_is_missing_repeats_what_was_found_in_turn():
     candidates, classes = candidates_of([499, 1])
     z = select(tf.ones([25], tf.int32), candidates, 2, 3, LIMIT).numpy()
@@ -89,3 +93,23 @@ def test_a_single_image_of_the_class_is_repeated_however_likely_others_are():
         return tf.constant(z, tf.float32), first * shares + (1 - first) * tf.constant([0.5, 0.49, 0.01])
 
     np.testing.assert_array_equal(select(tf.constant([1, 1]), candidates, 3, 2, LIMIT), [[0, 7], [0, 7]])
+
+
+def test_there_may_be_more_classes_than_entries_of_z():
+    def candidates(i):
+        classes = tf.range(CANDIDATES) % 5
+        z = tf.stack([tf.cast(tf.range(CANDIDATES), tf.float32)], 1)
+        return z, tf.one_hot(tf.where(classes == 3, 0, classes), 5) * 0.9 + 0.02 * tf.constant([1.0, 1, 1, 2, 1])
+
+    z = select(tf.constant([4, 3, 4, 0]), candidates, 5, 1, LIMIT).numpy()
+    assert z[[0, 2, 3], 0].tolist() == [4, 9, 0]
+
+
+def test_the_largest_share_of_a_class_may_come_in_a_round_where_other_classes_have_less():
+    def candidates(i):
+        largest = tf.where((tf.range(CANDIDATES) == 7 + i)[:, None], [0.6, 0.4], [0.9, 0.1])
+        z = tf.stack([tf.fill([CANDIDATES], i), tf.range(CANDIDATES)], 1)
+        shares = largest if i == 0 else tf.where(i == 1, largest * [0.8, 1.1], largest * 0.5)
+        return tf.cast(z, tf.float32), shares
+
+    np.testing.assert_array_equal(select(tf.constant([1]), candidates, 2, 2, LIMIT), [[1, 8]])

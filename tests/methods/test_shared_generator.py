@@ -93,6 +93,7 @@ def test_replay_gives_images_by_label(learned):
     images = learner.replay([2, 0, 1, 2], seed=3)
     assert images.shape == (4, 32, 32, 1) and images.dtype == np.uint8 and images.std() > 0
     assert not np.array_equal(images, learner.replay([2, 0, 1, 2], seed=4))
+    np.testing.assert_array_equal(learner.method.replay(LABELS), learner.method.replay(LABELS, seed=0))
     assert learner.replay([]).shape == (0, 32, 32, 1)
 
 

@@ -64,3 +64,10 @@ def test_importances_of_tasks_add_up():
 def test_bad_damping_is_named(damping):
     with pytest.raises(UserError, match="SynapticIntelligence.damping: expected"):
         SynapticIntelligence(damping=damping)
+
+
+def test_a_task_begins_with_paths_of_length_zero_where_the_weights_stand():
+    weights = [np.array([3.0, -1.0], np.float32)]
+    first = SynapticIntelligence().first_traces(weights)
+    np.testing.assert_array_equal(first["path"], [[0.0, 0.0]])
+    np.testing.assert_array_equal(first["start"], weights)

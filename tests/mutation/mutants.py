@@ -31,6 +31,8 @@ WORDS = (
     ("one_hot", "embedding"), ("task", "class"), ("balanced", "constant"), ("strict", "published"), ("model", "labels"),
 )  # fmt: skip
 _OTHER_WORDS = {b: a for a, b in WORDS} | dict(WORDS)
+# Arguments that change nothing: a name, and a check of two lengths that only another fault would make unlike.
+_WITHOUT_EFFECT = ("name", "strict")
 # Numbers that only tell one purpose from another: any others would do.
 _ANY_NUMBERS = ("fold_in", "stateless_seed", "numpy_generator", "seeded_initializers")
 _SKIPPED_FIELDS = {
@@ -170,10 +172,11 @@ class _Finder:
             self._replace(node, "other function", func=ast.Name(CALLS[name], ast.Load()))
         if name in UNWRAPPED and node.args:
             self._add(node, "call left out", f"({ast.unparse(node.args[0])})")
-        if len(node.args) > 1 and all(_may_be_mistaken(argument) for argument in node.args[:2]):
+        first, second = [*map(ast.dump, node.args), "", ""][:2]
+        if len(node.args) > 1 and first != second and all(map(_may_be_mistaken, node.args[:2])):
             self._replace(node, "arguments swapped", args=[node.args[1], node.args[0], *node.args[2:]])
         for keyword in node.keywords:
-            if keyword.arg is not None and keyword.arg not in ("name", "strict"):
+            if keyword.arg is not None and keyword.arg not in _WITHOUT_EFFECT:
                 rest = [k for k in node.keywords if k is not keyword]
                 self._replace(node, f"argument {keyword.arg} dropped", keywords=rest)
 
@@ -206,7 +209,8 @@ def _may_be_mistaken(argument):
 def _is_left_alone(parent, node):
     docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     purpose = isinstance(node, ast.Constant) and isinstance(parent, ast.Call) and _called(parent) in _ANY_NUMBERS
-    return docstring or purpose
+    without_effect = isinstance(parent, ast.keyword) and parent.arg in _WITHOUT_EFFECT
+    return docstring or purpose or without_effect
 
 
 def _on_a_line(code, limit=160):

@@ -42,6 +42,7 @@ MORE_TESTS = {
     "dgm_tf/training/gan_batches.py": ("tests/training/test_gan.py", "tests/methods/test_mergan.py"),
     "dgm_tf/training/randomness.py": (_TWO_DEVICES,),
     "dgm_tf/training/quadratic_penalty.py": (_TWO_DEVICES,),
+    "dgm_tf/training/schedules.py": ("tests/training/test_classifier.py",),
 }  # fmt: skip
 
 # Faults that once passed all tests: (what, file, what stands there, what is put in its place[, tests that see it]).

@@ -30,6 +30,7 @@ def planted(text):
         ("tf.stop_gradient(a)", ["(a)", "pass"]),
         ("x = f(a, b, key=c)", ["x = (f(b, a, key=c))", "x = (f(a, b))"]),
         ("x = f(a, tf.float32)", []),
+        ("x = f(a, a)", []),
         ("x = tf.zeros(n)", ["x = (tf.ones(n))"]),
         ("def f():\n    return a == b", ["def f():\n    return (a != b)"]),
         ("é = a * 2", ["é = (a / 2)", "é = (a)", "é = (2)", "é = a * 3"]),
@@ -43,7 +44,8 @@ def test_each_kind_of_fault(text, faulty):
     "text",
     [
         '"""It is 2 + 2."""\n', "import a\n", "x: int\n", "@f(1)\ndef g(): pass\n", "raise E(f'{a + 1} 2', 3)\n",
-        "x = f'{a + 1}'\n", "x = fold_in(a, 1)\n", "x = {1: a}\n", "class A(f(1)):\n    '''1.'''\n",
+        "x = f'{a + 1}'\n", "x = fold_in(a, 1)\n", "x = zip(a, b[c], strict=True)\n", "x = {1: a}\n",
+        "class A(f(1)):\n    '''1.'''\n",
     ],
 )  # fmt: skip
 def test_what_no_program_looks_at_is_left_alone(text):

@@ -1,5 +1,6 @@
 """Checkpoints: when they are written, what a stop signal does, and that no file is ever half a checkpoint."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -114,6 +115,16 @@ def test_a_stop_saves_first_and_then_ends_the_run(make, phase, tmp_path):
         checkpointer.on_step_end(learner, None, phase)
     assert stopped.value.signum == 15
     assert _saved(tmp_path).learner["position"]["step"] == 7
+
+
+@pytest.mark.parametrize("hook", ["on_step_end", "on_task_end"])
+@pytest.mark.parametrize("received", [None, signal.SIGTERM])
+def test_a_signal_counts_as_answered_where_it_is_acted_upon(make, phase, hook, received):
+    signals = types.SimpleNamespace(received=received, answered=False)
+    checkpointer = make(every_seconds=1e9, signals=signals)
+    with pytest.raises(Interrupted) if received else contextlib.nullcontext():
+        getattr(checkpointer, hook)(Learner(), None, phase if hook == "on_step_end" else {})
+    assert signals.answered is (received is not None)
 
 
 def test_a_stop_in_an_evaluation_ends_the_run_when_the_task_is_saved(make, tmp_path):

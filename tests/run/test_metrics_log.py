@@ -160,10 +160,11 @@ class TestOldFiles:
         read_metrics(path)
         assert "lines before line 6 are missing or changed" in capfd.readouterr().err
 
-    def test_what_a_damaged_line_breaks_is_not_told_as_missing_too(self, path, capfd):
+    @pytest.mark.parametrize("where", ["content", "chain"])
+    def test_what_a_damaged_line_breaks_is_not_told_as_missing_too(self, path, capfd, where):
         head = _write(path)
         lines = path.read_bytes().split(b"\n")
-        lines[1] = lines[1].replace(b"2", b"7", 1)
+        lines[1] = lines[1].replace(b"2", b"7", 1) if where == "content" else lines[1][:-3] + b"x" + lines[1][-2:]
         path.write_bytes(b"\n".join(lines))
         assert read_metrics(path, head) == [ROWS[0], *ROWS[2:]]
         told = capfd.readouterr().err

@@ -86,6 +86,14 @@ class TestSummaries:
         size_and_images = _read(tmp_path / "eval").Tensors("grid")[0].tensor_proto.string_val
         assert len(size_and_images) == 4
 
+    def test_no_step_waits_until_a_disk_has_a_picture(self, tmp_path, monkeypatch):
+        written = []
+        monkeypatch.setattr(
+            "dgm_tf.disk.files.write_atomically", lambda path, data, synced=True: written.append(synced)
+        )
+        Summaries(tmp_path).images("eval", {"a": np.zeros([4, 4, 1], np.uint8)}, 0, also_png_dir=tmp_path / "images")
+        assert written == [False]
+
     @pytest.mark.parametrize(("shape", "dtype"), [([4, 4, 1], np.float32), ([4, 4], np.uint8), ([4, 4, 2], np.uint8)])
     def test_wrong_images_are_refused_by_tag(self, tmp_path, shape, dtype):
         with pytest.raises(ValueError, match="generated/3"):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf.errors import UserError
+from dgm_tf.training import augmentation
 from dgm_tf.training.augmentation import Augmentation
 
 OFF = {
@@ -93,10 +94,38 @@ def test_zoom_keeps_the_middle_and_changes_sizes():
     assert 16 / 1.21 < sides.min() < 14.5 and 17.5 < sides.max() < 16 / 0.79
 
 
+def test_width_and_height_are_zoomed_each_by_its_own_draw():
+    white = np.full((100, 32, 32, 1), -1.0, np.float32)
+    white[:, 8:24, 8:24] = 1.0
+    light = (augmented(white, zoom=0.2)[..., 0] + 1) / 2
+    widths, heights = light.sum(2).max(axis=1), light.sum(1).max(axis=1)
+    for sides in (widths, heights):
+        assert 16 / 1.21 < sides.min() < 14.5 and 17.5 < sides.max() < 16 / 0.79
+    assert abs(np.corrcoef(widths, heights)[0, 1]) < 0.3
+
+
+def test_noise_and_mirroring_say_nothing_of_the_other_changes(monkeypatch):
+    seeds = []
+
+    def recorded(draw):
+        return lambda shape, seed: seeds.append(tuple(seed.numpy())) or draw(shape, seed)
+
+    for name in ("normal", "uniform"):
+        monkeypatch.setattr(augmentation, name, recorded(getattr(augmentation, name)))
+    Augmentation(horizontal_flip=True)(tf.constant(pictures()), SEED)
+    assert len(seeds) == len(set(seeds)) == 3, "changes, mirroring, noise"
+
+
 def test_what_comes_in_at_the_border_is_black():
     white = np.ones((50, 32, 32, 1), np.float32)
     result = augmented(white, translation=0.25)
     assert result.min() == -1.0
+
+
+def test_as_much_light_is_lost_at_the_border_as_is_shifted_out():
+    white, shifts = augmented(np.ones((50, 32, 32, 1)), translation=0.1), centers(augmented(dots(50), translation=0.1))
+    rows = (white[:, 16, :, 0] + 1) / 2  # far from above and below
+    np.testing.assert_allclose(32 - rows.sum(axis=1), np.abs(shifts[:, 0]), atol=0.02)
 
 
 def test_levels_follow_their_intervals():

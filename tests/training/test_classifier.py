@@ -5,6 +5,7 @@ import pytest
 
 from dgm_tf.errors import UserError
 from dgm_tf.networks.dcgan import DCGANDiscriminator
+from dgm_tf.training import classifier, schedules
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings, check_batch_size, class_variables
 from dgm_tf.training.pool import ImagePool
@@ -97,6 +98,18 @@ def test_steps_count_whole_batches_of_every_epoch():
 def test_bad_settings_are_named(bad, message):
     with pytest.raises(UserError, match=message):
         ClassifierSettings(**bad)
+
+
+@pytest.mark.parametrize(("schedule", "updates"), [("balanced", 3), ("constant", 4), ("none", 0)])
+def test_each_schedule_is_accepted_and_makes_the_updates_that_its_name_stands_for(schedule, updates):
+    settings = ClassifierSettings(schedule, updates=4, closing_epochs=1)
+    assert schedules.updates_per_step(settings, num_tasks=3) == updates
+
+
+@pytest.mark.parametrize(("replicas", "size"), [(1, 64), (3, 63), (100, 100)])
+def test_classifiers_that_only_measure_see_about_64_images_a_step(monkeypatch, replicas, size):
+    monkeypatch.setattr(classifier, "replica_count", lambda: replicas)
+    assert classifier.measuring_batch_size() == size
 
 
 def test_one_replica_takes_any_batch_size():

@@ -47,3 +47,13 @@ def test_an_exception_ends_the_measurement(hands):
         raise KeyError
     hands[0] += 7
     assert clock.read() == {"gan": 1.0}
+
+
+@pytest.mark.parametrize("before", [{}, {"gan": 20.0}])
+def test_a_restart_inside_a_measurement_forgets_what_came_before(hands, before):
+    clock = Clock()
+    with clock.measure("gan"):
+        hands[0] += 4
+        clock.restart(before)
+        hands[0] += 1
+    assert clock.read() == {"gan": before.get("gan", 0.0) + 1.0}

@@ -16,6 +16,7 @@ class Fixed:
         self._logits = tf.math.log(tf.constant([probabilities]))
 
     def __call__(self, images, training, update_statistics=False):
+        self.training = training
         return None, tf.repeat(self._logits, len(images), axis=0)
 
 
@@ -39,6 +40,12 @@ def test_images_of_new_classes_are_not_distilled():
         loss, logits = rules.loss(student, IMAGES, tf.constant(labels))
         assert float(loss) == pytest.approx(labelled + 3.0 * count / 2 * distilled, rel=1e-5)
         assert logits.shape == (2, 3)
+
+
+def test_the_teacher_answers_in_inference_mode_and_the_student_learns():
+    student, teacher = Fixed([0.25, 0.5, 0.25]), Fixed([0.9, 0.1])
+    DistillationRules(teacher, Distillation()).loss(student, IMAGES, tf.constant([0, 1]))
+    assert student.training is True and teacher.training is False
 
 
 @pytest.mark.parametrize("name", ["weight", "temperature"])

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import types
@@ -56,6 +57,43 @@ def test_mirrored_on_one_device_says_so(tmp_path, capsys, monkeypatch):
     if not tf.config.list_logical_devices("GPU"):
         assert "--strategy=mirrored: one replica, as there is no GPU here" in capsys.readouterr().out
     assert files.read_json(tmp_path / "run" / "run.json")["replicas"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus", "devices"),
+    [("mirrored", 0, ["CPU:0"]), ("mirrored", 1, ["GPU:0"]), ("auto", 2, ["GPU:0", "GPU:1"]), ("auto", 1, None),
+     ("auto", 0, None), ("none", 2, None)],
+)  # fmt: skip
+def test_mirrored_takes_all_gpus_or_else_the_cpu_and_no_gpus_memory_at_once(monkeypatch, name, gpus, devices):
+    growing = {}
+
+    def logical(kind):
+        return [types.SimpleNamespace(name=f"{kind}:{i}") for i in range(gpus if kind == "GPU" else 1)]
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind} {i}" for i in range(gpus)])
+    monkeypatch.setattr(tf.config, "list_logical_devices", logical)
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", growing.__setitem__)
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", list)
+    strategy = make_strategy(name)
+    assert strategy == devices if devices else strategy is tf.distribute.get_strategy()
+    assert growing == {f"GPU {i}": True for i in range(gpus)}
+
+
+def own_handler(number, frame):
+    """Stands for a handler that was installed from Python."""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, signal.SIG_DFL), (signal.SIG_IGN, signal.SIG_IGN), (own_handler, own_handler)]
+)
+def test_several_workers_leave_the_handler_of_sigterm_as_it_was(monkeypatch, before, after):
+    """`signal.getsignal` says None of a handler that was not installed from Python."""
+    installed = []
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: "strategy")
+    monkeypatch.setattr(signal, "getsignal", lambda number: before)
+    monkeypatch.setattr(signal, "signal", lambda *arguments: installed.append(arguments))
+    assert make_strategy("multi_worker") == "strategy"
+    assert installed == [(signal.SIGTERM, after)]
 
 
 class Recorder:

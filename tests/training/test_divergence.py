@@ -24,6 +24,12 @@ from tests.methods import tiny
 CONTEXT = types.SimpleNamespace(index=2, task=tiny.task(2, (4, 5)))
 
 
+def test_a_task_is_named_by_its_first_three_classes():
+    for count, listed in ((3, "class 0, class 1, class 2"), (4, "class 0, class 1, class 2 ...")):
+        context = types.SimpleNamespace(index=0, task=tiny.task(0, range(count)))
+        assert divergence.task_name(context) == f"task 1 ({listed})"
+
+
 def learner(method=None):
     return types.SimpleNamespace(method=method or tiny.dgm())
 
@@ -173,3 +179,7 @@ def test_images_that_are_not_finite_are_seen_at_the_phases_end(monkeypatch):
     told = diverging(tiny.dgm())
     assert told.startswith("task 1 (class 0, class 1), phase gan, at its end: expected finite values, got NaN or infin")
     assert " in images; " in told
+
+
+def test_a_method_that_lists_no_remedy_is_advised_all_the_same():
+    assert settings_to_try(types.SimpleNamespace()) == ["a lower learning rate"]

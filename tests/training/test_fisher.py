@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
+from dgm_tf.training import fisher
 from dgm_tf.training.classifier import class_variables
 from dgm_tf.training.fisher import diagonal_fisher
 
@@ -72,3 +73,12 @@ def test_convolutions_and_batch_norm_give_what_one_example_at_a_time_gives():
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-9)
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(("replicas", "batches"), [(1, 3), (2, 2)])
+def test_a_stop_is_heard_between_batches_of_all_replicas(regression, monkeypatch, replicas, batches):
+    checked, (network, images, *_) = [], regression
+    monkeypatch.setattr(fisher, "replica_count", lambda: replicas)
+    monkeypatch.setattr(fisher.stopping, "check", lambda: checked.append(True))
+    diagonal_fisher(network, images, np.zeros(5, np.int32), batch_size=2)
+    assert len(checked) == batches

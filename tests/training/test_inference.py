@@ -21,7 +21,9 @@ def test_rows_come_back_in_their_order(count):
     assert max(sizes) <= 4 and sum(sizes) == count
 
 
-@pytest.mark.parametrize(("shape", "at_once"), [((32, 32, 1), 1024), ((1024, 1024, 3), 1), ((4096, 4096, 3), 1)])
+@pytest.mark.parametrize(
+    ("shape", "at_once"), [((32, 32, 1), 1024), ((512, 512, 3), 4), ((1024, 1024, 3), 1), ((4096, 4096, 3), 1)]
+)
 def test_as_many_pixels_as_memory_stands_are_computed_at_once_and_one_image_at_least(shape, at_once):
     sizes = []
     in_batches(lambda part: sizes.append(len(part)) or part, np.zeros((1026, 1), np.uint8), shape)

@@ -81,3 +81,10 @@ def test_watching_nothing_is_fine():
     learner = Learner(Position())
     run_phase(learner, None, Counting(1, 1), (Callback(),))
     assert Callback().arrays() == {}
+
+
+def test_a_stop_is_heard_after_every_step(monkeypatch):
+    checked = []
+    monkeypatch.setattr("dgm_tf.training.loop.stopping.check", lambda: checked.append(True))
+    run_phase(Learner(Position(step=1)), None, Counting(2, 2), ())
+    assert len(checked) == 3

@@ -110,3 +110,22 @@ def test_draws_are_of_the_shape_and_interval_asked_for():
     between = randomness.uniform([4000], seed, 2, 5, tf.int32)
     assert set(between.numpy()) == {2, 3, 4}
     assert {tuple(randomness.fold_in(seed, number).numpy()) for number in range(5)}.isdisjoint({tuple(seed.numpy())})
+
+
+def test_every_draw_names_its_algorithm_as_each_kind_of_device_would_take_one_of_its_own(monkeypatch):
+    named, seed = [], tf.constant([1, 2])
+    for function in ("split", "fold_in", "stateless_normal", "stateless_uniform"):
+        monkeypatch.setattr(tf.random, function, lambda *_, alg=None: named.append(alg) or tf.zeros([2]))
+    randomness.split_seed(seed, 2), randomness.fold_in(seed, 1)
+    randomness.normal([2], seed), randomness.uniform([2], seed)
+    assert named == ["philox"] * 4
+
+
+@pytest.mark.parametrize("end", ["least", "largest"])
+def test_the_least_and_the_largest_draw_are_seeds_too(monkeypatch, end):
+    class Generator:
+        def integers(self, low, high, size):
+            return np.full(size, low if end == "least" else high - 1)
+
+    monkeypatch.setattr(randomness, "numpy_generator", lambda *_: Generator())
+    assert randomness.stateless_seed(0, "any").numpy().tolist() == [0 if end == "least" else 2**31 - 2] * 2

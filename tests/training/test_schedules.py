@@ -78,9 +78,16 @@ def test_constant_gives_the_current_task_its_share(share):
     np.testing.assert_allclose(share_of(labels, range(4)), [rest, rest, share / 2, share / 2], atol=0.03)
 
 
+def test_constant_gives_the_second_task_its_share():
+    pool = Pool([0] * 10, [1] * 200)
+    labels = pool.labels[schedules.constant(rng(), pool, 4000, 1, 0.2)[0]]
+    np.testing.assert_allclose(share_of(labels, range(2)), [0.8, 0.2], atol=0.03)
+
+
 def test_constant_share_means_nothing_at_the_first_task():
     pool = Pool([0] * 10 + [1] * 100)
-    labels = pool.labels[schedules.constant(rng(), pool, 2000, 1, 0.3)[0]]
+    with np.errstate(all="raise"):
+        labels = pool.labels[schedules.constant(rng(), pool, 2000, 1, 0.3)[0]]
     np.testing.assert_allclose(share_of(labels, range(2)), [0.5, 0.5], atol=0.04)
 
 
