@@ -97,6 +97,15 @@ def test_output_has_the_announced_shape(geometry, plasticity):
     assert layer.compute_output_shape((None, *geometry[2][1:]))[0] is None
 
 
+@pytest.mark.parametrize(("size", "expected"), [((7, 8), (4, 4)), ((None, 1), (None, 1))])
+def test_same_padding_keeps_a_position_for_each_stride_begun(size, expected):
+    layer = MaskedConv2D(WIDTH, 3, strides=2, padding="same")
+    assert layer.compute_output_shape((None, *size, INPUTS)) == (None, *expected, WIDTH)
+    if None not in size:
+        layer.build((None, *size, INPUTS))
+        assert layer(tf.zeros([2, *size, INPUTS])).shape == (2, *expected, WIDTH)
+
+
 def test_all_ones_mask_gives_the_plain_keras_layer(geometry, plasticity):
     layer = built(geometry, plasticity)
     if plasticity:

@@ -58,6 +58,11 @@ def test_the_pixel_distance_by_hand():
     assert fidelity.pixel_distance(real, grey + 0.75) == pytest.approx(1.25)  # 0.75 and 1 at right angles
 
 
+def test_each_pixel_is_compared_with_itself():
+    real = np.tile(np.array([-1.0, 1.0]).reshape(1, 1, 2, 1), (4, 1, 1, 1))
+    assert fidelity.pixel_distance(real, real[:, :, ::-1]) == pytest.approx(2.0)
+
+
 def test_a_class_of_few_images_is_not_measured():
     few, many = np.zeros((4, 2, 2, 1)), np.zeros((9, 2, 2, 1))
     for real, generated in ((few, many), (many, few)):
