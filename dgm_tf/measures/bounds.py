@@ -20,7 +20,7 @@ from dgm_tf.output import warn
 from dgm_tf.training import agreement
 from dgm_tf.training.classifier import measuring_batch_size
 
-_ADVICE = "it is made anew"
+_ADVICE = "it is made again"
 _FORMAT = 2  # of fine-tuning's figures
 
 
