@@ -29,6 +29,10 @@ class Bounds(Detail):
 
     name, kept = "bounds", Kept.LAST
 
+    def applies(self, view):
+        """Where all real images can be had; else those of the first run stay."""
+        return view.stream.complete
+
     def after_run(self, view):
         """{"joint training": fractions after each task, "fine-tuning": the same}, without what diverged or was left
         out; None where real images of the tasks are gone.
