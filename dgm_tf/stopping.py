@@ -85,7 +85,7 @@ class StopSignals:
             raise Ended(signum)
         self.received, self._since = signum, time.monotonic()
         if signum == signal.SIGPIPE:
-            tell("nobody reads standard output any more: stopping as soon as the state is saved")
+            tell("standard output is closed: stopping as soon as the state is saved")
         else:
             tell("\nstopping as soon as the state is saved; once more stops at once")
 

@@ -81,7 +81,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_last_tasks_end_and_the_run_ends_
     outcome = give(train, *begun.train_arguments)
     assert outcome.ended == 0 and outcome.complaints.count("\n") == 1
     assert outcome.complaints.startswith(f"warning: {begun.run_dir / LATEST} is damaged: ")
-    assert outcome.complaints.endswith("; going on from task_end.npz, where 1 tasks are learned\n")
+    assert outcome.complaints.endswith("; resuming from task_end.npz, where 1 tasks are learned\n")
     _assert_ended(begun)
 
 
@@ -91,7 +91,7 @@ def test_without_any_whole_checkpoint_the_run_begins_anew_once_they_are_deleted(
     outcome = give(train, *begun.train_arguments)
     assert (
         outcome.ended == 2
-        and f"or delete {begun.run_dir / 'checkpoints'}, and the run begins anew" in outcome.complaints
+        and f"or delete {begun.run_dir / 'checkpoints'}, and the run starts again" in outcome.complaints
     )
     shutil.rmtree(begun.run_dir / "checkpoints")
     assert give(train, *begun.train_arguments).ended == 0
@@ -104,7 +104,7 @@ def test_what_is_deleted_as_it_was_damaged_is_written_anew(begun):
         (begun.run_dir / name).unlink()
     outcome = give(train, *begun.train_arguments)
     assert outcome.ended == 0 and {path.name for path in begun.run_dir.iterdir()} >= set(names)
-    assert outcome.complaints.count("\n") == 1 and "metrics.jsonl is lost: the curves begin anew" in outcome.complaints
+    assert outcome.complaints.count("\n") == 1 and "metrics.jsonl is lost: the curves start again" in outcome.complaints
     _assert_ended(begun)
 
 

@@ -88,7 +88,7 @@ def _last_row(path, task, complaints):
     for data in reversed(lines[1 if start else 0 :]):
         line = parse_line(data)
         if not line.is_whole:
-            found = "a line near its end is not as written; the run says which, and goes on"
+            found = "a line near its end is damaged; the run's log says which one, and the run continues"
             complaints.append(f"{path} is damaged: {found}")
         elif line.row.get("kind") == "train":
             return line.row if line.row.get("task") == task else {}

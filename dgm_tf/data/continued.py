@@ -71,8 +71,8 @@ class ContinuedStream(Stream):
         if not untested:
             return None
         others = (
-            f" There are images of {', '.join(self._changed)}, but not its test images of then: they may "
-            "have been trained on."
+            f" Found images of {', '.join(self._changed)}, but not its original test images: some of them may "
+            "be training images."
         )
         return (
             f"No test images are here of {', '.join(untested)}: their accuracies, and averages over all classes, stay "

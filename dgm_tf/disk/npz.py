@@ -240,7 +240,7 @@ class Archive:
             file.read(self.members[name].start)
             yield file
             if file.read(1):
-                raise ValueError("it goes on after its end")
+                raise ValueError("it has data after its end")
 
     def copy(self, name, target):
         """Writes the member, a whole .npy, to a file that is open for writing; what fails there is an OSError."""
@@ -250,7 +250,7 @@ class Archive:
                 with self.told(f"{_quoted(name)}: "):
                     chunk = file.read(_CHUNK)
                     if len(chunk) > left or (not chunk and left):
-                        raise EOFError("it ends too early" if left else "it goes on after its end")
+                        raise EOFError("it ends too early" if left else "it has data after its end")
                 if not chunk:
                     return
                 left -= len(chunk)

@@ -29,6 +29,6 @@ def user_path(path, argument="path"):
         if os.path.lexists(text):
             return pathlib.Path(text).absolute()
         raise UserError(
-            f"{argument}: expected a path, got {shown(repr(text))}, which begins with the home directory of nobody "
-            f"here; ./{shown(text)} would be a name in this folder"
+            f"{argument}: expected a path, got {shown(repr(text))}, whose ~ names no user of this machine; "
+            f"./{shown(text)} would be a name in this folder"
         ) from error

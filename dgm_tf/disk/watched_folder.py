@@ -29,8 +29,8 @@ def check(path):
     for folder, descriptor in list(_watched.items()):
         if f"{path}/".startswith(f"{folder}/") and not _is_there(folder, descriptor):
             raise UserError(
-                f"{folder}: expected the run folder to stay while the run is at work there, found it deleted or moved; "
-                "nothing more is written: give the command again to begin anew, or where the folder is now"
+                f"{folder}: expected the run folder to stay while its run is active, found it deleted or moved; "
+                "nothing more is written: run the command again to start over, or in the folder's new place to resume"
             )
 
 

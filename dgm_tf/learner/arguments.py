@@ -86,7 +86,7 @@ def check_follows(task, class_names, task_classes, num_tasks, image_shape):
     begun = class_names[known:]
     if begun and begun != list(task.class_names):
         begun, found = (shown(", ".join(names)) for names in (begun, task.class_names))
-        raise UserError(f"task: expected the one that was begun, of {begun}, got one of {found}")
+        raise UserError(f"task: expected the interrupted one, of {begun}, got one of {found}")
     labels = tuple(np.unique(task.train.labels).tolist())
     if labels != expected:
         raise UserError(f"task.train.labels: expected images of the classes {expected}, got labels {labels}")

@@ -20,7 +20,7 @@ from dgm_tf.output import warn
 from dgm_tf.training import agreement
 from dgm_tf.training.classifier import measuring_batch_size
 
-_ADVICE = "it is made anew"
+_ADVICE = "it is made again"
 _FORMAT = 2  # of fine-tuning's figures
 
 
@@ -28,6 +28,10 @@ class Bounds(Detail):
     """A_k after each task of joint training (above) and of fine-tuning (below), of a classifier like the learner's."""
 
     name, kept = "bounds", Kept.LAST
+
+    def applies(self, view):
+        """Where all real images can be had; else those of the first run stay."""
+        return view.stream.complete
 
     def after_run(self, view):
         """{"joint training": fractions after each task, "fine-tuning": the same}, without what diverged or was left

@@ -298,7 +298,7 @@ def _matrix(entry):
 
 
 @contextlib.contextmanager
-def entries_told(place, advice="restore it from a copy, or delete it and begin anew"):
+def entries_told(place, advice="restore it from a copy, or delete it and start again"):
     """Turns what missing entries or entries of other kinds lead to into `Damaged`; place: of what was read.
 
     What has the right checksum may come from a stranger all the same.

@@ -190,10 +190,10 @@ def read_checkpoint(directory):
             found.append(f"{path} cannot be read: {error.strerror}")
         else:
             if found:
-                warn(f"{found[0]}; going on from {name}, where {saved.tasks_learned} tasks are learned")
+                warn(f"{found[0]}; resuming from {name}, where {saved.tasks_learned} tasks are learned")
                 _replace_latest(path)
             return saved
-    advice = f"restore one of them from a copy, or delete {directory}, and the run begins anew"
+    advice = f"restore one of them from a copy, or delete {directory}, and the run starts again"
     raise Damaged("; ".join([*found, advice]))
 
 

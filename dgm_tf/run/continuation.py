@@ -60,7 +60,7 @@ class Continuation:
         self._goes_on = in_progress and not (ended.finished and ended.later == begun)
         if not self._goes_on and not ended.finished:
             place = self._folder
-            raise UserError(f"run_dir: {place} has not come to its end: give the command that began it again first")
+            raise UserError(f"run_dir: {place} has not finished: run its first command again to resume it")
         self._record = self._saved.record if self._goes_on else self._folder.record()
 
     def _ended(self):

@@ -78,7 +78,7 @@ class MetricsLog:
         if self._path.exists():
             self._keep(len, head)
         elif head:
-            warn(f"{self._path} is lost: the curves begin anew here")
+            warn(f"{self._path} is lost: the curves start again here")
         self._file = self._path.open("ab")
 
     @property
@@ -117,7 +117,7 @@ class MetricsLog:
         """Keeps as many intact lines as a function of their rows says."""
         lines, complaint = _read(self._path, head)
         if complaint:
-            warn(f"{self._path} is damaged: {complaint}; the curves go on from what is whole")
+            warn(f"{self._path} is damaged: {complaint}; the curves continue from the intact lines")
         whole = [line for line in lines if line.is_whole]
         kept = whole[: count([line.row for line in whole])]
         written, self._head = [], ""
@@ -140,7 +140,7 @@ def read_metrics(path, head=None):
     """
     rows, complaint = read_rows(path, head)
     if complaint:
-        warn(f"{path} is damaged: {complaint}; only what is whole is read")
+        warn(f"{path} is damaged: {complaint}; only intact lines are read")
     return rows
 
 

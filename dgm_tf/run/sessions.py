@@ -137,8 +137,8 @@ def _tell_diverged(folder, sessions):
     met = sessions[-1].get("diverged") if sessions else None
     if met and has_checkpoint(folder.checkpoints):
         output.say(
-            f"The last start ended with: {shown(met)}\nThis one goes on from the last checkpoint, and on the same "
-            "machine comes to the same end. Other settings need another --run_dir."
+            f"The last start ended with: {shown(met)}\nThis one resumes from the last checkpoint. On the same "
+            "machine it will end in the same way. Other settings need another --run_dir."
         )
 
 

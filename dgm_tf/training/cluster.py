@@ -193,7 +193,7 @@ class WorkerLost(Exception):
 
     def __init__(self, names="another worker", signum=None):
         super().__init__(
-            f"{names} has ended or cannot be reached, and this one cannot go on alone; the last checkpoint is whole: "
-            "start all workers again with the same command"
+            f"{names} has ended or cannot be reached, and this one cannot continue alone; the last checkpoint is "
+            "intact: start all workers again with the same command"
         )
         self.signum = signum

@@ -52,6 +52,9 @@ FineTuning.discriminator = @DCGANDiscriminator
 """
 
 
+whole = pytest.mark.ci  # a suite of two runs, three processes in all
+
+
 def start(root, folder, *arguments):
     """The command as a person would give it, in a folder of its own."""
     command = [sys.executable, "-P", "-m", "dgm_tf.cli.compare", *arguments]
@@ -84,6 +87,7 @@ def command(capsys, clean_gin):
     return give
 
 
+@whole
 def test_each_run_is_an_ordinary_run_folder(finished_suite):
     root = finished_suite[0] / "runs" / "suite"
     for name in ("ft", "dgmw"):
@@ -93,6 +97,7 @@ def test_each_run_is_an_ordinary_run_folder(finished_suite):
     assert [path.suffix for path in (root / ".cache").iterdir()] == [".npz"]  # one judge for both
 
 
+@whole
 def test_it_tells_each_change_and_the_table(finished_suite):
     _, printed, complaints = finished_suite
     assert "ft seed 0: running" in printed and "dgmw seed 0: finished, task 2/2 learned, A " in printed
@@ -100,6 +105,7 @@ def test_it_tells_each_change_and_the_table(finished_suite):
     assert complaints == ""
 
 
+@whole
 def test_the_table_holds_what_the_runs_measured(finished_suite):
     root = finished_suite[0] / "runs" / "suite"
     ft, dgmw = csv.DictReader((root / "table.csv").read_text().splitlines())
@@ -112,6 +118,7 @@ def test_the_table_holds_what_the_runs_measured(finished_suite):
     assert "| FT | 1 | 100.00 |" in (root / "table.md").read_text()
 
 
+@whole
 def test_a_finished_suite_is_not_run_again(finished_suite, command, monkeypatch, tmp_path):
     monkeypatch.chdir(finished_suite[0])
     monkeypatch.setattr("dgm_tf.compare.launcher.start_process", lambda *_: pytest.fail("started something"))
@@ -119,6 +126,7 @@ def test_a_finished_suite_is_not_run_again(finished_suite, command, monkeypatch,
     assert status == 0 and "running" not in printed and "table.md" in printed
 
 
+@whole
 def test_what_another_command_has_run_meanwhile_is_not_run_again(finished_suite, command, monkeypatch, tmp_path):
     monkeypatch.chdir(finished_suite[0])
     root, held = tmp_path / "runs", lock.locked
@@ -132,6 +140,7 @@ def test_what_another_command_has_run_meanwhile_is_not_run_again(finished_suite,
     assert command("--suite=suite.gin", f"--run_root={root}")[0] == 0
 
 
+@whole
 def test_dry_run_lists_how_the_runs_stand(finished_suite, command, monkeypatch):
     monkeypatch.chdir(finished_suite[0])
     status, printed, _ = command("--suite=suite.gin", "--seeds=0-1", "--dry_run")
@@ -142,6 +151,7 @@ def test_dry_run_lists_how_the_runs_stand(finished_suite, command, monkeypatch):
     ]  # fmt: skip
 
 
+@whole
 def test_a_report_alone_runs_nothing_and_may_go_elsewhere(finished_suite, command, monkeypatch, tmp_path):
     monkeypatch.chdir(finished_suite[0])
     monkeypatch.setattr("dgm_tf.compare.launcher.start_process", lambda *_: pytest.fail("started something"))
@@ -151,6 +161,7 @@ def test_a_report_alone_runs_nothing_and_may_go_elsewhere(finished_suite, comman
     assert [row["name"] for row in rows] == ["dgmw"] and rows[0]["seeds"] == [0]
 
 
+@whole
 def test_a_changed_suite_does_not_take_old_runs_for_its_own(finished_suite, command, monkeypatch, tmp_path):
     monkeypatch.chdir(finished_suite[0])
     changed = "ft/SuiteRow.params = ['FineTuning.epochs = 2']"

@@ -324,7 +324,7 @@ def test_a_class_whose_folder_has_changed_is_not_tested_on_what_it_may_have_been
     results = tiny_run.read_results(run)
     untested = [name for name, value in zip("abcde", results["per_class_accuracy"][-1], strict=True) if value is None]
     assert status == 0 and untested == ["b"]
-    assert "images of b, but not its test images of then" in results["cautions"][-1]
+    assert "images of b, but not its original test images" in results["cautions"][-1]
     assert results["accuracy_on_replay"][-1][1] is not None and "CAUTION" in printed
 
 
@@ -359,7 +359,7 @@ def test_a_run_that_has_not_ended_is_refused(command, run, data):
     results = files.read_json(run / "results.json") | {"finished": False}
     files.write_json(run / "results.json", results)
     status, _, complaints = command(f"--run_dir={run}", f"--image_dir={data.later}")
-    assert status == 2 and "has not come to its end: give the command that began it again first" in complaints
+    assert status == 2 and "has not finished: run its first command again to resume it" in complaints
     shutil.rmtree(run / "checkpoints")
     assert "expected the folder of a run" in command(f"--run_dir={run}", f"--image_dir={data.later}")[2]
 

@@ -71,8 +71,8 @@ def test_a_damaged_line_of_the_curves_is_told_and_the_one_before_it_shown(run):
     progress = read_progress(run)
     assert progress.epoch == "1/8"
     assert progress.complaints == (
-        f"{run.run_dir / 'metrics.jsonl'} is damaged: a line near its end is not as written; the run says which, and "
-        "goes on",
+        f"{run.run_dir / 'metrics.jsonl'} is damaged: a line near its end is damaged; the run's log says which "
+        "one, and the run continues",
     )
 
 

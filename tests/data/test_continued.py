@@ -86,6 +86,6 @@ def test_test_images_that_are_others_than_at_the_time_are_left_out():
     changed = ContinuedStream(["7", "2", "5"], [[0], [1, 2]], [digits("7")], digits("0"), told)
     assert set(changed.test_split(1).labels) == {2}
     assert changed.caution.startswith("No test images are here of 2: ")
-    assert "There are images of 2, but not its test images of then" in changed.caution
+    assert "Found images of 2, but not its original test images" in changed.caution
     kept = ContinuedStream(["2"], [[0]], [Other(), digits("2")], digits("0"), [excerpts.of_class(*tests["2"])])
     assert kept.caution is None and len(kept.test_split(0)) == len(tests["2"][0])

@@ -94,7 +94,7 @@ class TestDamage:
     def damaged(self, capfd):
         def check(made):
             told = capfd.readouterr().err
-            assert told.count("\n") == 1 and told.startswith("warning: ") and told.endswith("; it is made anew\n")
+            assert told.count("\n") == 1 and told.startswith("warning: ") and told.endswith("; it is made again\n")
             assert made == [1]
             return told
 

@@ -162,7 +162,7 @@ def test_one_that_fails_when_it_is_taken_up_in_its_middle_can_be_taken_up_again(
     reference, snapshot = references(name)
     learner = Learner.from_state(*snapshot)
     fail_at_the_end(learner, TASKS[1], monkeypatch)
-    with pytest.raises(UserError, match="task: expected the one that was begun, of class 2, got one of other"):
+    with pytest.raises(UserError, match="task: expected the interrupted one, of class 2, got one of other"):
         learner.learn(dataclasses.replace(TASKS[1], class_names=("other",)))
     learner.learn(TASKS[1])
     resuming.assert_same(learner, reference, TASKS[0].test.images)

@@ -222,7 +222,7 @@ class TestTwoAreKept:
         assert read_checkpoint(tmp_path).learner["position"]["step"] == 0
         told = capfd.readouterr().err
         assert told.startswith(f"warning: {latest} is damaged: ") and told.count("\n") == 1
-        assert told.endswith("; going on from task_end.npz, where 1 tasks are learned\n")
+        assert told.endswith("; resuming from task_end.npz, where 1 tasks are learned\n")
         assert latest.read_bytes() == task_end.read_bytes()
         read_checkpoint(tmp_path)
         assert capfd.readouterr().err == "", "it is said once"
@@ -238,7 +238,7 @@ class TestTwoAreKept:
 
         monkeypatch.setattr(files, "open_regular", lost)
         assert read_checkpoint(tmp_path).learner["position"]["step"] == 0
-        assert f"{latest} cannot be read: Input/output error; going on from" in capfd.readouterr().err
+        assert f"{latest} cannot be read: Input/output error; resuming from" in capfd.readouterr().err
 
     def test_a_damaged_end_of_a_task_does_not_matter_while_the_latest_is_whole(self, tmp_path, capfd):
         _, task_end = self._write(tmp_path)
@@ -256,7 +256,7 @@ class TestTwoAreKept:
         told = str(caught.value)
         assert told.startswith(f"{tmp_path / CHECKPOINT} is damaged: it does not end as") and "\n" not in told
         assert f"; {path} is {'damaged' if is_there else 'not there'}" in told
-        assert told.endswith(f"; restore one of them from a copy, or delete {tmp_path}, and the run begins anew")
+        assert told.endswith(f"; restore one of them from a copy, or delete {tmp_path}, and the run starts again")
 
     @pytest.mark.parametrize(
         ("learner", "notes", "found"),

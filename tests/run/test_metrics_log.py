@@ -91,8 +91,8 @@ class TestDamage:
         MetricsLog(path, head).close()
         told = capfd.readouterr().err
         assert told.count("\n") == reader.count("\n") == 1, (told, reader)
-        found = re.fullmatch(rf"warning: {path} is damaged: (.*); the curves go on from what is whole\n", told)
-        assert found and f" is damaged: {found[1]}; only what is whole is read" in reader
+        found = re.fullmatch(rf"warning: {path} is damaged: (.*); the curves continue from the intact lines\n", told)
+        assert found and f" is damaged: {found[1]}; only intact lines are read" in reader
         rows = read_metrics(path)
         assert capfd.readouterr().err == "", "it is said once"
         return found[1], rows
@@ -137,7 +137,7 @@ class TestDamage:
 
     def test_the_whole_file(self, path, capfd):
         MetricsLog(path, head="0123456789abcdef").close()
-        assert capfd.readouterr().err == f"warning: {path} is lost: the curves begin anew here\n"
+        assert capfd.readouterr().err == f"warning: {path} is lost: the curves start again here\n"
 
 
 class TestOldFiles:

@@ -1,10 +1,10 @@
 """tools/learning_curves.py: the curves it reads, and what it says of arguments that are none."""
 
 import json
-import subprocess
-import sys
 
 import pytest
+
+from tests import script
 
 
 def _write(folder, accuracies, classes_per_task, **more):
@@ -21,10 +21,9 @@ def run_dir(tmp_path):
 
 
 @pytest.fixture
-def learning_curves(project_root, tmp_path):
+def learning_curves(tmp_path):
     def run(*arguments):
-        command = [sys.executable, str(project_root / "tools" / "learning_curves.py"), *map(str, arguments)]
-        return subprocess.run([*command, f"--output={tmp_path / 'curves.png'}"], capture_output=True, text=True)
+        return script.give("learning_curves.py", *arguments, f"--output={tmp_path / 'curves.png'}")
 
     return run
 

@@ -1,10 +1,10 @@
 """The script that compares how long methods take, on made-up run folders."""
 
 import json
-import subprocess
-import sys
 
 import pytest
+
+from tests import script
 
 
 @pytest.fixture
@@ -25,13 +25,8 @@ def root(tmp_path):
     return tmp_path / "runs"
 
 
-def run(project_root, *arguments):
-    command = [sys.executable, str(project_root / "tools" / "method_time.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-def test_times_a_task_beside_those_of_dgm(project_root, root, tmp_path):
-    result = run(project_root, f"--root={root}", f"--output={tmp_path / 'out' / 'time'}")
+def test_times_a_task_beside_those_of_dgm(root, tmp_path):
+    result = script.give("method_time.py", f"--root={root}", f"--output={tmp_path / 'out' / 'time'}")
     assert result.returncode == 0, result.stderr
     ft, dgmw = json.loads((tmp_path / "out" / "time.json").read_text())
     assert (dgmw["method"], dgmw["seeds"], dgmw["tasks"], dgmw["mean"], dgmw["ratio"]) == ("dgmw", 2, [9, 11], 10, 1)
@@ -42,6 +37,6 @@ def test_times_a_task_beside_those_of_dgm(project_root, root, tmp_path):
 
 
 @pytest.mark.parametrize(("folder", "message"), [("nowhere", "got"), (".", "found none")])
-def test_without_runs_it_says_so(project_root, tmp_path, folder, message):
-    result = run(project_root, f"--root={tmp_path / folder}")
+def test_without_runs_it_says_so(tmp_path, folder, message):
+    result = script.give("method_time.py", f"--root={tmp_path / folder}")
     assert result.returncode == 2 and "--root: expected" in result.stderr and message in result.stderr

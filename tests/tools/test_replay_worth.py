@@ -4,14 +4,15 @@ import json
 import subprocess
 import sys
 
+from tests import script
 
-def test_rows_for_memory_and_real_images_with_each_variant(project_root, finished_run, tmp_path):
+
+def test_rows_for_memory_and_real_images_with_each_variant(finished_run, tmp_path):
     out = tmp_path / "rows.json"
-    script = str(project_root / "tools" / "replay_worth.py")
     changes = ["closing_epochs=1,augmentation=None", "distillation=2.0"]
     flags = ["--real=3", *(f"--variant={change}" for change in changes), "--threads=1", f"--json={out}"]
     flags.append(f"--figure={tmp_path / 'worth.png'}")
-    result = subprocess.run([sys.executable, script, str(finished_run), *flags], capture_output=True, text=True)
+    result = script.give("replay_worth.py", finished_run, *flags)
     assert result.returncode == 0, result.stderr
     rows = json.loads(out.read_text())
     sources = ("memory", "3 real")

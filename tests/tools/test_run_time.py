@@ -1,10 +1,10 @@
 """tools/run_time.py: sums and shares, from lines that a run writes."""
 
 import json
-import subprocess
-import sys
 
 import pytest
+
+from tests import script
 
 
 @pytest.fixture
@@ -18,13 +18,8 @@ def run_dir(tmp_path):
     return tmp_path
 
 
-def run_time(project_root, *arguments):
-    command = [sys.executable, str(project_root / "tools" / "run_time.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-def test_kinds_are_summed_over_tasks_and_shares_are_of_the_steps(project_root, run_dir):
-    result = run_time(project_root, run_dir, f"--json={run_dir / 'out.json'}")
+def test_kinds_are_summed_over_tasks_and_shares_are_of_the_steps(run_dir):
+    result = script.give("run_time.py", run_dir, f"--json={run_dir / 'out.json'}")
     assert result.returncode == 0, result.stderr
     (row,) = json.loads((run_dir / "out.json").read_text()).values()
     assert row["seconds"] == {"gan": 150.0, "tracing": 10.0, "bounds": 20.0, "classifier": 20.0}
@@ -32,7 +27,7 @@ def test_kinds_are_summed_over_tasks_and_shares_are_of_the_steps(project_root, r
     assert "| gan | 150.0 | 75.0% |" in result.stdout
 
 
-def test_a_folder_without_a_run_is_named(project_root, tmp_path):
-    result = run_time(project_root, tmp_path)
+def test_a_folder_without_a_run_is_named(tmp_path):
+    result = script.give("run_time.py", tmp_path)
     assert result.returncode != 0 and f"{tmp_path}: expected a run folder" in result.stderr
     assert "Traceback" not in result.stderr

@@ -126,8 +126,8 @@ class ImageArchive(OwnImages):
             )
         if member.fortran:
             raise UserError(
-                f"{archive.name}: {name} are too many for memory, and stand there column by column (Fortran's order), "
-                "where no single image can be read: save np.ascontiguousarray(images)"
+                f"{archive.name}: {name} exceed memory and are stored in Fortran order, from which single images "
+                "cannot be read: save np.ascontiguousarray(images)"
             )
         key = hashlib.sha256(f"{self.name} {name}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
         stored = store.unpacked(key, archive, name, self.cache_dir)

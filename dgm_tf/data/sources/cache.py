@@ -15,7 +15,7 @@ from dgm_tf.errors import Damaged
 from dgm_tf.output import warn
 
 DIGESTS = "sha256.json"  # of all other files in the folder, see `_sha256`
-_ADVICE = "it is made anew"
+_ADVICE = "it is made again"
 _FORMAT = 2  # of that file
 _BLOCK = 2**26  # bytes
 _CHUNK = 2**20  # bytes read at once

@@ -75,7 +75,7 @@ def test_what_is_damaged_is_told_in_one_line_and_made_anew(make, tmp_path, capfd
     path.write_bytes(damage(data))
     _check(cache.kept("x", make, _read, tmp_path))
     told = capfd.readouterr().err
-    assert told.startswith(f"warning: {path} is damaged: ") and told.endswith("; it is made anew\n")
+    assert told.startswith(f"warning: {path} is damaged: ") and told.endswith("; it is made again\n")
     assert told.count("\n") == 1 and make.calls == 2
     np.testing.assert_array_equal(mapped, IMAGES)
     _check(cache.kept("x", make, _read, tmp_path))

@@ -159,7 +159,7 @@ def test_columns_first_and_big_endian_are_the_same_images(archive):
         np.testing.assert_array_equal(other.train_images, plain.train_images)
         np.testing.assert_array_equal(other.test_labels, plain.test_labels)
     source = archive(images=np.asfortranarray(IMAGES), labels=LABELS, settings={"memory_limit": 0})
-    with pytest.raises(UserError, match="column by column .*: save np.ascontiguousarray"):
+    with pytest.raises(UserError, match="Fortran order, .*: save np.ascontiguousarray"):
         source.load()
 
 
