@@ -1,6 +1,8 @@
 """The notebooks of examples/: short, without outputs, and they run as they are written."""
 
 import json
+import os
+import sys
 
 import pytest
 
@@ -42,7 +44,7 @@ def test_it_is_short_and_explained(path):
 def test_it_runs(path, tmp_path, monkeypatch):
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))  # the kernel is another process
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         cell.source = cell.source.replace(SETTINGS, SHORT)

@@ -1,4 +1,4 @@
-"""What a saved array must be like."""
+"""Specification of a saved array: shape, type, and whether it is required."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ class ArraySpec(NamedTuple):
     required: bool = True
 
     def admits(self, shape, dtype):
-        """Whether an array of that shape and dtype fits."""
+        """Whether an array of that shape and dtype matches."""
         same_rank = len(shape) == len(self.shape)
         return dtype == self.dtype and same_rank and all(e in (None, n) for n, e in zip(shape, self.shape, strict=True))
 

@@ -1,4 +1,4 @@
-"""What a method may know of the task being learned."""
+"""Context of a task: what a method may know of it."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ class TaskContext:
 
     @property
     def num_classes(self):
-        """Classes seen so far, the present task's included."""
+        """Number of classes seen so far, including the current task's."""
         return sum(len(classes) for classes in self.task_classes)
 
     @property

@@ -1,4 +1,4 @@
-"""DGR: deep generative replay (Shin et al., NeurIPS 2017): a generator and a solver, each taught by the last ones."""
+"""DGR: deep generative replay (Shin et al., NeurIPS 2017). The last generator and solver teach the next ones."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Real images of earlier classes that a method keeps as its own memory, and ways of choosing them."""
+"""Exemplars: stored real images of earlier classes, and ways of choosing them."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +9,7 @@ from dgm_tf.training.pool import to_float
 
 
 class ExemplarMemory:
-    """Stored images, class by class, the most worth keeping first, so that a shrinking budget drops the last ones.
+    """Stored images of each class, the most valuable first, so that a shrinking budget drops the last ones.
 
     The stream stays strict: what is here was chosen while its task was learned. It counts in `memory_bytes`.
     """

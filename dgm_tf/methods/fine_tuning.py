@@ -1,4 +1,4 @@
-"""FT: plain fine-tuning, the lower bound: it learns each task's real images and forgets the others."""
+"""FT: plain fine-tuning, the lower bound. It trains on each task's images and forgets earlier tasks."""
 
 import dataclasses
 
@@ -19,5 +19,5 @@ class FineTuning(SingleClassifier):
 
     @property
     def caution(self):
-        """That forgetting is to be expected."""
+        """Says that forgetting is to be expected."""
         return keeps_no_images(self)

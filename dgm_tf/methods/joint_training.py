@@ -1,4 +1,4 @@
-"""JT: joint training, the upper bound: a new classifier after each task, from all real images of all classes seen."""
+"""JT: joint training, the upper bound. After each task, a new classifier learns from all real images so far."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What a method of continual learning is: a few hooks around the training phases of each task."""
+"""Method: base class of continual learning methods, a few hooks around the training phases of each task."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from dgm_tf.training.inference import network_logits
 
 
 class Method:
-    """Base of all methods; a subclass is a dataclass of its settings and overrides what it does differently.
+    """Base class of all methods. A subclass is a dataclass of settings that overrides some hooks.
 
     Per task the learner calls `begin_task` (new networks), `phases` (what to train; a phase is made anew when
     a killed task is taken up in it again, so making it must not change a network), then `end_task`.
@@ -26,7 +26,7 @@ class Method:
     replay_is_frozen = False
 
     def check_classes(self, num_classes):
-        """Raises UserError where the settings cannot serve so many classes; asked before anything is learned."""
+        """Raises UserError if the settings cannot serve this number of classes. Called before anything is learned."""
 
     def begin_task(self, context):
         """Prepares the networks for a new task. context: `TaskContext`."""

@@ -1,4 +1,4 @@
-"""DGM + real (Table 2): a part of each earlier class's replay is real images, stored when the class was learned."""
+"""DGM + real (Table 2): a part of each earlier class's replay is stored real images."""
 
 import dataclasses
 
@@ -53,7 +53,7 @@ class RealReplay:
 
 
 class RealMemory:
-    """The real images that a method with a generative memory keeps beside it.
+    """Real images that a method stores beside its generator.
 
     Args:
       settings: `RealReplay`; None: nothing is ever stored.

@@ -1,4 +1,4 @@
-"""What the importance-regularised classifiers share: anchors, importances, their penalty, and a few stored images."""
+"""Base class of importance-regularised classifiers: anchors, importances, a penalty, and a few stored images."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Images of asked classes from a generator that knows none: many are made, a classifier's choices are kept."""
+"""Selection of images by class from an unconditional generator, by a classifier's choices."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What methods share whose generator is one network for all tasks, changed by every one of them."""
+"""Base class of methods with one generator for all tasks, which every task changes."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Methods that train one classifier and nothing else: a phase a task, with or without stored real images."""
+"""Base classes of methods that train a classifier alone, with or without stored real images."""
 
 import dataclasses
 
@@ -84,7 +84,7 @@ class SingleClassifier(Method):
 
 
 def keeps_no_images(method):
-    """The caution of a classifier that has nothing of earlier tasks to learn from."""
+    """Caution of a classifier that keeps nothing of earlier tasks."""
     return (
         f"{type(method).__name__} keeps no images. In the class-incremental setting it is known to forget nearly all "
         "but the last task's classes, whatever its settings (van de Ven and Tolias, 2019, arXiv 1904.07734; "

@@ -1,3 +1,3 @@
-"""The networks of all methods: generators, discriminators with two heads, classifiers."""
+"""Networks: generators, two-headed discriminators, classifiers."""
 
 from dgm_tf import keras_setup  # noqa: F401 - checks Keras before it is imported

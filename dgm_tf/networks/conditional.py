@@ -1,4 +1,4 @@
-"""A DCGAN generator without masks, whose classes differ in their batch normalization: the one of MeRGAN's paper."""
+"""Conditional DCGAN generator of MeRGAN's paper: no masks, batch normalization for each class."""
 
 import gin
 import keras

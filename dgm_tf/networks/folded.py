@@ -1,4 +1,4 @@
-"""A learned task's generator with nothing left in it but what makes its images: what all kinds share."""
+"""Folded generators: a learned task's generator with masks and batch norm folded into its kernels."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""How far masked layers must grow so that each has its free capacity again, and whether they have."""
+"""Growth of masked layers: how many outputs restore each layer's free capacity."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from dgm_tf.layers import mask_algebra
 
 
 def free_entries(layer):
-    """Mask entries that no task has reserved."""
+    """Number of mask entries that no task has reserved."""
     return int(np.sum(np.asarray(layer.reserved) == 0))
 
 
 def needed_outputs(layer, inputs):
-    """Outputs to add to a layer whose input will be `inputs` wide."""
+    """Number of outputs to add to a layer whose input will be `inputs` wide."""
     free = free_entries(layer)
     if layer.plasticity == "units":
         return max(0, layer.initial_size - free)

@@ -1,4 +1,4 @@
-"""A network read by its features: the class whose mean lies nearest, instead of the class head."""
+"""Nearest-mean classifier: the class with the nearest feature mean, instead of the class head."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What every generator with task masks can do: be trained masked, reserve, grow, replay a learned task."""
+"""Base class of generators with task masks: masked training, reserving, growing, replay of a learned task."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +9,7 @@ from dgm_tf.networks.task_generator import TaskGenerator
 
 
 class PlasticGenerator(TaskGenerator):
-    """A generator whose masked layers are shared out among the tasks.
+    """Generator whose masked layers are divided among the tasks.
 
     Args, attributes and shapes: see `TaskGenerator`.
     """

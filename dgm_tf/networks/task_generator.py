@@ -1,4 +1,4 @@
-"""What every generator has whose tasks keep weights of their own: junctions, norms, outputs, class codes."""
+"""Base class of generators with weights for each task: junctions, norms, outputs, class codes."""
 
 import functools
 

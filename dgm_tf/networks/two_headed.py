@@ -1,4 +1,4 @@
-"""What every network with a realness head and a class head does: answer with both, take up new classes."""
+"""Base class of networks with a realness head and a class head. The class head can be widened."""
 
 import keras
 import numpy as np

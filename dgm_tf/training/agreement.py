@@ -1,4 +1,4 @@
-"""What several workers must decide alike: all of them call the same functions, in the same order.
+"""Agreement of several workers: all of them call the same functions, in the same order.
 
 With one process these return its own answer and cost nothing.
 """
@@ -59,7 +59,7 @@ def _summing(strategy):
 
 @contextlib.contextmanager
 def loss_told(signals=None):
-    """Turns what TensorFlow raises where another worker has ended into `WorkerLost`.
+    """Converts TensorFlow's error about a lost worker into `WorkerLost`.
 
     signals: `StopSignals`, for what this worker itself was asked.
     """
@@ -72,7 +72,7 @@ def loss_told(signals=None):
 
 
 def wait_for_each_other():
-    """Returns when all workers have come here."""
+    """Waits until all workers have called it."""
     everyones(0)
 
 
@@ -88,7 +88,7 @@ def agreed_signal(received):
 
 @contextlib.contextmanager
 def chief_first():
-    """What stands inside is done by the chief, then by the others: they find on disk what it has put there."""
+    """Runs the body on the chief first, then on the others, which find the chief's files."""
     if not is_chief():
         wait_for_each_other()
         yield

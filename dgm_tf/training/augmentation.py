@@ -1,4 +1,4 @@
-"""Random changes of a classifier's inputs, so that it cannot tell classes by their generators' fingerprints."""
+"""Augmentation of a classifier's inputs, so that it does not learn the generators' fingerprints."""
 
 import dataclasses
 

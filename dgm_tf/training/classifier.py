@@ -25,7 +25,7 @@ CLASSIFIER_LOSS = ("loss/classifier",)
 @register
 @dataclasses.dataclass(frozen=True)
 class ClassifierSettings:
-    """When, from what and how the classifier learns.
+    """Settings of the classifier's training: schedule, data and optimizer.
 
     Attributes:
       replay_schedule: updates beside each GAN step: "balanced" (t + 1 of them, the paper's), "constant"

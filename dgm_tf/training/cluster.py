@@ -1,4 +1,4 @@
-"""The processes of --strategy=multi_worker: who they are, waiting until all are there, noticing that one has ended."""
+"""Cluster of --strategy=multi_worker: its workers, waiting for all of them, noticing a lost one."""
 
 import contextlib
 import dataclasses
@@ -87,7 +87,7 @@ def _misunderstood(found):
 
 
 def wait_for_all(cluster, seconds):
-    """Returns when all workers have been started: their addresses answer. Says at once for whom it waits.
+    """Waits until the addresses of all workers answer. Prints which workers it waits for.
 
     TensorFlow would wait in C++, without a word, deaf to signals and for ever.
 
@@ -117,7 +117,7 @@ def _own(cluster):
 
 @contextlib.contextmanager
 def _listening(cluster):
-    """Inside, this worker's port answers those who look for it; TensorFlow takes the port afterwards."""
+    """Makes this worker's port answer inside this context. TensorFlow takes the port afterwards."""
     port = _parts(cluster.addresses[cluster.index])[1]
     until = time.monotonic() + _RELEASE_SECONDS
     while True:

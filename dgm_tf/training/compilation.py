@@ -1,4 +1,4 @@
-"""Whether XLA compiles the training steps: on a GPU, where their many small kernels wait for each other."""
+"""Compilation of the training steps by XLA: worth it on a GPU, which else waits between small kernels."""
 
 import contextlib
 

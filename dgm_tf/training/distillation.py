@@ -1,4 +1,4 @@
-"""Distillation: the classifier of the last task teaches its successor what it saw in classes that are gone."""
+"""Distillation: the classifier of the last task teaches its successor on replayed images."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from dgm_tf.training.divergence import Remedy
 @register
 @dataclasses.dataclass(frozen=True)
 class Distillation:
-    """How much the last task's classifier says beside the labels (Hinton et al., 2015; Li and Hoiem, 2016).
+    """Settings of distillation beside the labels (Hinton et al., 2015; Li and Hoiem, 2016).
 
     It learned from real images of its own current classes, of which the generator's show only a part: its answers to
     a replayed image carry more than the image's label.

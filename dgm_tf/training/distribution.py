@@ -14,7 +14,7 @@ STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 
 
 def make_strategy(name="auto"):
-    """The strategy of that name; "auto": mirrored where there are several GPUs, else none.
+    """Makes the strategy of that name; "auto": mirrored if there are several GPUs, else none.
 
     Raises:
       UserError: for another name.
@@ -41,7 +41,7 @@ def _multi_worker():
 
 
 def description(name, strategy, workers=None):
-    """What a person should know of the strategy made by that name; None where all is as it looks.
+    """Describes the strategy in a sentence if it needs an explanation, else returns None.
 
     workers: `Cluster` of the environment, or None.
     """

@@ -1,4 +1,4 @@
-"""Losses and weights that are not finite: noticed before anything of them is saved, and told with what to try."""
+"""Divergence: infinite or NaN losses and weights are noticed before they are saved, with advice what to try."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ NAMED_CLASSES = 3
 
 
 class Remedy(NamedTuple):
-    """What to try where losses or weights explode; settings that have some list them as `remedies`.
+    """Advice for losses or weights that diverge. Settings list theirs as `remedies`.
 
     phase: name of the phase; losses: names of those that it concerns; advice: "a lower", "a higher" or "another";
     field: of the settings.
@@ -74,7 +74,7 @@ def task_name(context):
 
 
 def check_finite(learner, arrays, place, phase=None):
-    """Raises Diverged where an array is not finite.
+    """Raises `Diverged` if an array is not finite.
 
     Args:
       learner: whose settings are to be named.
@@ -88,7 +88,7 @@ def check_finite(learner, arrays, place, phase=None):
 
 
 def is_finite(array):
-    """Whether all of an array is; integers, such as images, are not read."""
+    """Whether an array is finite. Integers, such as images, are not read."""
     array = np.asarray(array)
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 

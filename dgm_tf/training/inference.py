@@ -1,4 +1,4 @@
-"""Running a network over many images."""
+"""Inference over many images."""
 
 import contextlib
 

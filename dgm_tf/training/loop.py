@@ -1,4 +1,4 @@
-"""The one loop over a phase's steps, and what may watch it."""
+"""Training loop over a phase's steps, and the callbacks that watch it."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from dgm_tf.training.divergence import LossWatch
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """Where a learner stands: tasks done, phase of the task, steps of the phase done, steps in all."""
+    """Position of a learner: tasks done, phase of the task, steps of the phase done, steps in all."""
 
     task: int = 0
     phase: int = 0
@@ -26,7 +26,7 @@ class Callback:
     charge = "callbacks"
 
     def on_task_begin(self, learner, context):
-        """Before the first phase, and when a killed task is taken up again."""
+        """Before the first phase, and when a killed task is resumed."""
 
     def on_phase_begin(self, learner, context, phase):
         """Before a phase's first (or first remaining) step."""
@@ -54,7 +54,7 @@ class Callback:
         return {}
 
     def restore(self, learner, arrays):
-        """Takes its arrays back from a checkpoint's."""
+        """Restores its arrays from a checkpoint."""
 
 
 def notify(learner, callbacks, hook, *arguments):
@@ -65,7 +65,7 @@ def notify(learner, callbacks, hook, *arguments):
 
 
 def run_phase(learner, context, phase, callbacks):
-    """Runs what is left of a phase; the learner's position says where it begins.
+    """Runs the rest of a phase from the learner's position on.
 
     Raises:
       Diverged: where a loss is not finite.

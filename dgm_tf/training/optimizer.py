@@ -1,4 +1,4 @@
-"""Adam in one kernel for each variable, and the decay of its learning rate."""
+"""Adam with one fused kernel for each variable, and the decay of its learning rate."""
 
 import keras
 import tensorflow as tf

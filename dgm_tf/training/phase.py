@@ -1,4 +1,4 @@
-"""A stretch of training that the loop can stop and take up at any step."""
+"""Phase: a stretch of training that can be stopped and resumed at any step."""
 
 
 class Phase:

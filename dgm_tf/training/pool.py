@@ -1,4 +1,4 @@
-"""Images held in one array, or read from disk, and gathered by index inside the training step."""
+"""Pools of labelled images, in memory or on disk, gathered by index inside the training step."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""A pull towards earlier weights: what the importance-regularised classifiers add to their loss."""
+"""Quadratic penalty: a pull towards earlier weights, added to the loss of importance-regularised classifiers."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Random numbers that can be taken up again anywhere: all are functions of (seed, what for, step)."""
+"""Resumable random numbers: all are functions of (seed, purpose, step)."""
 
 import contextlib
 import random

@@ -1,4 +1,4 @@
-"""Which images each step learns from: indices into an `ImagePool`, drawn in numpy from a seed.
+"""Schedules: which images each step learns from, as indices into an `ImagePool`, drawn from a seed.
 
 The last group of the pool is the current task's; those before it are the replay of earlier tasks.
 """
