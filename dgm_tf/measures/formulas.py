@@ -2,7 +2,7 @@
 
 The accuracy matrix is float [T, T], fractions in [0, 1]: row t, column i is the accuracy on task i's
 test images after learning task t, NaN where i > t (task i not learned yet). Tasks may hold different
-numbers of classes; an entry is the mean over the task's classes (`task_accuracies`). Labels are
+numbers of classes; an entry is the mean over the task's classes. Labels are
 learning-order indices 0..n-1.
 
 Forward transfer (Lopez-Paz & Ranzato, 2017) is left out on purpose: in the class-incremental
@@ -55,31 +55,24 @@ def micro_accuracy(confusion):
     return float(np.trace(confusion) / confusion.sum())
 
 
-def task_accuracies(per_class, classes_per_task):
-    """One row of the accuracy matrix: the mean class accuracy of each task learned so far.
-
-    per_class: float [n], n = sum(classes_per_task). Returns float [len(classes_per_task)].
-    """
-    per_class, sizes = np.asarray(per_class, float), _task_sizes(classes_per_task)
-    if per_class.shape != (sizes.sum(),):
-        raise ValueError(f"per_class must hold {sizes.sum()} values (all classes), got {per_class.shape}")
-    return np.array([_mean_over_classes(part) for part in np.split(per_class, np.cumsum(sizes)[:-1])])
-
-
-def top_k_accuracy(logits, labels, k):
-    """Share of images whose true class is among the k largest logits (ImageNet's top-k): in [0, 1].
+def macro_top_k_accuracy(logits, labels, k):
+    """Mean over classes of the share of images whose true class is among the k largest logits: in [0, 1].
 
     logits: [N, n]; labels: integers [N]; 1 <= k <= n. Ties with the true class's logit and NaN count as
     misses, so that constant or diverged logits score 0 and not 1.
     """
-    return float(np.mean(_in_top_k(logits, labels, k)[0]))
-
-
-def macro_top_k_accuracy(logits, labels, k):
-    """Mean over classes of their top-k accuracies (as A_k is a mean over classes); see `top_k_accuracy`."""
-    hits, labels = _in_top_k(logits, labels, k)
+    logits = np.asarray(logits)
+    if logits.ndim != 2 or not logits.size:
+        raise ValueError(f"logits must have shape [N, n], neither 0, got {logits.shape}")
+    if not 1 <= k <= logits.shape[1]:
+        raise ValueError(f"k must lie in 1..{logits.shape[1]} (the number of classes), got {k}")
+    labels = _class_indices(labels, logits.shape[1], "labels")
+    if len(labels) != len(logits):
+        raise ValueError(f"labels and logits differ in length: {len(labels)} and {len(logits)}")
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    rivals = (~(logits < own)).sum(axis=1) - 1  # minus one: the true class itself
     counts = np.bincount(labels)
-    return float(np.mean((np.bincount(labels, weights=hits) / np.maximum(counts, 1))[counts > 0]))
+    return float(np.mean((np.bincount(labels, weights=rivals < k) / np.maximum(counts, 1))[counts > 0]))
 
 
 def average_accuracy(accuracies, classes_per_task):
@@ -166,18 +159,3 @@ def _mean_over_classes(values):
     if np.isnan(values).all():
         raise ValueError("at least one class needs test images, got none")
     return float(np.nanmean(values))
-
-
-def _in_top_k(logits, labels, k):
-    """Whether each true class is among the k largest logits, bool [N], and the checked labels."""
-    logits = np.asarray(logits)
-    if logits.ndim != 2 or not logits.size:
-        raise ValueError(f"logits must have shape [N, n], neither 0, got {logits.shape}")
-    if not 1 <= k <= logits.shape[1]:
-        raise ValueError(f"k must lie in 1..{logits.shape[1]} (the number of classes), got {k}")
-    labels = _class_indices(labels, logits.shape[1], "labels")
-    if len(labels) != len(logits):
-        raise ValueError(f"labels and logits differ in length: {len(labels)} and {len(logits)}")
-    own = np.take_along_axis(logits, labels[:, None], axis=1)
-    rivals = (~(logits < own)).sum(axis=1) - 1  # minus one: the true class itself
-    return rivals < k, labels

@@ -188,27 +188,6 @@ def size_figure(capacity):
     return figure
 
 
-def mask_trajectory_figure(epochs, values, title="Mask values while a task is learned"):
-    """Sampled mask values over the epochs: blue those that end reserved, grey the others (Fig. 3, right).
-
-    epochs: [E]; values: [E, M] in [0, 1], one column for each sampled mask entry.
-    """
-    values = np.array(values, float)
-    if values.ndim != 2 or len(values) != len(epochs):
-        raise ValueError(f"values must have shape [{len(epochs)}, M] (one row per epoch), got {values.shape}")
-    kept = values[-1] >= 0.5
-    figure, axes = _figure(6.4, 4.2)
-    for chosen, color, label in ((~kept, GREY, "left free"), (kept, BLUE, "reserved")):
-        lines = axes.plot(epochs, values[:, chosen], color=color, linewidth=1, alpha=0.55)
-        if lines:
-            lines[0].set_label(f"{label} ({chosen.sum()} of {kept.size})")
-    axes.axhline(0.5, color=ORANGE, linewidth=1, linestyle="--")
-    axes.set(title=title, xlabel="epoch", ylabel="mask value, sigmoid(s e)", ylim=(-0.03, 1.03))
-    for handle in figure.legend(loc="outside lower center", ncols=2, frameon=False).legend_handles:
-        handle.set(alpha=1, linewidth=2)
-    return figure
-
-
 def fidelity_figure(fidelity, class_names):
     """Precision and recall of each class's replay, with their means.
 

@@ -70,30 +70,19 @@ class TestMeans:
         with pytest.raises(ValueError, match="confusion must"):
             formulas.per_class_accuracy(confusion)
 
-    def test_task_accuracies_average_within_uneven_tasks(self):
-        np.testing.assert_allclose(formulas.task_accuracies([0.2, 0.4, 0.9], [2, 1]), [0.3, 0.9])
-        with pytest.raises(ValueError, match="per_class must hold 3 values"):
-            formulas.task_accuracies([0.2, 0.4], [2, 1])
-
 
 class TestTopK:
     LOGITS = np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])
     LABELS = np.array([0, 2, 1])
 
     def test_hand_computed(self):
-        assert formulas.top_k_accuracy(self.LOGITS, self.LABELS, 1) == pytest.approx(1 / 3)
-        assert formulas.top_k_accuracy(self.LOGITS, self.LABELS, 2) == pytest.approx(2 / 3)
-        assert formulas.top_k_accuracy(self.LOGITS, self.LABELS, 3) == 1.0
-
-    def test_top_one_is_argmax_accuracy(self):
-        rng = np.random.default_rng(0)
-        logits, labels = rng.normal(size=[200, 7]), rng.integers(0, 7, 200)
-        assert formulas.top_k_accuracy(logits, labels, 1) == np.mean(logits.argmax(1) == labels)
+        assert formulas.macro_top_k_accuracy(self.LOGITS, self.LABELS, 1) == pytest.approx(1 / 3)
+        assert formulas.macro_top_k_accuracy(self.LOGITS, self.LABELS, 2) == pytest.approx(2 / 3)
+        assert formulas.macro_top_k_accuracy(self.LOGITS, self.LABELS, 3) == 1.0
 
     def test_macro_weighs_classes(self):
         logits = np.array([[2.0, 1.0], [2.0, 1.0], [2.0, 1.0], [2.0, 1.0]])
         assert formulas.macro_top_k_accuracy(logits, [0, 0, 0, 1], 1) == 0.5
-        assert formulas.top_k_accuracy(logits, [0, 0, 0, 1], 1) == 0.75
 
     def test_macro_leaves_out_a_class_without_images(self):
         logits = np.array([[2.0, 1.0, 0.0], [2.0, 1.0, 3.0], [2.0, 1.0, 0.0]])
@@ -108,7 +97,7 @@ class TestTopK:
 
     @pytest.mark.parametrize("value", [0.0, NAN])
     def test_constant_or_diverged_logits_score_zero(self, value):
-        assert formulas.top_k_accuracy(np.full([4, 6], value), [0, 1, 2, 3], 5) == 0.0
+        assert formulas.macro_top_k_accuracy(np.full([4, 6], value), [0, 1, 2, 3], 5) == 0.0
 
     @pytest.mark.parametrize(
         ("logits", "labels", "k", "message"),
@@ -123,7 +112,7 @@ class TestTopK:
     )
     def test_wrong_input_is_named(self, logits, labels, k, message):
         with pytest.raises(ValueError, match=message):
-            formulas.top_k_accuracy(logits, labels, k)
+            formulas.macro_top_k_accuracy(logits, labels, k)
 
 
 class TestAccuracyMatrix:
@@ -136,8 +125,7 @@ class TestAccuracyMatrix:
 
     def test_average_accuracy_equals_macro_accuracy_of_all_classes(self):
         per_class = np.array([0.1, 0.5, 0.9, 0.4])
-        row = formulas.task_accuracies(per_class, [3, 1])
-        matrix = [[0.0, NAN], row]
+        matrix = [[0.0, NAN], [per_class[:3].mean(), per_class[3]]]
         assert formulas.average_accuracy(matrix, [3, 1])[-1] == pytest.approx(per_class.mean())
 
     def test_forgetting_is_the_drop_from_the_best_earlier_row(self):

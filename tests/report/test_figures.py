@@ -35,8 +35,6 @@ ALL_FIGURES = {
     "capacity_of_7_layers": lambda: figures.capacity_figure(_capacity(1, [f"conv_{i}" for i in range(7)])),
     "size": lambda: figures.size_figure(_capacity(3)),
     "size_one_task": lambda: figures.size_figure(_capacity(1)),
-    "masks": lambda: figures.mask_trajectory_figure([1, 2], [[0.5, 0.5], [0.0, 1.0]]),
-    "masks_all_free": lambda: figures.mask_trajectory_figure([1], [[0.1, 0.2]]),
     "fidelity": lambda: figures.fidelity_figure({"precision": [0.5, None], "recall": [0.5, 1.0]}, ["a", "$_{$"]),
     "fidelity_of_50": lambda: figures.fidelity_figure(
         {"precision": np.linspace(0, 1, 50), "recall": np.ones(50)}, [f"class {i}" for i in range(50)]
@@ -139,11 +137,6 @@ def test_capacity_shares_add_up_to_the_layer():
     heights = np.array([[bar.get_height() for bar in bars] for bars in figure.axes[0].containers])
     np.testing.assert_allclose(heights[:, 0], [10, 5, 0, 90])  # new, reused, idle, free
     np.testing.assert_allclose(heights[:, 2], [10, 5, 15, 70])  # 20 reserved before, 5 of them reused
-
-
-def test_mask_trajectories_must_fit_the_epochs():
-    with pytest.raises(ValueError, match=r"shape \[3, M\]"):
-        figures.mask_trajectory_figure([1, 2, 3], [[0.5, 0.5]])
 
 
 def test_fidelity_bars_are_percent_and_what_was_not_measured_has_none():
