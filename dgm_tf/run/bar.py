@@ -45,7 +45,7 @@ class Progress(Callback):
         left = (self._num_tasks or 0) - learner.num_tasks
         if left > 0:
             minutes = (time.monotonic() - self._since) * left / 60
-            self._print(f"{left} tasks to go: about {minutes:.0f} minutes")
+            self._print(f"{left} more task{'s' if left > 1 else ''}: about {minutes:.0f} minutes")
 
     def on_phase_begin(self, learner, context, phase):
         """Starts a bar."""

@@ -41,7 +41,7 @@ def printed(names, terminal=False):
 def test_a_line_an_epoch_and_the_time_left():
     lines = printed(["ant", "bee"]).splitlines()
     assert lines[0] == "task 1/2 (ant, bee) gan epoch 1/2  critic 1.5  mask ones 0.50  validation 50.00%"
-    assert lines[1].startswith("task 1/2 (ant, bee) gan epoch 2/2") and lines[2].startswith("1 tasks to go")
+    assert lines[1].startswith("task 1/2 (ant, bee) gan epoch 2/2") and lines[2].startswith("1 more task: about")
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -90,4 +90,4 @@ def test_a_learner_of_ones_own_is_watched_without_a_stream():
     stream = io.StringIO()
     learn(["ant"], output.console(stream, width=2000, color_system=None), best=None, stream=None)
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "task 1 (ant) gan epoch 1/2  critic 1.5  mask ones 0.50" and "to go" not in lines[-1]
+    assert lines[0] == "task 1 (ant) gan epoch 1/2  critic 1.5  mask ones 0.50" and "more task" not in lines[-1]
