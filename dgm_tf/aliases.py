@@ -112,6 +112,7 @@ EARLIER_DEFAULTS = {
     "GANSettings.gradient_penalty_share": 1.0,
     "ClassifierSettings.replay_schedule": "balanced",
     "ClassifierSettings.own_optimizer": False,
+    "ClassifierSettings.generated_current": 0.0,
 }
 
 # Folders of shipped gin files.

@@ -65,7 +65,8 @@ def make_phase(task):
     from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
     from dgm_tf.networks.resnet import ResNetGenerator
     from dgm_tf.networks.resnet18 import ResNetDiscriminator
-    from dgm_tf.training.classifier import ClassifierSettings
+    from dgm_tf.training import task_size
+from dgm_tf.training.classifier import ClassifierSettings
     from dgm_tf.training.gan import GANPhase, GANSettings
     from dgm_tf.training.pool import ImagePool
 
@@ -86,7 +87,7 @@ def make_phase(task):
     gan = GANSettings(gradient_penalty_share=FLAGS.gradient_penalty_share)
     rules = MaskRules(generator, task + 1, sparsity_weight=0.08, max_mask_scale=1e4)
     classifier = ClassifierSettings(FLAGS.replay_schedule, FLAGS.updates, FLAGS.own_optimizer, closing_epochs=1)
-    return GANPhase(rules, discriminator, ImagePool(groups), gan, classifier, 0)
+    return GANPhase(rules, discriminator, ImagePool(groups), *task_size.settled(gan, classifier, [1]), 0)
 
 
 def compiled_parts(phase):

@@ -73,7 +73,7 @@ class LearnerState:
         seed = value["seed"]
         _check(type(seed) is int and abs(seed) < MOST_SEED, "seed", "an integer of at most 300 digits", seed)
         return cls(
-            method or _method(value["method"]), value["networks"], seed,
+            _method(value["method"]) if method is None else _completed(method, value["method"]), value["networks"], seed,
             class_names, task_classes, _image_shape(value["image_shape"]), position, form,
         )  # fmt: skip
 
@@ -92,6 +92,19 @@ def _method(value):
     from dgm_tf.methods.method import Method
 
     return serialization.from_json(value, Method, "method")
+
+
+def _completed(method, saved):
+    """The method, its settings that follow from the tasks' sizes where they are None as the saved learner has them."""
+    saved = saved.get("settings", {}) if isinstance(saved, dict) else {}
+    for field in dataclasses.fields(method):
+        settings = getattr(method, field.name)
+        names = [name for name in getattr(settings, "of_task_size", ()) if getattr(settings, name) is None]
+        if names and isinstance(saved.get(field.name), dict):
+            had = serialization.from_json(saved[field.name], type(settings), f"method.{field.name}")
+            kept = dataclasses.replace(settings, **{name: getattr(had, name) for name in names})
+            setattr(method, field.name, kept)
+    return method
 
 
 def _class_names(names):

@@ -9,6 +9,7 @@ from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.methods.method import Method, next_discriminator
 from dgm_tf.networks.dcgan import DCGANDiscriminator
+from dgm_tf.training import task_size
 from dgm_tf.training.classifier import PLAIN_RULES, ClassifierPhase, ClassifierSettings
 from dgm_tf.training.gan import GANPhase, GANSettings
 from dgm_tf.training.inference import in_batches
@@ -75,6 +76,14 @@ class GenerativeMethod(Method):
         """The two-headed network for the task, from the last task's one or None."""
         return next_discriminator(earlier, self.discriminator, context, self.reinitialize_discriminator)
 
+    def told(self, sizes):
+        """What follows from the sizes of the tasks."""
+        return task_size.told(self.gan, self.settings, sizes)
+
+    def _settled(self, context):
+        """(`GANSettings`, `ClassifierSettings`) of the task."""
+        return task_size.settled(self.gan, self.settings, [len(classes) for classes in context.task_classes])
+
     def phases(self, context):
         """The GAN phase, then the classifier's closing epochs."""
         phases = [lambda: self._gan_phase(context)]
@@ -88,13 +97,14 @@ class GenerativeMethod(Method):
 
     def _gan_phase(self, context):
         rules, train = self._rules(context), context.task.train
-        replays = rules.joint or self.settings.replay_schedule != "none"
+        gan, classifier = self._settled(context)
+        replays = rules.joint or classifier.replay_schedule != "none"
         replayed = self._replay_set(context) if replays else []
         current = np.arange(len(train))
         if rules.joint:
             current = self._repeated(context, current)
         pool = ImagePool([*replayed, (train.images[current], train.labels[current])])
-        return GANPhase(rules, self.critic, pool, self.gan, self.settings, context.task_seed)
+        return GANPhase(rules, self.critic, pool, gan, classifier, context.task_seed)
 
     def _closing_phase(self, context):
         groups = [*self._closing_replay(context), *self._closing_images(context)]
@@ -114,7 +124,7 @@ class GenerativeMethod(Method):
 
     def _closing_images(self, context):
         """The current task's images, real ones and, as far as asked for, generated ones."""
-        train, share = context.task.train, self.settings.generated_current
+        train, share = context.task.train, self._settled(context)[1].generated_current
         order = numpy_generator(context.task_seed, "closing").permutation(len(train))
         order = self._repeated(context, order)
         generated, real = np.split(order, [round(share * len(order))])

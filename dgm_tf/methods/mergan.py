@@ -79,7 +79,8 @@ class MeRGAN(SharedGeneratorMethod):
         if self.strategy == "joint_replay" and not self.gan.auxiliary_loss:
             raise UserError(
                 "GANSettings.auxiliary_loss: expected True for MeRGAN's joint_replay, whose critic sees all classes "
-                "mixed: nothing else ties a class's code to its images; got False"
+                "mixed: nothing else ties a class's code to its images; got "
+                f"{self.gan.auxiliary_loss}"
             )
 
     @property

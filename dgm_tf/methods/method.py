@@ -88,6 +88,10 @@ class Method:
         """
         return None
 
+    def told(self, sizes):
+        """A line for people on settings that follow from the tasks' sizes, numbers of classes; None: there are none."""
+        return None
+
     @property
     def classifier(self):
         """The network whose logits classify; by default the one that is trained to."""

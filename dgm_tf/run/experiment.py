@@ -98,6 +98,8 @@ def run_experiment(
         recorder = Recorder(own, stream, evaluation, best, drift, judge, log, saved)
         progress = Progress(stream, best)
         progress.tell(stream.overview)
+        told = method.told([len(stream.task_classes(task)) for task in range(stream.num_tasks)])
+        progress.tell([told] if told else [])
         stack.callback(progress.close)  # a bar hides the terminal's cursor
         signals = stack.enter_context(StopSignals())
         stack.enter_context(agreement.loss_told(signals))

@@ -29,14 +29,15 @@ class ClassifierSettings:
 
     Attributes:
       replay_schedule: updates beside each GAN step: "balanced" (t + 1 of them, the paper's), "constant"
-        (`updates` of them) or "none".
+        (`updates` of them) or "none". None: "constant" where the generator minimises the auxiliary loss, else "none".
       updates: for "constant".
       own_optimizer: whether the updates beside the GAN's steps have an Adam of their own, with `learning_rate`, and do
-        not share the critic's and its moments, as in the paper.
+        not share the critic's and its moments, as in the paper. None: in tasks of several classes.
       current_share: for "constant": share of the current task's images; None: equal classes.
       closing_epochs: passes over replay and current images after the GAN is trained; 0 in the paper.
       augmentation: `Augmentation` of its inputs or None, as in the paper.
       generated_current: share in [0, 1] of the current task's images that are generated in the closing epochs.
+        None: half of them once a task had several classes, before that none.
       min_replay_per_class: replayed images of each earlier class, however few the current classes have, whose own
         images the closing epochs then repeat as often; 0 in the paper: as many as a current class has on average.
       quantize_replay: rounds replayed images to 8 bits, as real ones are.
@@ -44,36 +45,41 @@ class ClassifierSettings:
       learning_rate_decay: share in [0, 1] of the closing epochs, the last part, over which it falls linearly to zero.
     """
 
-    replay_schedule: str = "balanced"
+    replay_schedule: str | None = "balanced"
     updates: int = 1
-    own_optimizer: bool = False
+    own_optimizer: bool | None = None
     current_share: float | None = None
     closing_epochs: int = 0
     augmentation: Augmentation | None = None
-    generated_current: float = 0.0
+    generated_current: float | None = None
     min_replay_per_class: int = 0
     quantize_replay: bool = False
     learning_rate: float = 1e-3
     learning_rate_decay: float = 0.0
 
     def __post_init__(self):
-        checks.choice(self, "replay_schedule", schedules.REPLAY_SCHEDULES)
+        if self.replay_schedule is not None:
+            checks.choice(self, "replay_schedule", schedules.REPLAY_SCHEDULES)
         checks.integer(self, "updates", "[1, inf)")
-        checks.flag(self, "own_optimizer")
+        if self.own_optimizer is not None:
+            checks.flag(self, "own_optimizer")
         if self.current_share is not None:
             checks.number(self, "current_share", "(0, 1]")
         checks.integer(self, "closing_epochs", "[0, inf)")
         checks.instance(self, "augmentation", (Augmentation, type(None)))
-        checks.number(self, "generated_current", "[0, 1]")
+        if self.generated_current is not None:
+            checks.number(self, "generated_current", "[0, 1]")
         checks.integer(self, "min_replay_per_class", "[0, inf)")
         checks.flag(self, "quantize_replay")
         checks.number(self, "learning_rate", "(0, inf)")
         checks.number(self, "learning_rate_decay", "[0, 1]")
-        if self.replay_schedule == "none" and self.closing_epochs < 1:
+        if self.replay_schedule in ("none", None) and self.closing_epochs < 1:
             raise UserError(
-                "ClassifierSettings: with replay_schedule 'none' the classifier would never learn: "
+                f"ClassifierSettings: with replay_schedule {self.replay_schedule!r} the classifier would never learn: "
                 f"expected closing_epochs >= 1, got {self.closing_epochs}"
             )
+
+    of_task_size = ("replay_schedule", "own_optimizer", "generated_current")  # where they are None; see `task_size`
 
     @property
     def remedies(self):

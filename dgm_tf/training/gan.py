@@ -45,9 +45,11 @@ class GANSettings:
       beta_1, beta_2: of Adam.
       gradient_penalty_weight: lambda_GP.
       gradient_penalty_share: share in (0, 1] of a batch, at least one image, that its penalty is estimated on; on all
-        of it, as in the paper, the penalty is nearly half of the critic's update.
+        of it, as in the paper, the penalty is nearly half of the critic's update. None: a quarter in tasks of several
+        classes, else all.
       critic_steps: critic updates for each generator update.
-      auxiliary_loss: whether the generator also minimises the cross-entropy of its images' classes.
+      auxiliary_loss: whether the generator also minimises the cross-entropy of its images' classes. None: in tasks of
+        several classes, whose images it would otherwise mix.
       clip_norm: global norm that the generator's gradients are clipped at.
     """
 
@@ -60,9 +62,9 @@ class GANSettings:
     beta_1: float = 0.5
     beta_2: float = 0.999
     gradient_penalty_weight: float = 1.0
-    gradient_penalty_share: float = 1.0
+    gradient_penalty_share: float | None = None
     critic_steps: int = 1
-    auxiliary_loss: bool = False
+    auxiliary_loss: bool | None = None
     clip_norm: float = 1e4
 
     def __post_init__(self):
@@ -74,8 +76,12 @@ class GANSettings:
             checks.number(self, name, "[0, 1)")
         checks.number(self, "learning_rate_decay", "[0, 1]")
         checks.number(self, "gradient_penalty_weight", "[0, inf)")
-        checks.number(self, "gradient_penalty_share", "(0, 1]")
-        checks.flag(self, "auxiliary_loss")
+        if self.gradient_penalty_share is not None:
+            checks.number(self, "gradient_penalty_share", "(0, 1]")
+        if self.auxiliary_loss is not None:
+            checks.flag(self, "auxiliary_loss")
+
+    of_task_size = ("auxiliary_loss", "gradient_penalty_share")  # where they are None; see `task_size`
 
     remedies = (
         Remedy("gan", CRITIC_LOSSES, "a lower", "discriminator_learning_rate"),
@@ -128,8 +134,7 @@ class GANPhase(Phase):
       rules: `GeneratorRules`, the method's part.
       discriminator: two-headed network (realness, logits).
       pool: `ImagePool`, its last group the current task's real images, which an epoch is one pass over, or several.
-      gan: `GANSettings`.
-      classifier: `ClassifierSettings`.
+      gan, classifier: `GANSettings` and `ClassifierSettings` of the task, as `task_size.settled` gives them.
       seed: int; all randomness follows from it and the step.
 
     Attributes:

@@ -12,7 +12,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.layers import few_channels
 from dgm_tf.methods.dgm import MaskRules
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from dgm_tf.training import gan
+from dgm_tf.training import gan, task_size
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.compilation import jit, jit_compilation
@@ -39,7 +39,7 @@ class Training:
         with seeded_initializers(0, "gan test"):
             self.generator = DCGANGenerator(filters=2, latent_size=16)
             self.discriminator = DCGANDiscriminator(num_classes=2, filters=(2, 4, 6))
-        self._arguments = (images or pool(), settings, classifier, 0)
+        self._arguments = (images or pool(), *task_size.settled(settings, classifier, [1]), 0)
         self.phase = self.new_phase()
 
     def new_phase(self):

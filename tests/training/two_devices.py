@@ -17,6 +17,7 @@ from dgm_tf.methods.ewc import EWC
 from dgm_tf.methods.rwalk import RWalk
 from dgm_tf.methods.synaptic_intelligence import SynapticIntelligence as PI
 from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from dgm_tf.training import task_size
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings, check_batch_size
 from dgm_tf.training.distribution import make_strategy
@@ -42,7 +43,7 @@ def networks_after_phases():
     pool = ImagePool([images_of(label) for label in range(3)])
     rules = MaskRules(generator, 3, 0.08, 100.0)
     settings = ClassifierSettings(augmentation=Augmentation())
-    gan = GANPhase(rules, discriminator, pool, GAN, settings, seed=0)
+    gan = GANPhase(rules, discriminator, pool, *task_size.settled(GAN, settings, [1]), seed=0)
     closing = ClassifierPhase(discriminator, pool, 1, 8, RATE, 0, Augmentation())
     metrics = [phase.step(i) for phase in (gan, closing) for i in range(2)]
     variables = generator.weights + discriminator.weights + gan.variables() + closing.variables()
