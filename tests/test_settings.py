@@ -41,12 +41,12 @@ DEFAULTS = {
     GANSettings: {
         "epochs": 100, "batch_size": 64, "min_batches": 1, "generator_learning_rate": 2e-3,
         "discriminator_learning_rate": 2e-3, "learning_rate_decay": 0.0, "beta_1": 0.5, "beta_2": 0.999,
-        "gradient_penalty_weight": 1.0, "gradient_penalty_share": 1.0, "critic_steps": 1, "auxiliary_loss": False,
+        "gradient_penalty_weight": 1.0, "gradient_penalty_share": None, "critic_steps": 1, "auxiliary_loss": None,
         "clip_norm": 1e4,
     },
     ClassifierSettings: {
-        "replay_schedule": "balanced", "updates": 1, "own_optimizer": False, "current_share": None, "closing_epochs": 0,
-        "augmentation": None, "generated_current": 0.0, "min_replay_per_class": 0, "quantize_replay": False,
+        "replay_schedule": "balanced", "updates": 1, "own_optimizer": None, "current_share": None, "closing_epochs": 0,
+        "augmentation": None, "generated_current": None, "min_replay_per_class": 0, "quantize_replay": False,
         "learning_rate": 1e-3, "learning_rate_decay": 0.0,
     },
     Augmentation: {
@@ -63,7 +63,9 @@ DEFAULTS = {
         "mask_scale_per_epoch": 100.0, "real": None, "distillation": None,
     },
     DGR: {
-        **_SHARED, "settings": ClassifierSettings("none", closing_epochs=3), "importance": None, "selection_limit": 4,
+        **_SHARED, "gan": GANSettings(auxiliary_loss=False),
+        "settings": ClassifierSettings("none", closing_epochs=3, generated_current=0.0),
+        "importance": None, "selection_limit": 4,
     },
     EWCM: {**_SHARED, "consolidation_weight": 1e4, "fisher_samples": 256},
     MeRGAN: {

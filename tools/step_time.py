@@ -66,7 +66,7 @@ def make_phase(task):
     from dgm_tf.networks.resnet import ResNetGenerator
     from dgm_tf.networks.resnet18 import ResNetDiscriminator
     from dgm_tf.training import task_size
-from dgm_tf.training.classifier import ClassifierSettings
+    from dgm_tf.training.classifier import ClassifierSettings
     from dgm_tf.training.gan import GANPhase, GANSettings
     from dgm_tf.training.pool import ImagePool
 

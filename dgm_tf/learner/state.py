@@ -72,8 +72,9 @@ class LearnerState:
             _check(name.isidentifier() and name.isascii(), "networks", "names of networks", name)
         seed = value["seed"]
         _check(type(seed) is int and abs(seed) < MOST_SEED, "seed", "an integer of at most 300 digits", seed)
+        method = _method(value["method"]) if method is None else _completed(method, value["method"])
         return cls(
-            _method(value["method"]) if method is None else _completed(method, value["method"]), value["networks"], seed,
+            method, value["networks"], seed,
             class_names, task_classes, _image_shape(value["image_shape"]), position, form,
         )  # fmt: skip
 

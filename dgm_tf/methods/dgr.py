@@ -13,7 +13,6 @@ from dgm_tf.methods.selection import CANDIDATES, select
 from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
 from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierSettings
-from dgm_tf.training.gan import GANSettings
 from dgm_tf.training.inference import network_logits
 from dgm_tf.training.randomness import fold_in, normal, seeded_initializers, stateless_seed
 
@@ -33,21 +32,15 @@ class UnconditionalRules(SharedGeneratorRules):
         return super().preview(z, tf.zeros_like(labels), schedule)
 
 
-def _of_solver(settings):
-    """`ClassifierSettings` that say what a solver's have to be, where they leave it open; anything else as it is."""
-    if not isinstance(settings, ClassifierSettings):
-        return settings
-    schedule, generated = settings.replay_schedule or "none", settings.generated_current or 0.0
-    return dataclasses.replace(
-        settings, replay_schedule=schedule, generated_current=generated, own_optimizer=settings.own_optimizer or False
-    )
+# Where nobody states them, of a generator that knows no classes and a solver that learns after it.
+_ALONE = {"auxiliary_loss": False, "replay_schedule": "none", "generated_current": 0.0}
 
 
-def _without_classes(gan):
-    """`GANSettings` of a generator that knows no classes, whatever the size of a task."""
-    if not isinstance(gan, GANSettings):
-        return gan
-    return dataclasses.replace(gan, auxiliary_loss=gan.auxiliary_loss or False)
+def _alone(settings):
+    """Settings that do not follow from the size of a task; what is no settings as it is."""
+    fields = getattr(settings, "of_task_size", ())
+    names = [name for name in fields if name in _ALONE and getattr(settings, name) is None]
+    return dataclasses.replace(settings, **{name: _ALONE[name] for name in names}) if names else settings
 
 
 @gin.register
@@ -75,7 +68,7 @@ class DGR(SharedGeneratorMethod):
     selection_limit: int = 4
 
     def __post_init__(self):
-        self.settings, self.gan = _of_solver(self.settings), _without_classes(self.gan)
+        self.gan, self.settings = _alone(self.gan), _alone(self.settings)
         super().__post_init__()
         if self.importance is not None:
             checks.number(self, "importance", "(0, 1)")

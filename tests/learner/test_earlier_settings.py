@@ -1,5 +1,6 @@
 """Settings of learners that version 0.1.0 saved, by their names of today."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -10,6 +11,7 @@ from dgm_tf import serialization
 from dgm_tf.errors import UserError
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
+from dgm_tf.training.classifier import ClassifierSettings
 from tests.methods import tiny
 
 EARLIER = pathlib.Path(__file__).resolve().parents[1] / "earlier"
@@ -47,3 +49,26 @@ def test_what_no_learner_had_is_refused(s_max):
 def test_other_classes_never_had_it():
     with pytest.raises(UserError, match="FineTuning has no setting 'max_mask_scale'"):
         serialization.from_json({"new": "FineTuning", "settings": {"max_mask_scale": 5.0}}, FineTuning)
+
+
+OPEN = ClassifierSettings(None, closing_epochs=1)
+STATED = {"auxiliary_loss": True, "gradient_penalty_share": 0.5}
+OF_CLASSIFIER = {"replay_schedule": "constant", "own_optimizer": False, "generated_current": 0.25}
+
+
+def _restored(saved, method):
+    learner = dgm_tf.Learner(saved)
+    learner.learn(tiny.task(0))
+    return dgm_tf.Learner.from_state(learner.description(), learner.arrays(), method).method
+
+
+def test_what_a_command_leaves_open_is_as_the_learner_was_saved():
+    gan, classifier = dataclasses.replace(tiny.GAN, **STATED), dataclasses.replace(OPEN, **OF_CLASSIFIER)
+    method = _restored(tiny.dgm(gan=gan, classifier=classifier), tiny.dgm(classifier=OPEN))
+    assert (method.gan, method.settings) == (gan, classifier)
+
+
+def test_what_a_command_states_wins_and_what_nobody_states_stays_open():
+    gan = dataclasses.replace(tiny.GAN, gradient_penalty_share=0.75)
+    method = _restored(tiny.dgm(classifier=OPEN), tiny.dgm(gan=gan, classifier=OPEN))
+    assert (method.gan, method.settings) == (gan, OPEN)

@@ -96,9 +96,8 @@ class Step:
         with seeded_initializers(0, "updates"):
             self.generator, self.discriminator = Generator(), Discriminator()
         self.rules = Rules(self.generator, **rules)
-        self.phase = GANPhase(
-            self.rules, self.discriminator, pool(), *task_size.settled(settings, classifier, [1]), seed=0
-        )
+        settings, classifier = task_size.settled(settings, classifier, [1])
+        self.phase = GANPhase(self.rules, self.discriminator, pool(), settings, classifier, seed=0)
         self.metrics = {name: float(value) for name, value in self.phase.step(index).items()}
         self.d_optimizer, self.g_optimizer, *own = self.phase._optimizers
         self.c_optimizer = own[0] if own else None
