@@ -168,8 +168,9 @@ def _per_epoch_line(line, statement, bindings):
         raise UserError(
             f"{_CLASS}.{name}: expected a number in one line, got '{line.strip()}'; set {_PER_EPOCH} instead"
         )
-    value = per_epoch(bindings.resolved(statement.value), _epochs(statement.scope, bindings))
-    return f"{before}{_PER_EPOCH}{equals}{value!r}{comment}"
+    s_max = bindings.resolved(statement.value)
+    value = per_epoch(s_max, _epochs(statement.scope, bindings))
+    return f"{before}{_PER_EPOCH}{equals}{written if value is s_max else value}{comment}"
 
 
 def _epochs(scope, bindings):
@@ -181,8 +182,8 @@ def _epochs(scope, bindings):
 
 
 def per_epoch(s_max, epochs):
-    """s_max / epochs; s_max itself, to be refused, where one of them is no positive number."""
-    numbers = all(isinstance(n, (int, float)) and not isinstance(n, bool) and n > 0 for n in (s_max, epochs))
+    """s_max / epochs; s_max itself, to be refused, where one of them is no positive number, or too large a one."""
+    numbers = all(isinstance(n, (int, float)) and not isinstance(n, bool) and 0 < n < 1e300 for n in (s_max, epochs))
     return s_max / epochs if numbers else s_max
 
 

@@ -134,12 +134,20 @@ def test_a_value_over_several_lines_is_told(tmp_path):
         config.config_text(path)
 
 
-def test_what_is_no_number_is_refused_by_the_setting(tmp_path, clean_gin):
+@pytest.mark.parametrize("written", ["'steep'", "1e999", "1" + 400 * "0", "-2.0"])
+def test_what_is_no_such_number_is_refused_by_the_setting(written, tmp_path, clean_gin):
     path = tmp_path / "run.gin"
-    path.write_text("import dgm_tf.methods.dgm\nDGM.max_mask_scale = 'steep'\n")
+    path.write_text(f"import dgm_tf.methods.dgm\nDGM.max_mask_scale = {written}\n")
     config.parse(path)
-    with pytest.raises(UserError, match="DGM.mask_scale_per_epoch: expected a number .*got 'steep'"):
+    with pytest.raises(UserError, match="DGM.mask_scale_per_epoch: expected a number .*got "):
         gin.get_configurable("DGM")()
+
+
+def test_a_macro_that_is_not_set_is_told_by_its_name(tmp_path, clean_gin):
+    path = tmp_path / "run.gin"
+    path.write_text("import dgm_tf.methods.dgm\nDGM.max_mask_scale = %steepest\n")
+    with pytest.raises(UserError, match="%steepest is used but not set"):
+        config.parse(path)
 
 
 def test_the_epochs_of_a_configuration_that_binds_none_are_the_default():

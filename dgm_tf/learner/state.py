@@ -97,8 +97,8 @@ def _method(value):
 
 def _completed(method, saved):
     """The method, its settings that follow from the tasks' sizes where they are None as the saved learner has them."""
-    saved = saved.get("settings", {}) if isinstance(saved, dict) else {}
-    for field in dataclasses.fields(method):
+    saved = saved.get("settings") if isinstance(saved, dict) else None
+    for field in dataclasses.fields(method) if isinstance(saved, dict) else ():
         settings = getattr(method, field.name)
         names = [name for name in getattr(settings, "of_task_size", ()) if getattr(settings, name) is None]
         if names and isinstance(saved.get(field.name), dict):

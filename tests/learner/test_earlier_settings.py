@@ -40,7 +40,7 @@ def test_without_epochs_those_of_the_default_count(gan):
     assert serialization.from_json(saved, DGM).max_mask_scale == 500.0
 
 
-@pytest.mark.parametrize("s_max", ["steep", True, -1.0, None, [50.0]])
+@pytest.mark.parametrize("s_max", ["steep", True, -1.0, None, [50.0], 10**400, float("inf")])
 def test_what_no_learner_had_is_refused(s_max):
     with pytest.raises(UserError, match="DGM.mask_scale_per_epoch: expected"):
         serialization.from_json({"new": "DGM", "settings": {"max_mask_scale": s_max}}, DGM)
