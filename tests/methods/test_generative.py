@@ -13,7 +13,7 @@ from tests.methods import tiny
 
 CLASSES = ((0, 1), (2,), (3,))
 METHODS = {"dgm": tiny.dgm, **tiny.SHARED}
-CLOSING = ClassifierSettings("none", closing_epochs=1)
+CLOSING = ClassifierSettings("none", closing_epochs=1, generated_current=0.0)
 
 
 def context(index, seed=0):
