@@ -66,8 +66,8 @@ def _look(folder, text):
     Raises:
       UserError: if it holds a run of another configuration.
     """
-    if folder.has_config and (diff := folder.difference(text)):
-        raise DetailedError(f"{folder} holds a run of another configuration:\n{diff}\nName another --run_dir.")
+    if folder.has_config and (why := folder.other_configuration(text)):
+        raise DetailedError(f"{why}\nName another --run_dir.")
     if not folder.is_finished:
         return None
     output.say(shown(f"{folder} is finished: see {folder.results}; --run_dir names another folder."))

@@ -68,9 +68,8 @@ class Run:
     def _look(self):
         if not self.folder.has_config:
             self.state = NEW
-        elif difference := self.folder.difference(self.text):
-            self.state = CHANGED
-            self.reason = f"{self.run_dir} holds a run of another configuration:\n{difference}"
+        elif why := self.folder.other_configuration(self.text):
+            self.state, self.reason = CHANGED, why
         else:
             self.state = FINISHED if self.folder.is_finished else BEGUN
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from dgm_tf.data.class_names import task_names
 from dgm_tf.measures import formulas
-from dgm_tf.measures.measure import Detail, Kept, Measure, Shown, as_json
+from dgm_tf.measures.measure import Detail, Kept, Large, Measure, Shown, as_json
 from dgm_tf.text import NAME_BYTES, shown
 
 TOP = 5
@@ -17,12 +17,12 @@ class AccuracyMatrix(Detail):
 
     def after_task(self, view):
         """[tasks of the stream] fractions, None for those that were not learned or have no test images."""
-        return as_json(view.per_task) + [None] * (view.stream.num_tasks - len(view.classes))
+        return as_json(view.per_task) + [None] * (view.stream.num_tasks - len(view.task_classes))
 
     def scalars(self, value, view):
         """Accuracy of each task."""
         digits = len(str(view.stream.num_tasks))  # TensorBoard sorts by letters
-        names = task_names(view.learner.class_names, view.classes)
+        names = task_names(view.learner.class_names, view.task_classes)
         return {
             f"accuracy_per_task/task {task + 1:0{digits}d} ({shown(name, most=NAME_BYTES)})": accuracy
             for task, (name, accuracy) in enumerate(zip(names, value, strict=False))
@@ -65,7 +65,7 @@ class Top5Accuracy(Measure):
 class PerClassAccuracy(Detail):
     """Accuracy on the test images of each class, after the last epoch."""
 
-    name, large = "per_class_accuracy", True
+    name, large = "per_class_accuracy", Large.ROWS
 
     def after_task(self, view):
         """[classes] fractions, None without test images."""
@@ -75,11 +75,11 @@ class PerClassAccuracy(Detail):
 class Confusion(Detail):
     """Test images by their class (rows) and the class that they are taken for (columns), after the last epoch."""
 
-    name, kept, large = "confusion", Kept.LAST, True
+    name, kept, large = "confusion", Kept.LAST, Large.MATRIX
 
     def after_task(self, view):
-        """[classes, classes] counts; of many classes a numpy array."""
-        return view.confusion if view.record.is_large else view.confusion.tolist()
+        """[classes, classes] counts."""
+        return view.confusion
 
 
 class Readings(Detail):
@@ -97,7 +97,7 @@ class Readings(Detail):
 class AccuracyOnReplay(Detail):
     """Accuracy on replayed images of classes whose test images are gone, as in a run that learns more classes."""
 
-    name, large = "accuracy_on_replay", True
+    name, large = "accuracy_on_replay", Large.ROWS
 
     def applies(self, view):
         """Only in a run that learns more classes later."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dgm_tf.measures.measure import Detail, Measure
+from dgm_tf.measures.measure import Detail, Large, Measure
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_float
 
@@ -93,7 +93,7 @@ class BestAccuracy(Measure):
 class ValidationAccuracy(Detail):
     """Accuracy on the validation images that the best epoch is chosen by."""
 
-    name, large = "validation_accuracy", True
+    name, large = "validation_accuracy", Large.ROWS
 
     def after_task(self, view):
         """[epochs] fractions."""

@@ -35,10 +35,8 @@ class Bounds(Detail):
 
     def after_run(self, view):
         """{"joint training": fractions after each task, "fine-tuning": the same}, without what diverged or was left
-        out; None where real images of the tasks are gone.
+        out.
         """
-        if not view.stream.complete:
-            return None
         with view.learner.clock.measure("bounds"):
             measured = {"joint training": view.joint_accuracies()}
             if view.settings.fine_tuning_epochs:

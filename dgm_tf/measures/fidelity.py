@@ -5,7 +5,7 @@ Features are float [N, d], rows of two sets that need not be of one size, as a n
 
 import numpy as np
 
-from dgm_tf.measures.measure import Detail
+from dgm_tf.measures.measure import Detail, Large
 
 NEIGHBOURS = 3  # Kynkäänniemi et al., 2019
 LEAST = NEIGHBOURS + 2  # images of a class, below which nothing is measured
@@ -15,7 +15,7 @@ MEASURES = ("precision", "recall", "kernel_distance", "pixel_distance")
 class Fidelity(Detail):
     """Generated images of each class beside its test images, by the features of the joint classifier."""
 
-    name, large = "fidelity", True
+    name, large = "fidelity", Large.ROWS
 
     def applies(self, view):
         """Of methods that replay, where it is asked for."""

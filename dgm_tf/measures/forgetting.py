@@ -22,6 +22,10 @@ class Forgetting(_OfMatrix):
 
     name, better = "forgetting", Better.LOWER
 
+    def scalars(self, value, view):
+        """Beside the accuracies."""
+        return {"accuracy/forgetting": value}
+
     def after_task(self, view):
         """In [-1, 1]; 0 after the first task."""
         matrix = self._matrix(view)

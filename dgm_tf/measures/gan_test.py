@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from dgm_tf.data.class_names import task_names
+from dgm_tf.measures.chance import near_chance
 from dgm_tf.measures.fidelity import class_fidelity
 from dgm_tf.measures.images import spread
 from dgm_tf.measures.measure import Measure
@@ -23,6 +25,13 @@ class GANTest(Measure):
     def after_task(self, view):
         """A fraction."""
         return view.generated_beside_real and view.generated_beside_real[0]
+
+    def warning(self, value, view):
+        """Where the images of a first task of several classes are mixed up."""
+        if view.task:
+            return None
+        names = task_names(view.learner.class_names, view.task_classes)
+        return near_chance(f"task 1 ({names[0]})", len(view.task_classes[0]), value)
 
 
 def gan_test(judge, learner, tests, per_class):

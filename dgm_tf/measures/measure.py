@@ -46,6 +46,14 @@ class Shown(enum.StrEnum):
     NOWHERE = "nowhere"  # in results.json alone
 
 
+class Large(enum.StrEnum):
+    """Whether a value grows with the classes: runs of many classes keep it in results.npz."""
+
+    NO = "no"
+    ROWS = "rows"  # a list of numbers, or a dict of such lists, of one length
+    MATRIX = "matrix"  # counts, [classes, classes]
+
+
 @dataclasses.dataclass(frozen=True)
 class Description:
     """All that tables, TensorBoard and comparisons know of a measure; results.json holds it of each.
@@ -55,17 +63,16 @@ class Description:
       title: for people.
       unit, better, kept, shown: as of the enums.
       compared: whether a comparison of methods has a column of its last value.
-      large: whether a value holds a number for each class or epoch.
     """
 
     name: str
     title: str
-    unit: Unit = Unit.NUMBER
-    better: Better = Better.NEITHER
-    kept: Kept = Kept.EACH
-    shown: Shown = Shown.NOWHERE
-    compared: bool = False
-    large: bool = False
+    unit: Unit
+    better: Better
+    kept: Kept
+    shown: Shown
+    compared: bool
+    large: Large
 
     def to_json(self):
         """A dict of text and bool, without the name."""
@@ -79,11 +86,11 @@ class Description:
         Raises:
           ValueError, TypeError, KeyError: if the entry holds something else.
         """
-        flags = {key: entry[key] for key in ("compared", "large")}
-        if not isinstance(entry["title"], str) or not all(isinstance(flag, bool) for flag in flags.values()):
-            raise TypeError(f"expected a title and two flags, got {entry!r:.80}")
+        if not isinstance(entry["title"], str) or not isinstance(entry["compared"], bool):
+            raise TypeError(f"expected a title and whether it is compared, got {entry!r:.80}")
         unit, better = Unit(entry["unit"]), Better(entry["better"])
-        return cls(name, entry["title"], unit, better, Kept(entry["kept"]), Shown(entry["shown"]), **flags)
+        kept, shown, large = Kept(entry["kept"]), Shown(entry["shown"]), Large(entry["large"])
+        return cls(name, entry["title"], unit, better, kept, shown, entry["compared"], large)
 
 
 class Measure:
@@ -91,13 +98,14 @@ class Measure:
 
         EvaluationSettings.measures = [@MyMeasure()]
 
-    Its values must be what JSON can hold: a number (None: not measured), a list, a dict of such.
+    Its values must be what JSON can hold: a number (None: not measured), a list, a dict of such. Tables and comparisons
+    show numbers alone.
 
     Attributes:
       name: its key in results.json, a Python name; no other measure's.
       title: for people; default: the name.
-      unit, better, kept, shown, compared: see `Description`.
-      large: whether a value holds a number for each class or epoch: runs of many classes keep it in results.npz.
+      unit, better, kept, shown, compared, large: see `Description` and the enums. By default a fraction of which more
+        is better, with a column in all tables.
     """
 
     name = ""
@@ -107,7 +115,7 @@ class Measure:
     kept = Kept.EACH
     shown = Shown.COLUMN
     compared = True
-    large = False
+    large = Large.NO
 
     def applies(self, view):
         """Whether the measure exists in this run. If so and it fails, its value is None."""
@@ -118,17 +126,22 @@ class Measure:
         return None
 
     def after_run(self, view):
-        """A value of the whole run, or None, which is kept beside those of the tasks; view: of the last task."""
+        """Another last value at the end of the run, or None; view: of the last task. It needs `kept = Kept.LAST`."""
+        return None
+
+    def warning(self, value, view):
+        """A text that people must not miss, or None; value: what `after_task` gave, not None."""
         return None
 
     def scalars(self, value, view):
-        """{tag: number} for TensorBoard; default: a number under accuracy/ or measures/.
+        """{tag: number} for TensorBoard; value: what `after_task` gave, not None.
 
-        value: what `after_task` gave, not None.
+        By default a number, under accuracy/ if it is a fraction of which more is better, else under measures/.
         """
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return {}
-        return {f"{'accuracy' if self.unit is Unit.PERCENT else 'measures'}/{self.name}": value}
+        is_accuracy = self.unit is Unit.PERCENT and self.better is Better.HIGHER
+        return {f"{'accuracy' if is_accuracy else 'measures'}/{self.name}": value}
 
     def figures(self, record, view):
         """{name: matplotlib figure} drawn at the run's end from its `Record`; view: of the last task."""
@@ -162,13 +175,25 @@ def check_measures(measures):
             kind = type(measure).__name__
             raise UserError(f"{kind}.name: expected another name, got {measure.name!r}, which is taken")
         names.add(measure.name)
+        _check_kept(measure)
+
+
+def _check_kept(measure):
+    """What is kept must fit to how it is shown and stored."""
+    kind, keeps_each = type(measure), measure.kept is Kept.EACH
+    if keeps_each and kind.after_run is not Measure.after_run:
+        raise UserError(f"{kind.__name__}.after_run: expected kept = Kept.LAST beside it, got {measure.kept}")
+    if not keeps_each and measure.shown is Shown.COLUMN:
+        raise UserError(f"{kind.__name__}.shown: expected Shown.FACT or NOWHERE beside Kept.LAST, got {measure.shown}")
+    if not keeps_each and measure.large is Large.ROWS:
+        raise UserError(f"{kind.__name__}.large: expected Large.NO or MATRIX beside Kept.LAST, got {measure.large}")
 
 
 def as_json(value):
     """A value of a measure as what JSON can hold: NumPy's numbers and arrays as Python's, NaN as None.
 
     Raises:
-      TypeError: for anything else; OverflowError: for an infinite number.
+      ValueError: for anything else, an infinite number too.
     """
     if isinstance(value, dict):
         return {str(key): as_json(entry) for key, entry in value.items()}
@@ -179,6 +204,6 @@ def as_json(value):
         return value
     if isinstance(value, float):
         if np.isinf(value):
-            raise OverflowError("expected a finite number, got an infinite one")
+            raise ValueError("expected finite numbers, got an infinite one")
         return None if np.isnan(value) else value
-    raise TypeError(f"expected numbers, text, lists and dicts of them, got {type(value).__name__}")
+    raise ValueError(f"expected numbers, text, lists and dicts of them, got {type(value).__name__}")

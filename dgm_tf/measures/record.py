@@ -19,7 +19,7 @@ import numpy as np
 from dgm_tf.disk import files
 from dgm_tf.errors import UserError
 from dgm_tf.measures import large as large_entries
-from dgm_tf.measures.measure import FACTS, METRICS_HEAD, Description, Kept
+from dgm_tf.measures.measure import FACTS, METRICS_HEAD, Description, Kept, Large
 from dgm_tf.text import shown
 
 RESULTS, LARGE = "results.json", "results.npz"
@@ -32,7 +32,7 @@ _IN_CHECKPOINT = "results/npz"  # name of a checkpoint's array
 _EXCERPTS = "test_excerpts"  # the one fact that may be large
 _KINDS = {
     **dict.fromkeys(("class_names", "tasks", "later", "warnings", "cautions", "seconds", _EXCERPTS), list),
-    **dict.fromkeys(("measures", "seconds_end", "excerpt", _BESIDE), dict),
+    **dict.fromkeys(("measures", "seconds_end", "excerpt", "data", _BESIDE), dict),
     "finished": bool, "protocol": str, METRICS_HEAD: str,
 }  # fmt: skip
 _MANY = {str: "texts", list: "lists", dict: "objects"}
@@ -207,10 +207,15 @@ class Record:
         names = [name for name in self._large_names() if name in entries and entries[name] is not None]
         if not names:
             return None
-        return large_entries.to_bytes({name: _matrix(entries[name]) for name in names})
+        return large_entries.to_bytes({name: self._as_array(name, entries[name]) for name in names})
+
+    def _as_array(self, name, entry):
+        """A matrix of counts as an array; all else as it is."""
+        about = self.measures.get(name)
+        return np.asarray(entry) if about is not None and about.large is Large.MATRIX else entry
 
     def _large_names(self):
-        large = [name for name, about in self.measures.items() if about.large]
+        large = [name for name, about in self.measures.items() if about.large is not Large.NO]
         return [*large, _EXCERPTS] if self.is_large else []
 
     def write(self, run_dir):
@@ -265,7 +270,7 @@ def _check(entries, path, advice):
     if not isinstance(entries, dict):
         raise files.damaged(path, f"expected results, got {type(entries).__name__}", advice)
     for name, kind in _KINDS.items():
-        if not isinstance(entries.get(name, kind()), kind) and not (name == "excerpt" and entries[name] is None):
+        if not isinstance(entries.get(name, kind()), kind) and entries[name] is not None:
             raise files.damaged(path, f"{name}: expected a {kind.__name__}, got {entries[name]!r:.40}", advice)
     for name, kind in _KINDS_WITHIN.items():
         for entry in entries.get(name, ()):
@@ -288,13 +293,6 @@ def _tasks_of(sizes):
     """Labels of tasks of these sizes, as files of before they held them mean."""
     ends = itertools.accumulate(sizes)
     return [list(range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
-
-
-def _matrix(entry):
-    """A matrix of counts as an array, which is smaller than lists."""
-    is_matrix = isinstance(entry, list) and entry and isinstance(entry[0], list) and len(entry[0]) == len(entry)
-    whole = is_matrix and all(type(count) is int for count in entry[0])
-    return np.array(entry) if whole else entry
 
 
 @contextlib.contextmanager

@@ -30,7 +30,13 @@ STANDARD = (
     LargestDrift(), DeviceDifference(), Fidelity(), Capacity(), MemoryBytes(), Parameters(), ReliabilityDiagram(),
     Bounds(),
 )  # fmt: skip
-_SINCE_0_2 = {AverageIncrementalAccuracy.name, ExpectedCalibrationError.name, ReliabilityDiagram.name}
+# What a results.json holds that does not say what it holds.
+_OF_VERSION_0_1 = (
+    "average_accuracy", "best_accuracy", "top5_average_accuracy", "gan_test", "gan_train", "forgetting",
+    "backward_transfer", "micro_accuracy", "accuracy_matrix", "per_class_accuracy", "confusion", "validation_accuracy",
+    "readings", "accuracy_on_replay", "replay_is_frozen", "replay_drift", "replay_device_difference", "fidelity",
+    "capacity", "memory_bytes", "parameters", "bounds",
+)  # fmt: skip
 
 
 def descriptions(measures=STANDARD):
@@ -40,4 +46,5 @@ def descriptions(measures=STANDARD):
 
 def of_version_0_1():
     """Those of a results.json that does not say what it holds."""
-    return {name: about for name, about in descriptions().items() if name not in _SINCE_0_2}
+    known = descriptions()
+    return {name: known[name] for name in _OF_VERSION_0_1}

@@ -21,7 +21,7 @@ class View:
       context: `TaskContext` of the task; None after a run that was resumed at its end.
       outcome: dict, what the method's `end_task` has given.
       settings: `EvaluationSettings`.
-      record: `Record` of all before this task.
+      record: the run's `Record`: for `after_task` of all before this task, later with it.
       best: `BestEpoch`; drift: `ReplayDrift`.
     """
 
@@ -41,7 +41,7 @@ class View:
         return self.task + 1 == self.stream.num_tasks
 
     @property
-    def classes(self):
+    def task_classes(self):
         """For each task learned so far, a tuple of its labels."""
         return self.learner.task_classes
 
@@ -86,7 +86,7 @@ class View:
     @functools.cached_property
     def per_task(self):
         """float [tasks learned so far]: accuracy on each task, NaN where a class has no test images."""
-        return np.array([np.mean(self.per_class[list(classes)]) for classes in self.classes])
+        return np.array([np.mean(self.per_class[list(classes)]) for classes in self.task_classes])
 
     @property
     def is_tested(self):

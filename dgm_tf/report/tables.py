@@ -214,9 +214,9 @@ def _missing(value):
 
 def _number(value, about, unit=""):
     """A measure's value; about: its `Description`; unit: behind percents."""
-    if about.unit is Unit.PERCENT:
+    if about.unit is Unit.PERCENT and isinstance(value, int | float | None):
         return _percent(value, unit)
-    return "-" if _missing(value) else f"{value:.4g}"
+    return "-" if not isinstance(value, int | float) or _missing(value) else f"{value:.4g}"
 
 
 def _percent(fraction, unit=""):

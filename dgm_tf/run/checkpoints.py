@@ -15,7 +15,7 @@ from dgm_tf.measures import record
 from dgm_tf.measures.measure import METRICS_HEAD
 from dgm_tf.measures.record import Record
 from dgm_tf.output import warn
-from dgm_tf.stopping import Interrupted, StopSignals  # noqa: F401 - StopSignals was here before
+from dgm_tf.stopping import Interrupted
 from dgm_tf.training.agreement import agreed_signal
 from dgm_tf.training.distribution import is_chief
 from dgm_tf.training.divergence import check_finite

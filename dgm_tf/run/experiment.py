@@ -61,7 +61,7 @@ def run_experiment(
         tasks so long that it pays.
       cache_dir: folder of what runs on the same data share: the judge, decoded images; None: .cache beside the run
         folder.
-      extend: function from the stream to one with more tasks, for a run that learns on; see `Continuation`.
+      extend: function from (stream, cache_dir) to a stream with more tasks, where a run learns on; see `Continuation`.
 
     Raises:
       UserError: if an argument is not as described.

@@ -7,6 +7,8 @@ from dgm_tf.disk import files, lock, sealed_text
 from dgm_tf.errors import UserError
 from dgm_tf.measures import record
 
+PATIENCE = 10.0  # seconds that a run which is being stopped may take to save
+
 
 class RunFolder:
     """Folder with everything that a run writes.
@@ -43,9 +45,9 @@ class RunFolder:
             text = f"expected a folder or a place for one, got {self.path} ({error.strerror})"
             raise UserError(f"run_dir: {text}") from error
 
-    def locked(self, patience):
-        """Locks the folder for this process; see `lock.locked`. patience: seconds to wait for others."""
-        return lock.locked(self.path, "run_dir", "another bin/train or bin/learn", patience)
+    def locked(self):
+        """Locks the folder for this process; see `lock.locked`."""
+        return lock.locked(self.path, "run_dir", "another bin/train or bin/learn", PATIENCE)
 
     @property
     def has_config(self):
@@ -67,6 +69,11 @@ class RunFolder:
           UserError: if the one here is damaged or no text.
         """
         return config.difference(self.config, text)
+
+    def other_configuration(self, text):
+        """Why the folder holds a run of another configuration than this one, in some lines; "" where it does not."""
+        difference = self.difference(text)
+        return difference and f"{self} holds a run of another configuration:\n{difference}"
 
     def record(self, large=True):
         """The run's `Record`, None where there is none yet; errors and large: as of `record.read`."""

@@ -12,7 +12,7 @@ from dgm_tf.disk import files
 from dgm_tf.export import export
 from dgm_tf.measures import record as records
 from dgm_tf.measures.fidelity import means
-from dgm_tf.measures.measure import METRICS_HEAD, Kept, as_json
+from dgm_tf.measures.measure import METRICS_HEAD, Kept, Large, Measure, as_json
 from dgm_tf.measures.record import Record, TaskRecord
 from dgm_tf.measures.standard import descriptions
 from dgm_tf.measures.view import View
@@ -72,7 +72,7 @@ class Recorder(Callback):
         view = self._view_of(learner, context, outcome)
         task, last = self._measure(view)
         self._keep_excerpts(view)
-        for warning in outcome.get("warnings", []):
+        for warning in [*outcome.get("warnings", []), *self._warnings(view, task)]:
             self._warn(warning)
         record = self._record
         record.task_records.append(task)
@@ -96,13 +96,28 @@ class Recorder(Callback):
         """(`TaskRecord`, {name: value of those that keep the last one}) of all measures."""
         task, last = TaskRecord(), dict[str, Any]()
         for measure in self._settings.all_measures:
-            if not measure.applies(view):
+            if not measure.applies(view) or type(measure).after_task is Measure.after_task:
                 continue
             stopping.check()
             kept = task.measured if measure.kept is Kept.EACH else last
-            value = measure.after_task(view)
-            kept[measure.name] = value if isinstance(value, np.ndarray) else as_json(value)
+            kept[measure.name] = self._plain(measure, measure.after_task(view))
         return task, last
+
+    def _warnings(self, view, task):
+        """What measures have to warn of."""
+        values = [(measure, task.measured.get(measure.name)) for measure in self._settings.all_measures]
+        found = [measure.warning(value, view) for measure, value in values if value is not None]
+        return [text for text in found if text]
+
+    def _plain(self, measure, value):
+        """A measure's value as results hold it; None of what they cannot hold, which is told."""
+        if isinstance(value, np.ndarray) and measure.large is Large.MATRIX and self._record.is_large:
+            return value  # as lists it would fill the memory
+        try:
+            return as_json(value)
+        except ValueError as error:
+            self._warn_once(f"{measure.name} was not measured: {error}")
+            return None
 
     def _keep_excerpts(self, view):
         """Keeps excerpts that identify the test images of this task's classes."""
@@ -156,8 +171,8 @@ class Recorder(Callback):
         record = self._record
         view = self._view or self._view_of(learner, None, {})
         for measure in self._settings.all_measures:
-            if (value := measure.after_run(view)) is not None:
-                record.last[measure.name] = as_json(value)
+            if measure.applies(view) and (value := measure.after_run(view)) is not None:
+                record.last[measure.name] = self._plain(measure, value)
         with learner.clock.measure("export"):
             self._write_figures(learner, view)
             export(learner, self._folder.export)
@@ -174,7 +189,8 @@ class Recorder(Callback):
             images = dict(zip(learner.class_names, self._generated(learner), strict=True))
             drawn["generated"] = figures.class_grid_figure(images)
         for measure in self._settings.all_measures:
-            drawn |= measure.figures(self._record, view)
+            if measure.applies(view):
+                drawn |= measure.figures(self._record, view)
         for name, figure in drawn.items():
             stopping.check()
             figures.save(figure, self._folder.figures / f"{name}.png")

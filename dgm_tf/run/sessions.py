@@ -15,7 +15,6 @@ from dgm_tf.training import cluster
 
 _FORMAT = 2  # of run.json; before it had none, and was not signed
 _ADVICE = "restore it from a copy, or delete it: it tells of earlier starts alone"
-_PATIENCE = 10.0  # seconds that a run which is being stopped may take to save
 
 
 def run_session(folder, strategy_name, function, wait_seconds=cluster.WAIT_SECONDS, look=lambda: None):
@@ -105,7 +104,7 @@ def _held(folder):
 
     if not distribution.is_chief():
         return contextlib.nullcontext()
-    return folder.locked(_PATIENCE)
+    return folder.locked()
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def test_a_file_in_its_place_is_named(tmp_path):
 
 
 def test_a_run_folder_in_use_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sessions, "_PATIENCE", 0.0)
+    monkeypatch.setattr("dgm_tf.run.folder.PATIENCE", 0.0)
     begun = []
     refused = pytest.raises(UserError, match="run_dir: .* another bin/train or bin/learn is at work there")
     with lock.locked(tmp_path, "run_dir", "another bin/train"), refused:

@@ -54,7 +54,7 @@ def test_results_hold_it_and_say_what_it_is(compared):
 def test_tensorboard_has_its_curve(compared):
     events = EventAccumulator(str(compared[0] / "ft" / "seed0" / "eval"), size_guidance={"tensors": 0})
     events.Reload()
-    assert len(events.Tensors("accuracy/second_guess")) == 2
+    assert len(events.Tensors("measures/second_guess")) == 2
 
 
 def test_the_runs_tables_have_it(compared):

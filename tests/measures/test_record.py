@@ -10,7 +10,7 @@ import pytest
 from dgm_tf.disk import files
 from dgm_tf.errors import Damaged, UserError
 from dgm_tf.measures import record
-from dgm_tf.measures.measure import Description
+from dgm_tf.measures.measure import Measure
 from dgm_tf.measures.record import Record, TaskRecord
 from dgm_tf.measures.standard import descriptions
 from dgm_tf.run.checkpoints import CHECKPOINT, read_checkpoint, write_checkpoint
@@ -189,8 +189,14 @@ def test_columns_and_last_values_go_by_name():
     assert (found.learned, found.classes_seen) == (2, [1, 3])
 
 
+class Average(Measure):
+    """A measure of somebody else's."""
+
+    name, title = "mine", "my measure"
+
+
 def test_a_measure_that_nobody_here_knows_is_read_by_its_description(tmp_path):
-    about = Description("mine", "my measure", compared=True)
+    about = Average().description()
     tasks = [TaskRecord({"mine": 3.5})]
     Record(["a"], [[0]], measures=descriptions() | {"mine": about}, task_records=tasks).write(tmp_path)
     found = record.read(tmp_path)

@@ -3,7 +3,7 @@
 import pytest
 
 from dgm_tf.errors import UserError
-from dgm_tf.measures.measure import Measure
+from dgm_tf.measures.measure import Kept, Large, Measure, Shown
 from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.measures.standard import STANDARD
 
@@ -21,8 +21,16 @@ def test_an_unknown_protocol_is_refused():
 class Named(Measure):
     """A measure of a name."""
 
-    def __init__(self, name):
+    def __init__(self, name, **attributes):
         self.name = name
+        vars(self).update(attributes)
+
+
+class AfterRun(Named):
+    """One that gives a value of the whole run."""
+
+    def after_run(self, view):
+        return 1.0
 
 
 @pytest.mark.parametrize(
@@ -34,6 +42,12 @@ class Named(Measure):
         ([Named("gan_test")], "Named.name: expected another name, got 'gan_test', which is taken"),
         ([Named("finished")], "Named.name: expected another name, got 'finished', which is taken"),
         ([Named("mine"), Named("mine")], "expected another name, got 'mine'"),
+        ([Named("mine", kept=Kept.LAST)], "Named.shown: expected Shown.FACT or NOWHERE beside Kept.LAST, got column"),
+        ([AfterRun("mine")], "AfterRun.after_run: expected kept = Kept.LAST beside it, got each"),
+        (
+            [Named("mine", kept=Kept.LAST, shown=Shown.FACT, large=Large.ROWS)],
+            "Named.large: expected Large.NO or MATRIX beside Kept.LAST, got rows",
+        ),
     ],
 )
 def test_measures_have_names_of_their_own(measures, told):

@@ -44,7 +44,7 @@ def test_accuracies_are_means_over_classes():
     assert accuracy.AccuracyMatrix().after_task(view) == [1.0, 0.5]
     assert accuracy.AverageAccuracy().after_task(view) == pytest.approx(2 / 3)
     assert accuracy.MicroAccuracy().after_task(view) == pytest.approx(5 / 6)
-    assert accuracy.Confusion().after_task(view) == [[4, 0, 0], [0, 0, 1], [0, 0, 1]]
+    assert accuracy.Confusion().after_task(view).tolist() == [[4, 0, 0], [0, 0, 1], [0, 0, 1]]
     assert accuracy.Top5Accuracy().after_task(view) is None
 
 

@@ -19,10 +19,10 @@ from dgm_tf.run.checkpoints import (
     TASK_END,
     Checkpointer,
     Interrupted,
-    StopSignals,
     read_checkpoint,
     write_checkpoint,
 )
+from dgm_tf.stopping import StopSignals
 from dgm_tf.training.optimizer import make_adam
 
 
