@@ -23,7 +23,7 @@ def check_method(method):
         raise UserError(f"method: expected an object such as {method.__name__}(), got the class {method.__name__}")
     if not isinstance(method, Method):
         raise UserError(f"method: expected a Method such as DGM(), got {described(method)}")
-    if any(network is not None for network in method.networks().values()):
+    if method.networks.by_name():
         raise UserError("method: expected one that has learned nothing, got one in use; make each learner its own")
 
 

@@ -12,6 +12,7 @@ from dgm_tf.learner.rollback import Moment
 from dgm_tf.learner.saving import METHOD_ARRAYS
 from dgm_tf.learner.state import LearnerState
 from dgm_tf.methods.context import TaskContext
+from dgm_tf.methods.networks import Networks
 from dgm_tf.training.clock import Clock
 from dgm_tf.training.divergence import check_finite, task_name
 from dgm_tf.training.loop import Position, notify, run_phase
@@ -118,6 +119,7 @@ class Learner:
             self.position = Position(self.position.task, index + 1, 0, self.position.global_step)
             if index + 1 < len(phases):
                 notify(self, callbacks, "on_next_phase", context)
+        phases.clear()  # with the images that they replayed
         notify(self, callbacks, "on_phases_end", context)
         self._restored = None
 
@@ -184,7 +186,8 @@ class Learner:
         Raises:
           UserError: if the method or a network is of a class that no other process could find, see `registry`.
         """
-        networks = {name: serialization.network_to_json(network) for name, network in self.method.networks().items()}
+        held = self.method.networks.by_name()
+        networks = {name: serialization.network_to_json(network) for name, network in held.items()}
         state = LearnerState(
             method=self.method,
             networks=networks,
@@ -199,7 +202,7 @@ class Learner:
     def arrays(self):
         """Returns the weights of all networks and the other arrays of the method."""
         arrays = {f"{METHOD_ARRAYS}/{name}": array for name, array in self.method.arrays().items()}
-        for name, network in self.method.networks().items():
+        for name, network in self.method.networks.by_name().items():
             keys = serialization.network_keys(name, network)
             arrays |= {key: np.asarray(w) for key, w in zip(keys, network.weights, strict=True)}
         return arrays
@@ -214,14 +217,11 @@ class Learner:
           UserError: if the description is not as it should be, or arrays do not fit its networks.
         """
         state = LearnerState.from_json(description, method)
-        learner = cls._restored_from(state, arrays)
-        missing = learner.arrays().keys() - arrays.keys() if state.format > 1 else ()
-        if missing:
-            raise UserError(f"saved learner: expected the arrays of all its networks, found no {min(missing)}")
-        return learner
+        return cls._restored_from(state, arrays, whole=state.format > 1)
 
     @classmethod
-    def _restored_from(cls, state, arrays):
+    def _restored_from(cls, state, arrays, whole=False):
+        """whole: whether each weight must have its array."""
         learner = cls(state.method, state.seed)
         learner.class_names, learner.task_classes = list(state.class_names), list(state.task_classes)
         learner.image_shape, learner.position = state.image_shape, state.position
@@ -229,8 +229,11 @@ class Learner:
         for name, description in state.networks.items():
             networks[name] = network = serialization.network_from_json(description, f"networks.{name}")
             names = None if state.format == 1 else serialization.network_keys(name, network)
+            if whole and not arrays.keys() >= set(names):
+                missing = min(set(names) - arrays.keys())
+                raise UserError(f"saved learner: expected the arrays of all its networks, found no {missing}")
             serialization.assign_arrays(name, network.weights, arrays, names)
-        learner.method.restore_networks(networks, learner.task_classes)
+        learner.method.restore_networks(Networks.from_names(networks), learner.task_classes)
         own = f"{METHOD_ARRAYS}/"
         learner.method.restore_arrays({k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)})
         if len(learner.task_classes) > learner.position.task:

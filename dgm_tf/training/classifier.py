@@ -131,7 +131,7 @@ class ClassifierPhase(Phase):
 
     Args:
       network: two-headed network, (realness, logits).
-      pool: `ImagePool`.
+      pool: `Pool`.
       epochs: passes over it.
       batch_size: images a step, over all replicas.
       learning_rate: of Adam (beta_1 0.5, beta_2 0.999).
@@ -139,6 +139,9 @@ class ClassifierPhase(Phase):
       seed: int; all randomness follows from it and the step.
       augmentation: `Augmentation` or None.
       rules: `ClassifierRules`, the method's part.
+
+    Attributes:
+      pool: as above.
     """
 
     name = "classifier"
@@ -148,7 +151,7 @@ class ClassifierPhase(Phase):
         self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None, rules=PLAIN_RULES, decay=0.0
     ):
         super().__init__(epochs, pool.num_batches(batch_size))
-        self._pool, self._batch_size, self._seed, self._augmentation = pool, batch_size, seed, augmentation
+        self.pool, self._batch_size, self._seed, self._augmentation = pool, batch_size, seed, augmentation
         self._strategy = tf.distribute.get_strategy()
         variables = class_variables(network)
         self._optimizer = make_adam(decaying(learning_rate, decay, self.num_steps), variables)
@@ -163,7 +166,7 @@ class ClassifierPhase(Phase):
         epoch, batch = divmod(index, self.batches)
         if self._plan[0] != epoch:
             rng = numpy_generator(self._seed, "batches", epoch)
-            self._plan = epoch, self._pool.epoch_batches(rng, self._batch_size)
+            self._plan = epoch, self.pool.epoch_batches(rng, self._batch_size)
         return self._train_step(tf.constant(self._plan[1][batch], tf.int32), tf.constant(index, tf.int32))
 
     def _distributed_step(self, rows, index):
@@ -171,7 +174,7 @@ class ClassifierPhase(Phase):
         return mean_over_replicas(self._strategy, self._strategy.run(self._replica_step, (rows, index)))
 
     def _replica_step(self, rows, index):
-        batch = replica_batch(*self._pool.gather(rows), self._augmentation, fold_in(self._noise, index))
+        batch = replica_batch(*self.pool.gather(rows), self._augmentation, fold_in(self._noise, index))
         loss, accuracy = self._update_classifier(*batch)
         return {"loss/classifier": loss, "accuracy/training": accuracy}
 

@@ -33,7 +33,7 @@ class Watch(Callback):
 
     def on_epoch_end(self, learner, context, phase, epoch):
         self.logits.append(learner.logits(IMAGES))
-        self.teachers.append(learner.method.networks().get("previous"))
+        self.teachers.append(learner.method.networks.teacher)
 
     def on_task_end(self, learner, context, outcome):
         self.stored.append({c: learner.method.exemplars.images_of(c) for c in learner.method.exemplars.classes})
@@ -96,7 +96,7 @@ def test_the_network_before_the_task_teaches_while_it_is_learned(watched):
     assert watch.teachers[:2] == [None, None]  # two epochs each
     assert [t.num_classes for t in watch.teachers[2:]] == [2, 2, 3, 3]
     assert watch.teachers[2] is watch.teachers[3] is not watch.teachers[4]
-    assert list(learner.method.networks()) == ["discriminator"]
+    assert list(learner.method.networks.by_name()) == ["discriminator"]
 
 
 def test_the_teacher_answers_in_inference_mode():
