@@ -35,7 +35,7 @@ def check_seed(seed):
 
 
 def check_callbacks(callbacks):
-    """Checks for a list or tuple of `Callback`s; returns a tuple."""
+    """Checks for a list or tuple of `Callback`s; returns a tuple, those that save behind the others."""
     expected = "callbacks: expected a list of dgm_tf.training.loop.Callback"
     if isinstance(callbacks, Callback):
         raise UserError(f"{expected}, got one that is in no list")
@@ -44,7 +44,7 @@ def check_callbacks(callbacks):
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise UserError(f"{expected}, got {described(callback)}, whose hooks would never be called")
-    return tuple(callbacks)
+    return tuple(sorted(callbacks, key=lambda callback: callback.saves))
 
 
 def check_task(task):

@@ -36,8 +36,7 @@ class Learner:
         position in this list.
       task_classes: per task its labels.
       image_shape: (H, W, channels) of all images; None before the first task.
-      clock: `Clock`, where the time goes: a phase's steps under its name, "tracing", "replay" (making a phase and
-        the images that it replays), "end_task", and what the callbacks charge.
+      clock: `Clock`, where the time goes; see its `TIMINGS`.
     """
 
     def __init__(self, method, seed=0):
