@@ -187,9 +187,8 @@ class TaskGenerator(keras.Model):
         """What `plain` gives, made anew."""
         raise NotImplementedError
 
-    def _image(self, x, latents):
-        """Images from what the output layer reads."""
-        maps = self.output_layer(x)
+    def _images(self, maps, latents):
+        """Images from what the output layer makes."""
         if self.output_per == "class":
             maps = of_class(maps, latents[:, self.latent_size :])
         return tf.tanh(tf.cast(maps, tf.float32))
