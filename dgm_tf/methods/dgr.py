@@ -109,8 +109,10 @@ class DGR(GenerativeMethod):
 
     Attributes:
       importance: r in (0, 1), from the second task on; None: 1 / (tasks so far), so that all tasks weigh the same.
-      selection_limit: images generated at most for each image that is asked for, where these are not very few.
+      selection_limit: images generated at most for each image that is asked for, where these are not very few: a class
+        that the generator has nearly forgotten would be searched for without end.
       settings: `ClassifierSettings` of the solver: it learns in closing epochs alone.
+      reinitialize_discriminator: whether D starts afresh at each task; as a rule it is trained on, like the generator.
       The others: see `GenerativeMethod`.
     """
 

@@ -56,7 +56,9 @@ class EWCM(GenerativeMethod):
 
     Attributes:
       consolidation_weight: lambda >= 0; the critic's scores have no unit, so that it depends on the data and networks.
-      fisher_samples: generated images that the importance of a task is estimated from.
+      fisher_samples: generated images that the importance of a task is estimated from; each costs a gradient of its
+        own, and with few of them the importances are noisy.
+      reinitialize_discriminator: whether D starts afresh at each task; as a rule it is trained on, like the generator.
       The others: see `GenerativeMethod`.
     """
 

@@ -65,6 +65,7 @@ class MeRGAN(GenerativeMethod):
       strategy: "joint_replay" or "replay_alignment".
       alignment_weight: lambda_RA >= 0 for "replay_alignment". In the unit used here, a mean over images of squares
         summed over pixels, the published MNIST experiments had 0.032 / earlier classes.
+      reinitialize_discriminator: whether D starts afresh at each task; as a rule it is trained on, like the generator.
       The others: see `GenerativeMethod`.
     """
 

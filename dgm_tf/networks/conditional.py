@@ -12,7 +12,7 @@ from dgm_tf.networks.dcgan import upsampling_layer
 from dgm_tf.registry import register
 
 
-@gin.register
+@gin.register(denylist=["image_shape", "num_classes"])  # which follow from the task
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class ConditionalGenerator(keras.Model):

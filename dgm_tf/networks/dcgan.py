@@ -14,6 +14,7 @@ from dgm_tf.networks.folded import FoldedGenerator
 from dgm_tf.networks.forward import dcgan_maps
 from dgm_tf.networks.image_shape import checked_size, doublings
 from dgm_tf.networks.plastic import PlasticGenerator
+from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
 from dgm_tf.registry import register
 
@@ -33,7 +34,7 @@ def upsampling_layer(index, filters, kernel_size=4, **kwargs):
     return MaskedConv2DTranspose(filters, **geometry, kernel_initializer=_initializer(), **kwargs)
 
 
-@gin.register
+@gin.register(denylist=FOLLOW_FROM_TASKS)
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DCGANGenerator(PlasticGenerator):
@@ -93,7 +94,7 @@ class DCGANGenerator(PlasticGenerator):
         return layer.task_kernel_between(task, inputs) * scale[:, None], offset
 
 
-@gin.register
+@gin.register(denylist=["image_shape", "num_classes"])  # which follow from the task
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DCGANDiscriminator(TwoHeadedNetwork):

@@ -11,6 +11,7 @@ from dgm_tf.networks.folded_resnet import FoldedBlock, FoldedResNet
 from dgm_tf.networks.forward import resnet_maps
 from dgm_tf.networks.image_shape import doublings
 from dgm_tf.networks.plastic import PlasticGenerator
+from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS
 from dgm_tf.registry import register
 
 
@@ -19,7 +20,7 @@ def convolution_initializer():
     return keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform")
 
 
-@gin.register
+@gin.register(denylist=FOLLOW_FROM_TASKS)
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class ResNetGenerator(PlasticGenerator):

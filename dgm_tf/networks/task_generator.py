@@ -15,6 +15,7 @@ from dgm_tf.networks.image_shape import checked_size
 FOLDED_KEPT = 32  # generators of earlier tasks, a float a weight, that are kept for replay
 CONDITIONINGS = ("one_hot", "embedding")
 OUTPUTS_PER = ("task", "class")
+FOLLOW_FROM_TASKS = ["image_shape", "widths", "task_widths", "classes"]  # arguments that no gin file may bind
 CODE_SHARE = 4  # a learned code takes one in so many entries of z
 
 

@@ -33,14 +33,15 @@ class ClassifierSettings:
       updates: for "constant".
       own_optimizer: whether the updates beside the GAN's steps have an Adam of their own, with `learning_rate`, and do
         not share the critic's and its moments, as in the paper. None: in tasks of several classes.
-      current_share: for "constant": share of the current task's images; None: equal classes.
+      current_share: for "constant": share of the current task's images; None: equal classes, so that with many
+        earlier ones the new ones are rare.
       closing_epochs: passes over replay and current images after the GAN is trained; 0 in the paper.
       augmentation: `Augmentation` of its inputs or None, as in the paper.
       generated_current: share in [0, 1] of the current task's images that are generated in the closing epochs.
         None: half of them once a task had several classes, before that none.
       min_replay_per_class: replayed images of each earlier class, however few the current classes have, whose own
         images the closing epochs then repeat as often; 0 in the paper: as many as a current class has on average.
-      quantize_replay: rounds replayed images to 8 bits, as real ones are.
+      quantize_replay: rounds replayed images to 8 bits, as real ones are, which takes a quarter of the memory.
       learning_rate: of the closing epochs, and of an optimizer of its own.
       learning_rate_decay: share in [0, 1] of the closing epochs, the last part, over which it falls linearly to zero.
     """
