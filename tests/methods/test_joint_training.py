@@ -47,7 +47,7 @@ def test_the_last_classifier_is_a_new_one_trained_on_all_images(learner):
     phase = ClassifierPhase(network, Pool([], (images, labels)), 20, 8, 1e-2, context.task_seed)
     for step in range(phase.num_steps):
         phase.step(step)
-    for expected, weight in zip(network.get_weights(), learner.method.network.get_weights(), strict=True):
+    for expected, weight in zip(network.get_weights(), learner.method.networks.classifier.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 
