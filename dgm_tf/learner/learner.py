@@ -227,11 +227,12 @@ class Learner:
         networks = {}
         for name, description in state.networks.items():
             networks[name] = network = serialization.network_from_json(description, f"networks.{name}")
-            names = None if state.format == 1 else serialization.network_keys(name, network)
-            if whole and not arrays.keys() >= set(names):
-                missing = min(set(names) - arrays.keys())
-                raise UserError(f"saved learner: expected the arrays of all its networks, found no {missing}")
-            serialization.assign_arrays(name, network.weights, arrays, names)
+            names = serialization.network_keys(name, network)
+            missing = set(names) - arrays.keys() if whole else ()
+            if missing:
+                raise UserError(f"saved learner: expected the arrays of all its networks, found no {min(missing)}")
+            numbered = state.format == 1
+            serialization.assign_arrays(name, network.weights, arrays, None if numbered else names)
         learner.method.restore_networks(Networks.from_names(networks), learner.task_classes)
         own = f"{METHOD_ARRAYS}/"
         learner.method.restore_arrays({k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)})
