@@ -109,7 +109,7 @@ def generated(learner, labels, z):
     for task, classes in enumerate(learner.task_classes):
         rows = np.isin(labels, classes)
         latents = conditional_latents(z[rows], labels[rows], learner.method.memory.classes_up_to(task))
-        images[rows] = learner.method.generate(task, latents)
+        images[rows] = learner.method.memory.generate(task, latents)
     return images
 
 

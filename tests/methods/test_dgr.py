@@ -8,6 +8,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.methods import dgr
 from dgm_tf.methods.context import TaskContext
 from dgm_tf.methods.dgr import DGR
+from dgm_tf.methods.networks import Networks
 from dgm_tf.training.classifier import ClassifierSettings
 from tests.methods import tiny
 
@@ -124,16 +125,16 @@ def test_bad_settings_are_named(bad, message):
 def test_the_classes_of_all_networks_are_known_before_any_is_made():
     method = tiny.dgr()
     critic = solver = tiny.Discriminator
-    assert method.network_classes() == {"generator": tiny.SharedGenerator, "critic": critic, "discriminator": solver}
+    assert method.network_classes() == Networks(generator=tiny.SharedGenerator, critic=critic, classifier=solver)
 
 
 def test_its_generator_knows_one_class_however_many_there_are():
-    assert at_task(0).student.num_classes == at_task(1).student.num_classes == 1
+    assert at_task(0).networks.student.num_classes == at_task(1).networks.student.num_classes == 1
 
 
 def test_candidates_come_with_the_solvers_shares_of_the_classes(monkeypatch):
     method, shares = at_task(2), []
     monkeypatch.setattr(dgr, "select", lambda labels, candidates, *_: shares.append(candidates(0)[1]) or labels)
-    method.draw(tf.constant([0, 2]), tf.constant([1, 2]))
+    method.memory.draw(tf.constant([0, 2]), tf.constant([1, 2]))
     assert shares[0].shape[1] == 3
     np.testing.assert_allclose(np.sum(shares[0], axis=1), 1.0, rtol=1e-5)
