@@ -215,12 +215,12 @@ class TestLearn:
     def test_what_is_no_callback_is_refused(self, learner, callbacks, got):
         expected = "callbacks: expected a list of dgm_tf.training.loop.Callback, got "
         refused(expected + got, learner.learn, TASK, callbacks)
+        assert learner.num_tasks == 1
 
     def test_callbacks_that_save_are_told_after_those_whose_notes_they_save(self):
         saving, first, second = Callback(), Callback(), Callback()
         saving.saves = True
         assert arguments.check_callbacks([saving, first, second]) == (first, second, saving)
-        assert learner.num_tasks == 1
 
     def test_splits_take_tensors(self):
         learner = new_learner()
