@@ -39,9 +39,9 @@ def read_times(root, reference="dgmw"):
 
 def _read_run(run_dir):
     """(seconds of each task by phase, machine) of a finished run, else None."""
-    from dgm_tf.compare.numbers import NOT_LEARNING
     from dgm_tf.disk import files
     from dgm_tf.run.folder import RunFolder
+    from dgm_tf.training.clock import NOT_LEARNING
 
     folder = RunFolder(run_dir)
     record = folder.record(large=False)

@@ -38,7 +38,7 @@ def random_methods():
             layer.embedding.assign(rng.uniform(-2.0, 1.0, layer.embedding.shape))
         generator.reserve()
         method = DGM()
-        method.memory, method.task_classes = generator.grow(), ((0,),)
+        method.networks.generator, method.task_classes = generator.grow(), ((0,),)
         methods[f"f = {filters}"] = method
     return methods
 
@@ -61,9 +61,10 @@ def measure(method, task):
     labels = np.full(FLAGS.images, label, np.int32)
     first = _seconds(lambda: method.replay(labels[:1]))
     best = min(_seconds(lambda: method.replay(labels)) for _ in range(FLAGS.repeats))
-    plain = method.memory.plain(task)
-    whole = [method.memory.latent_size, *plain.full_widths, method.memory.image_shape[-1]]
-    alive = [method.memory.latent_size, *plain.widths, method.memory.image_shape[-1]]
+    generator = method.networks.generator
+    plain = generator.plain(task)
+    whole = [generator.latent_size, *plain.full_widths, generator.image_shape[-1]]
+    alive = [generator.latent_size, *plain.widths, generator.image_shape[-1]]
     weights = [sum(a * b for a, b in zip(widths, widths[1:], strict=False)) for widths in (whole, alive)]
     return {
         "first_seconds": first, "images_per_second": FLAGS.images / best, "widths": plain.full_widths,

@@ -72,7 +72,7 @@ def memory_bytes(method):
 
     from dgm_tf.layers.storage import Storage, storage_of
 
-    kept = [weight for weight in method.memory.weights if storage_of(weight) is not Storage.REBUILD]
+    kept = [weight for weight in method.networks.generator.weights if storage_of(weight) is not Storage.REBUILD]
     return sum(np.asarray(weight).nbytes for weight in kept)
 
 
@@ -107,14 +107,15 @@ def classifier(learner, tasks, groups, settings, distillation, seed):
         teacher = classifier(learner, tasks[:-1], before, settings, None, seed)
     task_classes = tuple(tuple(task.classes) for task in tasks)
     with seeded_initializers(seed, "replay worth"):
-        config = method.critic.get_config() | {"num_classes": sum(map(len, task_classes))}
-        method.critic = type(method.critic).from_config(config)
-    method.settings, method._replayed = settings, groups
-    method.distillation, method.teacher = distillation, teacher
-    phase = method._closing_phase(TaskContext(last, task_classes, tuple(last.train.images.shape[1:]), seed))
+        config = method.classifier.get_config() | {"num_classes": sum(map(len, task_classes))}
+        network = type(method.classifier).from_config(config)
+    method.settings, method.distillation, method.networks.teacher = settings, distillation, teacher
+    context = TaskContext(last, task_classes, tuple(last.train.images.shape[1:]), seed)
+    groups = method.replayed(context) if groups is None else groups
+    phase = method.fitting(context).closing_phase(network, groups, method.replay, method.classifier_rules())
     for step in range(phase.num_steps):
         phase.step(step)
-    return method.critic
+    return network
 
 
 def accuracies(learner, tasks, network):

@@ -68,7 +68,7 @@ def make_phase(task):
     from dgm_tf.training import task_size
     from dgm_tf.training.classifier import ClassifierSettings
     from dgm_tf.training.gan import GANPhase, GANSettings
-    from dgm_tf.training.pool import ImagePool
+    from dgm_tf.training.pool import Pool
 
     rng = np.random.default_rng(0)
     shape = (32, 32, CHANNELS[FLAGS.network])
@@ -87,7 +87,7 @@ def make_phase(task):
     gan = GANSettings(gradient_penalty_share=FLAGS.gradient_penalty_share)
     rules = MaskRules(generator, task + 1, sparsity_weight=0.08, max_mask_scale=1e4)
     classifier = ClassifierSettings(FLAGS.replay_schedule, FLAGS.updates, FLAGS.own_optimizer, closing_epochs=1)
-    return GANPhase(rules, discriminator, ImagePool(groups), *task_size.settled(gan, classifier, [1]), 0)
+    return GANPhase(rules, discriminator, Pool(groups[:-1], groups[-1]), *task_size.settled(gan, classifier, [1]), 0)
 
 
 def compiled_parts(phase):

@@ -79,12 +79,12 @@ def task_row(learner, task, directory):
     learner.learn(task)
     seconds = time.perf_counter() - since
     sizes = learner.save(directory)
-    memory = learner.method.memory
+    generator = learner.method.networks.generator
     return {
         "task": task.index + 1, "seconds": seconds, **{f"{k}_seconds": v for k, v in learner.clock.read().items()},
         "resident_mb": resident_bytes() / 1e6, "weights_mb": sizes["weights_bytes"] / 1e6,
         "masks_mb": sizes["masks_bytes"] / 1e6, "mask_bits_mb": learner.method.memory_bytes()["masks"] / 1e6,
-        "parameters": memory.task_size(), "python_objects": len(gc.get_objects()),
+        "parameters": generator.task_size(), "python_objects": len(gc.get_objects()),
     }  # fmt: skip
 
 

@@ -11,11 +11,10 @@ from dgm_tf.compare import runs as states
 from dgm_tf.compare.statistics import estimate
 from dgm_tf.compare.suite import ACCURACY, GAN_TEST, TOP_5, parse_figure
 from dgm_tf.measures.measure import Description, Unit
+from dgm_tf.training.clock import NOT_LEARNING
 
 _NAMES = {ACCURACY: "average_accuracy", GAN_TEST: "gan_test", TOP_5: "top5_average_accuracy"}
 _NOT_COUNTED = (states.CHANGED, states.DAMAGED)
-# A task's seconds that a method is not to blame for.
-NOT_LEARNING = {"evaluation", "bounds", "gan_train", "summaries", "progress"}
 
 
 def compare(suite, runs):

@@ -41,7 +41,8 @@ class ClassIncrementalStream(Stream):
         class_order: "natural" (the data set's own), "random" (drawn with `seed`), or the data set's labels or
             class names in the order wanted; classes left out are not learned.
         seed: of the random order and the validation split, apart from the training seed. In [0, 2**32).
-        validation_fraction: share of each class's training images that is held out, in [0, 1).
+        validation_fraction: share of each class's training images that is held out, in [0, 1); 0 where each counts and
+            no epoch is chosen by them.
         image_size: height and width to which images are resized, in pixels.
 
     Raises:

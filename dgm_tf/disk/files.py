@@ -127,12 +127,9 @@ def write_atomically(path, data, synced=True):
         write(path, data)
 
 
-def write_json(path, value, write=write_atomically):
-    """Indented JSON, atomically; a dict with the entry "format" is signed, NaN is refused.
-
-    write: of `written_together`.
-    """
-    write(path, json_bytes(value))
+def write_json(path, value):
+    """Indented JSON, atomically; a dict with the entry "format" is signed, NaN is refused."""
+    write_atomically(path, json_bytes(value))
 
 
 def json_bytes(value):

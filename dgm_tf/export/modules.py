@@ -30,20 +30,20 @@ class GeneratorModule(tf.Module):
 
     def __init__(self, learner):
         super().__init__(name="generator")
-        method = learner.method
-        of_task = method.task_networks(learner.num_tasks)
+        memory = learner.method.memory
+        of_task = memory.task_networks(learner.num_tasks)
         networks = list(dict.fromkeys(of_task))  # tasks that share a network count once
-        self.weights = [[v.value for v in network.weights] for network in (*networks, *method.selectors)]
+        self.weights = [[v.value for v in network.weights] for network in (*networks, *memory.selectors)]
         task_of_network = [of_task.index(network) for network in networks]
         network_of_class = [
             networks.index(network)
             for network, classes in zip(of_task, learner.task_classes, strict=False)
             for _ in classes
         ]
-        latent_size = method.memory.latent_size
+        latent_size = memory.generator.latent_size
 
         def images_by(i, labels, z):
-            return networks[i](method.latents(task_of_network[i], z, labels), training=False)
+            return networks[i](memory.latents(task_of_network[i], z, labels), training=False)
 
         @tf.function(input_signature=[_labels_spec(), tf.TensorSpec([None, latent_size], name="z")])
         def generate(labels, z):
@@ -58,7 +58,7 @@ class GeneratorModule(tf.Module):
         @tf.function(input_signature=[_labels_spec(), tf.TensorSpec([2], tf.int32, name="seed")])
         def sample(labels, seed):
             labels = _checked(labels, tf.size(labels), len(network_of_class))
-            return generate(labels, method.draw(labels, seed))
+            return generate(labels, memory.draw(labels, seed))
 
         self.generate, self.sample = generate, sample
 

@@ -23,7 +23,7 @@ def check_method(method):
         raise UserError(f"method: expected an object such as {method.__name__}(), got the class {method.__name__}")
     if not isinstance(method, Method):
         raise UserError(f"method: expected a Method such as DGM(), got {described(method)}")
-    if any(network is not None for network in method.networks().values()):
+    if method.networks.by_name():
         raise UserError("method: expected one that has learned nothing, got one in use; make each learner its own")
 
 
@@ -35,7 +35,7 @@ def check_seed(seed):
 
 
 def check_callbacks(callbacks):
-    """Checks for a list or tuple of `Callback`s; returns a tuple."""
+    """Checks for a list or tuple of `Callback`s; returns a tuple, those that save behind the others."""
     expected = "callbacks: expected a list of dgm_tf.training.loop.Callback"
     if isinstance(callbacks, Callback):
         raise UserError(f"{expected}, got one that is in no list")
@@ -44,7 +44,7 @@ def check_callbacks(callbacks):
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise UserError(f"{expected}, got {described(callback)}, whose hooks would never be called")
-    return tuple(callbacks)
+    return tuple(sorted(callbacks, key=lambda callback: callback.saves))
 
 
 def check_task(task):

@@ -12,6 +12,7 @@ from dgm_tf.learner.rollback import Moment
 from dgm_tf.learner.saving import METHOD_ARRAYS
 from dgm_tf.learner.state import LearnerState
 from dgm_tf.methods.context import TaskContext
+from dgm_tf.methods.networks import Networks
 from dgm_tf.training.clock import Clock
 from dgm_tf.training.divergence import check_finite, task_name
 from dgm_tf.training.loop import Position, notify, run_phase
@@ -35,8 +36,7 @@ class Learner:
         position in this list.
       task_classes: per task its labels.
       image_shape: (H, W, channels) of all images; None before the first task.
-      clock: `Clock`, where the time goes: a phase's steps under its name, "tracing", "replay" (making a phase and
-        the images that it replays), "end_task", and what the callbacks charge.
+      clock: `Clock`, where the time goes; see its `TIMINGS`.
     """
 
     def __init__(self, method, seed=0):
@@ -118,6 +118,7 @@ class Learner:
             self.position = Position(self.position.task, index + 1, 0, self.position.global_step)
             if index + 1 < len(phases):
                 notify(self, callbacks, "on_next_phase", context)
+        phases.clear()  # with the images that they replayed
         notify(self, callbacks, "on_phases_end", context)
         self._restored = None
 
@@ -184,7 +185,8 @@ class Learner:
         Raises:
           UserError: if the method or a network is of a class that no other process could find, see `registry`.
         """
-        networks = {name: serialization.network_to_json(network) for name, network in self.method.networks().items()}
+        held = self.method.networks.by_name()
+        networks = {name: serialization.network_to_json(network) for name, network in held.items()}
         state = LearnerState(
             method=self.method,
             networks=networks,
@@ -199,7 +201,7 @@ class Learner:
     def arrays(self):
         """Returns the weights of all networks and the other arrays of the method."""
         arrays = {f"{METHOD_ARRAYS}/{name}": array for name, array in self.method.arrays().items()}
-        for name, network in self.method.networks().items():
+        for name, network in self.method.networks.by_name().items():
             keys = serialization.network_keys(name, network)
             arrays |= {key: np.asarray(w) for key, w in zip(keys, network.weights, strict=True)}
         return arrays
@@ -214,23 +216,24 @@ class Learner:
           UserError: if the description is not as it should be, or arrays do not fit its networks.
         """
         state = LearnerState.from_json(description, method)
-        learner = cls._restored_from(state, arrays)
-        missing = learner.arrays().keys() - arrays.keys() if state.format > 1 else ()
-        if missing:
-            raise UserError(f"saved learner: expected the arrays of all its networks, found no {min(missing)}")
-        return learner
+        return cls._restored_from(state, arrays, whole=state.format > 1)
 
     @classmethod
-    def _restored_from(cls, state, arrays):
+    def _restored_from(cls, state, arrays, whole=False):
+        """whole: whether each weight must have its array."""
         learner = cls(state.method, state.seed)
         learner.class_names, learner.task_classes = list(state.class_names), list(state.task_classes)
         learner.image_shape, learner.position = state.image_shape, state.position
         networks = {}
         for name, description in state.networks.items():
             networks[name] = network = serialization.network_from_json(description, f"networks.{name}")
-            names = None if state.format == 1 else serialization.network_keys(name, network)
-            serialization.assign_arrays(name, network.weights, arrays, names)
-        learner.method.restore_networks(networks, learner.task_classes)
+            names = serialization.network_keys(name, network)
+            missing = set(names) - arrays.keys() if whole else ()
+            if missing:
+                raise UserError(f"saved learner: expected the arrays of all its networks, found no {min(missing)}")
+            numbered = state.format == 1
+            serialization.assign_arrays(name, network.weights, arrays, None if numbered else names)
+        learner.method.restore_networks(Networks.from_names(networks), learner.task_classes)
         own = f"{METHOD_ARRAYS}/"
         learner.method.restore_arrays({k.removeprefix(own): v for k, v in arrays.items() if k.startswith(own)})
         if len(learner.task_classes) > learner.position.task:

@@ -18,9 +18,10 @@ class Moment:
     def __init__(self, learner):
         method = learner.method
         self._learner, self._method = dict(vars(learner)), dict(vars(method))
-        self._networks = {name: network for name, network in method.networks().items() if network is not None}
-        self._weights = {name: [_copy(w) for w in network.weights] for name, network in self._networks.items()}
-        begun = self._networks or learner.task_classes
+        self._networks = dataclasses.replace(method.networks)
+        held = self._networks.by_name()
+        self._weights = [(w, _copy(w)) for network in held.values() for w in network.weights]
+        begun = held or learner.task_classes
         self._arrays = {name: _kept(array) for name, array in method.arrays().items()} if begun else None
 
     def restore(self, learner):
@@ -31,11 +32,11 @@ class Moment:
         attributes = vars(method)
         attributes.clear()
         attributes.update(self._method | anew)
-        for name, network in self._networks.items():
-            for variable, value in zip(network.weights, self._weights[name], strict=True):
-                variable.assign(value)
+        for variable, value in self._weights:
+            variable.assign(value)
+        method.networks = dataclasses.replace(self._networks)
         if self._arrays is not None:
-            method.restore_networks(self._networks, learner.task_classes)
+            method.restore_networks(method.networks, learner.task_classes)
             method.restore_arrays(self._arrays)
 
 

@@ -18,6 +18,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.layers.storage import Storage, storage_of
 from dgm_tf.learner.state import LearnerState
 from dgm_tf.methods.array_spec import ArraySpec
+from dgm_tf.methods.networks import Networks
 from dgm_tf.networks.task_generator import TaskGenerator
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
 
@@ -37,7 +38,7 @@ def save(learner, directory):
     """
     directory, description = user_path(directory, "directory"), learner.description()  # the latter may refuse
     arrays: dict[str, dict[str, np.ndarray]] = {name: {} for name in FILES}
-    for name, network in learner.method.networks().items():
+    for name, network in learner.method.networks.by_name().items():
         for key, variable in zip(serialization.network_keys(name, network), network.weights, strict=True):
             if (file := _file_of(variable)) is not None:
                 arrays[file][key] = np.asarray(variable)
@@ -112,7 +113,7 @@ def _read_once(directory):
 
 def _outlines(state):
     """Makes the method's networks for these classes and images, without memory for their weights."""
-    classes = state.method.network_classes()
+    classes = state.method.network_classes().by_name()
     if classes.keys() != state.networks.keys():
         expected, got = (", ".join(sorted(names)) for names in (classes, state.networks))
         raise UserError(f"networks: expected {expected}, got {got}")
@@ -168,7 +169,7 @@ def _expected(state, outlines):
         for key, variable in zip(keys, network.weights, strict=True):
             if (file := _file_of(variable)) is not None:
                 expected[file][key] = ArraySpec(tuple(variable.shape), np.dtype(variable.dtype))
-    specs = state.method.array_specs(outlines, len(state.class_names), state.image_shape)
+    specs = state.method.array_specs(Networks.from_names(outlines), len(state.class_names), state.image_shape)
     expected["stored.npz"] = {f"{METHOD_ARRAYS}/{name}": spec for name, spec in specs.items()}
     return expected
 

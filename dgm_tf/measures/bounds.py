@@ -120,7 +120,7 @@ def fine_tuning_accuracies(learner, stream, settings, cache_dir):
     if agreement.all_of(averages is not None):
         return averages
     bound = Learner(method, learner.seed)
-    method.restore_networks({"discriminator": first}, ())
+    method.networks.classifier = first
     averages = []
     for task in stream:
         bound.learn(task)

@@ -25,5 +25,5 @@ class Parameters(Detail):
         """{network: weights}."""
         return {
             name: sum(int(np.prod(v.shape)) for v in network.trainable_weights if storage_of(v) is Storage.KEEP)
-            for name, network in view.learner.method.networks().items()
+            for name, network in view.learner.method.networks.by_name().items()
         }

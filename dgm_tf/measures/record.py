@@ -225,7 +225,7 @@ class Record:
             if packed is not None:
                 entries[_BESIDE] = {"file": LARGE, "sha256": hashlib.sha256(packed).hexdigest()}
                 write_file(run_dir / LARGE, packed)
-            files.write_json(run_dir / RESULTS, {files.FORMAT: FORMAT} | entries, write_file)
+            write_file(run_dir / RESULTS, files.json_bytes({files.FORMAT: FORMAT} | entries))
         return packed
 
 

@@ -7,7 +7,7 @@ from dgm_tf.errors import Diverged
 from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size
 from dgm_tf.training.divergence import is_finite
 from dgm_tf.training.inference import network_logits
-from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.pool import Pool, merged
 from dgm_tf.training.randomness import seeded_initializers
 
 RATE = 1e-3  # at which they learn
@@ -19,7 +19,7 @@ def train_classifier(network, groups, epochs, seed, augmentation=None):
     Raises:
       Diverged: if its loss or its weights are not finite at the end.
     """
-    phase = ClassifierPhase(network, ImagePool(groups), epochs, measuring_batch_size(), RATE, seed, augmentation)
+    phase = ClassifierPhase(network, Pool([], merged(groups)), epochs, measuring_batch_size(), RATE, seed, augmentation)
     for step in range(phase.num_steps):
         stopping.check()
         metrics = phase.step(step)
@@ -31,7 +31,7 @@ def train_classifier(network, groups, epochs, seed, augmentation=None):
 def fresh_classifier(learner, num_classes, purpose):
     """A network like the one that the learner trains to classify, freshly initialised."""
     with seeded_initializers(learner.seed, purpose):
-        network = learner.method.networks()["discriminator"]
+        network = learner.method.networks.classifier
         return type(network).from_config(network.get_config() | {"num_classes": num_classes})
 
 

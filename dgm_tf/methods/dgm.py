@@ -1,6 +1,7 @@
 """Dynamic Generative Memory (Ostapenko et al., CVPR 2019): DGMw and DGMa are one class and two gin files."""
 
 import dataclasses
+import functools
 
 import gin
 import numpy as np
@@ -14,7 +15,7 @@ from dgm_tf.methods.method import network_bytes
 from dgm_tf.methods.real_replay import RealMemory, RealReplay
 from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.registry import register
-from dgm_tf.training.classifier import check_batch_size
+from dgm_tf.training.classifier import PLAIN_RULES
 from dgm_tf.training.distillation import Distillation, DistillationRules
 from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.gan import GENERATOR_LOSSES, GeneratorRules
@@ -74,7 +75,6 @@ class DGM(GenerativeMethod):
       real: `RealReplay`: stored real images as a part of the replay ("DGM + real"); None: generated ones alone.
       distillation: `Distillation` from the last task's classifier in the closing epochs; None: labels alone, as in the
         paper.
-      teacher: in the middle of a task that classifier, None where nothing is distilled from it.
       The others: see `GenerativeMethod`.
     """
 
@@ -106,7 +106,7 @@ class DGM(GenerativeMethod):
                 "DGM.distillation: the last classifier teaches in the closing epochs: expected "
                 f"ClassifierSettings.closing_epochs >= 1 with it, got {self.settings.closing_epochs}"
             )
-        self._stored, self.teacher = RealMemory(self.real), None
+        self._stored = RealMemory(self.real)
 
     @property
     def max_mask_scale(self):
@@ -114,15 +114,10 @@ class DGM(GenerativeMethod):
         # Rounded, since s_max / epochs may have no exact decimals: 15 times 66.66666666666667 is 1000 and a rest.
         return round(self.mask_scale_per_epoch * self.gan.epochs, 9)
 
-    def networks(self):
-        """Generator and discriminator, and in the middle of a task the teacher."""
-        return super().networks() | ({} if self.teacher is None else {"teacher": self.teacher})
-
     def restore_networks(self, networks, task_classes):
         """Takes networks that were saved."""
         super().restore_networks(networks, task_classes)
-        self.teacher = networks.get("teacher")
-        self.memory.restore_reserved()
+        networks.generator.restore_reserved()
 
     def arrays(self):
         """The stored real images."""
@@ -139,60 +134,69 @@ class DGM(GenerativeMethod):
     def check_classes(self, num_classes):
         """The generator must tell them apart, and a budget of real images hold one of each."""
         self._stored.check_classes(num_classes)
-        _check_generator(self.memory or self.generator(), num_classes)
+        _check_generator(self.networks.generator or self.generator(), num_classes)
 
     def begin_task(self, context):
         """A generator at the first task; D afresh or widened for the new classes."""
-        check_batch_size(self.gan.batch_size)
         self._stored.check_images(context.images_per_class)
-        with seeded_initializers(context.seed, "begin task", context.index):
-            memory = self.memory or self.generator(image_shape=context.image_shape)
-            _check_generator(memory, context.num_classes)
-            self.memory, self.task_classes = memory.for_classes(len(context.task.classes)), context.task_classes
-            self.teacher = None if self.distillation is None else self.critic
-            self.critic = self._next_discriminator(self.critic, context)
+        networks = self.networks
+        with self.beginning(context):
+            generator = networks.generator or self.generator(image_shape=context.image_shape)
+            _check_generator(generator, context.num_classes)
+            networks.generator = generator.for_classes(len(context.task.classes))
+            networks.teacher = None if self.distillation is None else networks.classifier
+            networks.classifier = self.next_discriminator(networks.classifier, context)
 
-    def _classifier_rules(self):
-        if self.teacher is None:
-            return super()._classifier_rules()
-        return DistillationRules(self.teacher, self.distillation)
+    def phases(self, context):
+        """The GAN with masks; in closing epochs the classifier, by what the generator is about to reserve."""
+        fitting, classifier = self.fitting(context), self.networks.classifier
+        replayed = functools.cache(lambda: self.replayed(context))
+        return fitting.phases(
+            lambda: fitting.gan_phase(self.generator_rules(context), classifier, replayed),
+            lambda: fitting.closing_phase(classifier, replayed(), self._replay_reserved, self.classifier_rules()),
+        )
 
-    def _rules(self, context):
+    def generator_rules(self, context):
+        """`MaskRules` of the task."""
         weight = self.sparsity_weight * self._relative_size()
-        return MaskRules(self.memory, context.num_classes, weight, self.max_mask_scale)
+        return MaskRules(self.networks.generator, context.num_classes, weight, self.max_mask_scale)
 
     def _relative_size(self):
         """alpha: mask entries before the task / free ones, which growth keeps at their first number."""
-        sizes = [np.prod(layer.mask_shape(layer.inputs_width, layer.width)) for layer in self.memory.masked_layers]
-        return float(np.sum(sizes) / np.sum(self.memory.initial_sizes))
+        generator = self.networks.generator
+        sizes = [np.prod(layer.mask_shape(layer.inputs_width, layer.width)) for layer in generator.masked_layers]
+        return float(np.sum(sizes) / np.sum(generator.initial_sizes))
 
-    def _generate_replay_set(self, context):
-        """Stored real images as far as there are any, else generated ones."""
+    def classifier_rules(self):
+        """`ClassifierRules` of the closing epochs."""
+        teacher = self.networks.teacher
+        return PLAIN_RULES if teacher is None else DistillationRules(teacher, self.distillation)
 
-        def generate(labels):
-            return self._quantized(self.replay(labels, context.task_seed))
+    def replayed(self, context):
+        """For each earlier task stored real images as far as there are any, else generated ones."""
+        fitting = self.fitting(context)
+        return [
+            self._stored.completed(classes, fitting.replay_count, lambda labels: fitting.generated(self.replay, labels))
+            for classes in context.task_classes[:-1]
+        ]
 
-        count = self.replay_count(context)
-        return [self._stored.completed(classes, count, generate) for classes in context.task_classes[:-1]]
-
-    def _replay_trained(self, labels, seed):
-        self.memory.reserve()  # idempotent: `end_task` comes to the same masks
+    def _replay_reserved(self, labels, seed):
+        self.networks.generator.reserve()  # idempotent: `end_task` comes to the same masks
         return self.replay(labels, seed)
 
     def end_task(self, context):
         """Reserves the task's masks and grows; returns capacity per layer, warnings, and drift by its growth."""
-        self._replayed = self.teacher = None
-        self._stored.store(context, self.critic)
-        self.memory.reserve()
-        layers = self.memory.capacity()
-        size = self.memory.task_size()
+        networks, generator = self.networks, self.networks.generator
+        networks.teacher = None
+        self._stored.store(context, networks.classifier)
+        generator.reserve()
+        layers, size = generator.capacity(), generator.task_size()
         probe = self.replay(context.task.classes)
         with seeded_initializers(context.seed, "grow", context.index):
-            grown = self.memory.grow()
-        free, aligned = grown.free_capacity(), self.memory.aligned_capacity(grown)
+            networks.generator = generator.grow()
+        free, aligned = networks.generator.free_capacity(), generator.aligned_capacity(networks.generator)
         for name, row in layers.items():
             row |= {"free": free[name], "aligned": aligned[name]}
-        self.memory = grown
         drift = float(np.max(np.abs(self.replay(context.task.classes) - probe)))
         capacity = {"task": context.index, "size": size, "layers": layers}
         return {"capacity": capacity, "warnings": _collapsed_masks(context, layers), "replay_drift": drift}
@@ -201,15 +205,15 @@ class DGM(GenerativeMethod):
         """The generator without the present task's embeddings, float32, the tasks' masks, one bit an entry, the stored
         real images, and the classifier's copy that teaches while the next task is learned.
         """
-        masks = sum(int(np.prod(bits.shape)) for layer in self.memory.masked_layers for bits in layer.task_bits[:-1])
-        kept = [w for w in self.memory.weights if storage_of(w) is Storage.KEEP]
-        generator = 4 * sum(int(np.prod(w.shape)) for w in kept)
-        copy = {} if self.distillation is None else {"classifier copy": network_bytes(self.critic)}
-        return {"generator": generator, "masks": masks} | self._stored.memory_bytes() | copy
+        generator = self.networks.generator
+        masks = sum(int(np.prod(bits.shape)) for layer in generator.masked_layers for bits in layer.task_bits[:-1])
+        weights = sum(int(np.prod(w.shape)) for w in generator.weights if storage_of(w) is Storage.KEEP)
+        copy = {} if self.distillation is None else {"classifier copy": network_bytes(self.networks.classifier)}
+        return {"generator": 4 * weights, "masks": masks} | self._stored.memory_bytes() | copy
 
     def watch(self, schedule):
         """Share of ones in each layer's mask; while the masks are trained, their values too."""
-        layers = self.memory.masked_layers
+        layers = self.networks.generator.masked_layers
         masks = {layer.name: mask_algebra.binarize(layer.embedding) for layer in layers}
         scale = schedule.get("mask_scale")
         values = {} if scale is None else {f"masks/values/{layer.name}": layer.mask(scale) for layer in layers}

@@ -1,6 +1,7 @@
 """EWC-M: a conditional GAN whose generator is held by elastic weight consolidation (Seff et al., 2017)."""
 
 import dataclasses
+import functools
 
 import gin
 import numpy as np
@@ -8,7 +9,10 @@ import tensorflow as tf
 
 from dgm_tf import checks, losses
 from dgm_tf.methods.array_spec import ArraySpec
-from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
+from dgm_tf.methods.generative import GenerativeMethod
+from dgm_tf.methods.generator_memory import GeneratorMemory
+from dgm_tf.methods.shared_generator import SharedGeneratorRules, generator_bytes, keep_student, next_student
+from dgm_tf.networks.conditional import ConditionalGenerator
 from dgm_tf.registry import register
 from dgm_tf.serialization import keys
 from dgm_tf.training.divergence import Remedy
@@ -40,7 +44,7 @@ class ConsolidationRules(SharedGeneratorRules):
 @gin.register
 @register
 @dataclasses.dataclass
-class EWCM(SharedGeneratorMethod):
+class EWCM(GenerativeMethod):
     """EWC on the generator; the classifier learns from what the generator still remembers, and the current images.
 
     The Fisher information of a parameter is the mean, over generated images of the classes just learned, of the squared
@@ -52,10 +56,14 @@ class EWCM(SharedGeneratorMethod):
 
     Attributes:
       consolidation_weight: lambda >= 0; the critic's scores have no unit, so that it depends on the data and networks.
-      fisher_samples: generated images that the importance of a task is estimated from.
-      The others: see `SharedGeneratorMethod`.
+      fisher_samples: generated images that the importance of a task is estimated from; each costs a gradient of its
+        own, and with few of them the importances are noisy.
+      reinitialize_discriminator: whether D starts afresh at each task; as a rule it is trained on, like the generator.
+      The others: see `GenerativeMethod`.
     """
 
+    generator: type = ConditionalGenerator
+    reinitialize_discriminator: bool = False
     consolidation_weight: float = 1e4
     fisher_samples: int = 256
 
@@ -67,32 +75,51 @@ class EWCM(SharedGeneratorMethod):
         checks.integer(self, "fisher_samples", "[1, inf)")
         self._importances, self._of_task = [], []
 
-    def _rules(self, context):
-        if not self._importances:
-            return ConsolidationRules(self.student, self.consolidation_weight)
-        shapes = [v.shape for v in self.student.trainable_variables]
-        anchors = [np.asarray(v) for v in self.memory.trainable_variables]
-        held = ([padded(a, s) for a, s in zip(arrays, shapes, strict=True)] for arrays in (self._importances, anchors))
-        return ConsolidationRules(self.student, self.consolidation_weight, *held)
+    def begin_task(self, context):
+        """Generator and discriminator are trained on, with room for the new classes."""
+        networks = self.networks
+        with self.beginning(context):
+            networks.student = next_student(
+                networks.generator, self.generator, context.image_shape, context.num_classes
+            )
+            networks.classifier = self.next_discriminator(networks.classifier, context)
 
-    def _closing_phase(self, context):
-        self._measure(context)  # before the closing epochs change the critic; a checkpoint in them keeps it
-        return super()._closing_phase(context)
+    def phases(self, context):
+        """The GAN with its pull; in closing epochs the classifier, on what the student now remembers."""
+        fitting, classifier = self.fitting(context), self.networks.classifier
+        student = GeneratorMemory(self.networks.student, context.task_classes)
+        replayed = functools.cache(lambda: self.replayed(context))
+
+        def closing_phase():
+            self._measure(context)  # before the closing epochs change the critic; a checkpoint in them keeps it
+            return fitting.closing_phase(classifier, fitting.replay(student.replay), student.replay)
+
+        return fitting.phases(lambda: fitting.gan_phase(self.generator_rules(), classifier, replayed), closing_phase)
+
+    def generator_rules(self):
+        """The pull to where the last task left the generator, at the first task none."""
+        student = self.networks.student
+        if not self._importances:
+            return ConsolidationRules(student, self.consolidation_weight)
+        shapes = [v.shape for v in student.trainable_variables]
+        anchors = [np.asarray(v) for v in self.networks.generator.trainable_variables]
+        held = ([padded(a, s) for a, s in zip(arrays, shapes, strict=True)] for arrays in (self._importances, anchors))
+        return ConsolidationRules(student, self.consolidation_weight, *held)
 
     def _measure(self, context):
         if not self._of_task:
             labels = np.resize(np.asarray(context.task.classes, np.int32), self.fisher_samples)
-            seed = stateless_seed(context.task_seed, "fisher")
-            z = normal([len(labels), self.student.latent_size], seed)
-            self._of_task = generator_fisher(self.student, self.critic, self.student.latents(z, labels))
+            seed, student = stateless_seed(context.task_seed, "fisher"), self.networks.student
+            latents = student.latents(normal([len(labels), student.latent_size], seed), labels)
+            self._of_task = generator_fisher(student, self.networks.classifier, latents)
 
     def end_task(self, context):
-        """Adds the task's importances to those of the tasks before."""
+        """Adds the task's importances to those of the tasks before; the student is the generator from now on."""
         self._measure(context)
         earlier = self._importances or [np.zeros(f.shape, np.float32) for f in self._of_task]
         self._importances = [padded(e, f.shape) + f for e, f in zip(earlier, self._of_task, strict=True)]
         self._of_task = []
-        return super().end_task(context)
+        return keep_student(self.networks, context)
 
     def arrays(self):
         """Importances of the ended tasks, and of the present one where they have been measured."""
@@ -104,7 +131,7 @@ class EWCM(SharedGeneratorMethod):
 
     def array_specs(self, networks, num_classes, image_shape):
         """An importance for each of the generator's trainable variables."""
-        specs = [ArraySpec(tuple(v.shape)) for v in networks["generator"].trainable_variables]
+        specs = [ArraySpec(tuple(v.shape)) for v in networks.generator.trainable_variables]
         return dict(zip(keys("importance", specs), specs, strict=True))
 
     def restore_arrays(self, arrays):
@@ -116,7 +143,7 @@ class EWCM(SharedGeneratorMethod):
 
     def memory_bytes(self):
         """The generator, its copy, which is the anchor, and the importances."""
-        return super().memory_bytes() | {"importances": sum(f.nbytes for f in self._importances)}
+        return generator_bytes(self.networks) | {"importances": sum(f.nbytes for f in self._importances)}
 
 
 def generator_fisher(generator, critic, latents):

@@ -43,7 +43,7 @@ class ExemplarMemory:
         return self._images[int(label)]
 
     def group(self):
-        """(images uint8 [N, H, W, C], labels int32 [N]) of all classes; for `ImagePool`. Not for an empty memory."""
+        """(images uint8 [N, H, W, C], labels int32 [N]) of all classes; a `Pool`'s group. Not for an empty memory."""
         labels = np.repeat(np.asarray(self.classes, np.int32), [len(images) for images in self._images.values()])
         return np.concatenate(list(self._images.values())), labels
 

@@ -51,18 +51,12 @@ class ICaRL(RehearsingClassifier):
     def __post_init__(self):
         super().__post_init__()
         checks.integer(self, "budget", "[1, inf)")
-        self._previous = self._reader = self._current = None
-
-    def networks(self):
-        """The classifier and, in the middle of a task, that of the task before."""
-        previous = {} if self._previous is None else {"previous": self._previous}
-        return super().networks() | previous
+        self._reader = self._current = None
 
     def restore_networks(self, networks, task_classes):
         """Takes networks that were saved."""
         super().restore_networks(networks, task_classes)
-        self._previous = networks.get("previous")
-        self._reader = NearestMeans(self.network)
+        self._reader = NearestMeans(networks.classifier)
 
     def arrays(self):
         """The exemplars and the class means."""
@@ -71,7 +65,7 @@ class ICaRL(RehearsingClassifier):
 
     def array_specs(self, networks, num_classes, image_shape):
         """Exemplars and means."""
-        features = networks["discriminator"].logits.kernel.shape[0]
+        features = networks.classifier.logits.kernel.shape[0]
         return super().array_specs(networks, num_classes, image_shape) | {"means": ArraySpec((num_classes, features))}
 
     def restore_arrays(self, arrays):
@@ -93,9 +87,9 @@ class ICaRL(RehearsingClassifier):
 
     def begin_task(self, context):
         """Keeps the network as it is to learn from, and goes on with a wider copy."""
-        previous = self.network
+        self.networks.teacher = self.networks.classifier
         super().begin_task(context)
-        self._previous, self._reader = previous, NearestMeans(self.network)
+        self._reader = NearestMeans(self.networks.classifier)
 
     def phases(self, context):
         """One classifier phase."""
@@ -104,7 +98,7 @@ class ICaRL(RehearsingClassifier):
 
     def rules(self):
         """Algorithm 3's."""
-        return ICaRLRules(self._previous)
+        return ICaRLRules(self.networks.teacher)
 
     def logits(self, images):
         """Minus the squared distances to the class means; those follow the network while it is trained."""
@@ -114,19 +108,19 @@ class ICaRL(RehearsingClassifier):
 
     def readings(self, images):
         """The class head's own logits."""
-        return {"head": network_logits(self.network, images)}
+        return {"head": network_logits(self.networks.classifier, images)}
 
     def memory_bytes(self):
         """Of the exemplars, and of the last network, which is held while the next task is learned."""
-        return super().memory_bytes() | {"classifier copy": network_bytes(self.network)}
+        return super().memory_bytes() | {"classifier copy": network_bytes(self.networks.classifier)}
 
     def end_task(self, context):
         """Drops exemplars of earlier classes, chooses those of the new ones, finds all means (Algorithms 2, 4, 5)."""
         count = self.budget // context.num_classes
         self.exemplars.truncate(count)
         for label in context.task.classes:
-            self.exemplars.add(label, herded(self.network, context.task.train.of_class(label), count))
-        self._previous = self._current = None
+            self.exemplars.add(label, herded(self.networks.classifier, context.task.train.of_class(label), count))
+        self.networks.teacher = self._current = None
         self._find_means()
         return {}
 
@@ -135,7 +129,7 @@ class ICaRL(RehearsingClassifier):
         stored = self.exemplars.classes
         sets = [
             self.exemplars.images_of(label) if label in stored else self._current.of_class(label)
-            for label in range(self.network.num_classes)
+            for label in range(self.networks.classifier.num_classes)
         ]
-        means = np.stack([normalized_features(self.network, images).mean(axis=0) for images in sets])
+        means = np.stack([normalized_features(self.networks.classifier, images).mean(axis=0) for images in sets])
         self._reader.means.assign(tf.math.l2_normalize(means, axis=1))

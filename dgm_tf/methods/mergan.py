@@ -1,13 +1,17 @@
 """MeRGAN: a conditional GAN that learns from, or is aligned with, its own replay (Wu et al., NeurIPS 2018)."""
 
 import dataclasses
+import functools
 
 import gin
 import tensorflow as tf
 
 from dgm_tf import checks, losses
 from dgm_tf.errors import UserError
-from dgm_tf.methods.shared_generator import SharedGeneratorMethod, SharedGeneratorRules
+from dgm_tf.methods.generative import GenerativeMethod
+from dgm_tf.methods.generator_memory import GeneratorMemory
+from dgm_tf.methods.shared_generator import SharedGeneratorRules, generator_bytes, keep_student, next_student
+from dgm_tf.networks.conditional import ConditionalGenerator
 from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.divergence import Remedy
@@ -48,7 +52,7 @@ class ReplayAlignmentRules(SharedGeneratorRules):
 @gin.register
 @register
 @dataclasses.dataclass
-class MeRGAN(SharedGeneratorMethod):
+class MeRGAN(GenerativeMethod):
     """Memory replay GAN.
 
     "joint_replay" (MeRGAN-JTR): the GAN learns from the current images and from as many replayed ones of each earlier
@@ -61,14 +65,17 @@ class MeRGAN(SharedGeneratorMethod):
       strategy: "joint_replay" or "replay_alignment".
       alignment_weight: lambda_RA >= 0 for "replay_alignment". In the unit used here, a mean over images of squares
         summed over pixels, the published MNIST experiments had 0.032 / earlier classes.
-      The others: see `SharedGeneratorMethod`.
+      reinitialize_discriminator: whether D starts afresh at each task; as a rule it is trained on, like the generator.
+      The others: see `GenerativeMethod`.
     """
 
+    generator: type = ConditionalGenerator
     gan: GANSettings = GANSettings(
         epochs=48, generator_learning_rate=1e-4, discriminator_learning_rate=1e-4, beta_1=0.0, beta_2=0.9,
         gradient_penalty_weight=10.0, critic_steps=5, auxiliary_loss=True,
     )  # fmt: skip
     settings: ClassifierSettings = ClassifierSettings("constant", updates=5, closing_epochs=3)
+    reinitialize_discriminator: bool = False
     strategy: str = "joint_replay"
     alignment_weight: float = 1e-2
 
@@ -89,7 +96,36 @@ class MeRGAN(SharedGeneratorMethod):
         aligned = self.strategy == "replay_alignment"
         return (Remedy("gan", GENERATOR_LOSSES, "a lower", "alignment_weight"),) if aligned else ()
 
-    def _rules(self, context):
-        if self.strategy == "joint_replay" or self.memory is None:
-            return SharedGeneratorRules(self.student, joint=True)
-        return ReplayAlignmentRules(self.student, self.memory, self.alignment_weight, self.gan.batch_size)
+    def begin_task(self, context):
+        """Generator and discriminator are trained on, with room for the new classes."""
+        networks = self.networks
+        with self.beginning(context):
+            networks.student = next_student(
+                networks.generator, self.generator, context.image_shape, context.num_classes
+            )
+            networks.classifier = self.next_discriminator(networks.classifier, context)
+
+    def phases(self, context):
+        """The GAN; in closing epochs the classifier, on what the student now remembers."""
+        fitting, classifier = self.fitting(context), self.networks.classifier
+        student = GeneratorMemory(self.networks.student, context.task_classes)
+        replayed = functools.cache(lambda: self.replayed(context))
+        return fitting.phases(
+            lambda: fitting.gan_phase(self.generator_rules(), classifier, replayed),
+            lambda: fitting.closing_phase(classifier, fitting.replay(student.replay), student.replay),
+        )
+
+    def generator_rules(self):
+        """Of the strategy, whose two are the same at the first task."""
+        networks = self.networks
+        if self.strategy == "joint_replay" or networks.generator is None:
+            return SharedGeneratorRules(networks.student, joint=True)
+        return ReplayAlignmentRules(networks.student, networks.generator, self.alignment_weight, self.gan.batch_size)
+
+    def end_task(self, context):
+        """The student is the generator from now on; returns its size."""
+        return keep_student(self.networks, context)
+
+    def memory_bytes(self):
+        """Of the generator, and of its copy that the next task has."""
+        return generator_bytes(self.networks)

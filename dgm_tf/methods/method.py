@@ -1,8 +1,11 @@
 """Method: base class of continual learning methods, a few hooks around the training phases of each task."""
 
+import functools
+
 import numpy as np
 
 from dgm_tf.errors import UserError
+from dgm_tf.methods.networks import Networks
 from dgm_tf.training.inference import network_logits
 
 
@@ -11,11 +14,16 @@ class Method:
 
     Per task the learner calls `begin_task` (new networks), `phases` (what to train; a phase is made anew when
     a killed task is taken up in it again, so making it must not change a network), then `end_task`.
-    A subclass keeps its networks in attributes and says which they are through `networks`.
+    A subclass keeps its networks in `networks`, and what else is to be saved in what `arrays` gives.
 
     A task that fails is undone as a saved learner is loaded: by `restore_networks` and `restore_arrays`, on top of what
     `__post_init__` makes. The networks are the same objects, with their earlier weights.
     """
+
+    @functools.cached_property
+    def networks(self):
+        """`Networks`: all of them are saved."""
+        return Networks()
 
     augmentation = None  # of the classifier's inputs, an `Augmentation`
 
@@ -39,17 +47,13 @@ class Method:
         """Ends the task after its last phase; returns a dict of results, such as {"warnings": [...]}."""
         return {}
 
-    def networks(self):
-        """Dict name -> network: everything that saving keeps."""
-        raise NotImplementedError
-
     def network_classes(self):
-        """Dict name -> class of each network that `networks` holds between two tasks."""
+        """`Networks` of the class of each network that the method holds between two tasks."""
         raise NotImplementedError
 
     def restore_networks(self, networks, task_classes):
-        """Takes networks that were saved, by the names that `networks` gives them."""
-        raise NotImplementedError
+        """Takes `Networks` that were saved."""
+        self.networks = networks
 
     def arrays(self):
         """Dict name -> numpy array: what saving keeps beside the networks, such as stored real images."""
@@ -59,7 +63,7 @@ class Method:
         """Dict name -> `ArraySpec` of what `arrays` holds between two tasks; a saved learner with others is refused.
 
         Args:
-          networks: dict as of `networks`, whose weights have shapes and types only.
+          networks: as the attribute; their weights have shapes and types only.
           num_classes: learned.
           image_shape: (H, W, channels).
         """
@@ -95,7 +99,7 @@ class Method:
     @property
     def classifier(self):
         """The network whose logits classify; by default the one that is trained to."""
-        return self.networks()["discriminator"]
+        return self.networks.classifier
 
     def replay(self, labels, seed):
         """float32 [N, H, W, C] images in [-1, 1] of learned classes; labels: int [N]; a function of seed.

@@ -111,7 +111,7 @@ class RegularizedClassifier(RehearsingClassifier):
     def array_specs(self, networks, num_classes, image_shape):
         """Stored images, if any are, and for each variable an array of each list that is carried."""
         images = super().array_specs(networks, num_classes, image_shape) if self.samples_per_class else {}
-        specs = [ArraySpec(tuple(v.shape)) for v in class_variables(networks["discriminator"])]
+        specs = [ArraySpec(tuple(v.shape)) for v in class_variables(networks.classifier)]
         return images | {key: spec for name in self.carried_names for key, spec in _named(name, specs)}
 
     def restore_arrays(self, arrays):

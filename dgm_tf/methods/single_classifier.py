@@ -5,11 +5,12 @@ import dataclasses
 from dgm_tf import checks
 from dgm_tf.methods.exemplars import ExemplarMemory
 from dgm_tf.methods.method import Method, next_discriminator
+from dgm_tf.methods.networks import Networks
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import CLASSIFIER_LOSS, PLAIN_RULES, ClassifierPhase, check_batch_size
 from dgm_tf.training.divergence import Remedy
-from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import seeded_initializers
 
 
@@ -40,25 +41,18 @@ class SingleClassifier(Method):
         checks.integer(self, "batch_size", "[1, inf)")
         checks.number(self, "learning_rate", "(0, inf)")
         checks.instance(self, "augmentation", (Augmentation, type(None)))
-        self.network = None
-
-    def networks(self):
-        """The classifier."""
-        return {"discriminator": self.network}
 
     def network_classes(self):
         """The classifier."""
-        return {"discriminator": self.discriminator}
-
-    def restore_networks(self, networks, task_classes):
-        """Takes a network that was saved."""
-        self.network = networks["discriminator"]
+        return Networks(classifier=self.discriminator)
 
     def begin_task(self, context):
         """A network with outputs for all classes seen so far."""
         check_batch_size(self.batch_size)
         with seeded_initializers(context.seed, "begin task", context.index):
-            self.network = next_discriminator(self.network, self.discriminator, context, self.afresh)
+            self.networks.classifier = next_discriminator(
+                self.networks.classifier, self.discriminator, context, self.afresh
+            )
 
     def phases(self, context):
         """One classifier phase."""
@@ -66,17 +60,17 @@ class SingleClassifier(Method):
 
     def _classifier_phase(self, context):
         return ClassifierPhase(
-            self.network, self.pool(context), self.epochs, self.batch_size, self.learning_rate,
+            self.networks.classifier, self.pool(context), self.epochs, self.batch_size, self.learning_rate,
             context.task_seed, self.augmentation, self.rules(),
         )  # fmt: skip
 
     def pool(self, context):
-        """`ImagePool` of what it learns from in this task."""
-        return ImagePool(self.groups(context))
+        """`Pool` of what it learns from in this task."""
+        return Pool(self.replay_groups(), (context.task.train.images, context.task.train.labels))
 
-    def groups(self, context):
-        """The pool's groups."""
-        return [(context.task.train.images, context.task.train.labels)]
+    def replay_groups(self):
+        """The pool's groups of earlier tasks' images."""
+        return []
 
     def rules(self):
         """`ClassifierRules` of this task."""
@@ -103,10 +97,9 @@ class RehearsingClassifier(SingleClassifier):
         super().__post_init__()
         self.exemplars = ExemplarMemory()
 
-    def groups(self, context):
-        """The stored images, if there are any, then the task's own."""
-        stored = [self.exemplars.group()] if len(self.exemplars) else []
-        return [*stored, *super().groups(context)]
+    def replay_groups(self):
+        """The stored images, if there are any."""
+        return [self.exemplars.group()] if len(self.exemplars) else []
 
     def arrays(self):
         """The stored images."""

@@ -12,7 +12,7 @@ from dgm_tf.networks.dcgan import upsampling_layer
 from dgm_tf.registry import register
 
 
-@gin.register
+@gin.register(denylist=["image_shape", "num_classes"])  # which follow from the task
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class ConditionalGenerator(keras.Model):
@@ -55,8 +55,11 @@ class ConditionalGenerator(keras.Model):
             norm.build((None, None, None, width))
         self.built = True
 
-    def latents(self, z, labels):
-        """The full input: z float32 [N, latent_size], labels int [N] -> [N, num_classes + latent_size]."""
+    def latents(self, z, labels, num_classes=None, task=None):
+        """The full input: z float32 [N, latent_size], labels int [N] -> [N, num_classes + latent_size].
+
+        num_classes, task: as `TaskGenerator.latents`; the code is the same for all tasks.
+        """
         return tf.concat([tf.one_hot(labels, self.num_classes, dtype=z.dtype), z], axis=1)
 
     def call(self, latents, training=False):

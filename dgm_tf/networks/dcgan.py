@@ -1,5 +1,7 @@
 """The paper's DCGAN pair, for MNIST and SVHN."""
 
+import functools
+
 import gin
 import keras
 import numpy as np
@@ -9,8 +11,10 @@ from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.layers import BatchNormalization, MaskedConv2DTranspose, SpectralConv2D, TaskConv2DTranspose
 from dgm_tf.networks.folded import FoldedGenerator
+from dgm_tf.networks.forward import dcgan_maps
 from dgm_tf.networks.image_shape import checked_size, doublings
 from dgm_tf.networks.plastic import PlasticGenerator
+from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
 from dgm_tf.registry import register
 
@@ -30,7 +34,7 @@ def upsampling_layer(index, filters, kernel_size=4, **kwargs):
     return MaskedConv2DTranspose(filters, **geometry, kernel_initializer=_initializer(), **kwargs)
 
 
-@gin.register
+@gin.register(denylist=FOLLOW_FROM_TASKS)
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DCGANGenerator(PlasticGenerator):
@@ -63,11 +67,10 @@ class DCGANGenerator(PlasticGenerator):
 
     def call(self, latents, mask_scale, training=False):
         """Images of the task being learned, at the given mask scale."""
-        used = self._soft_junction_masks(mask_scale)
-        x = latents[:, None, None, : self.latent_size]
-        for junction, layer in enumerate(self.masked_layers, 1):
-            x = self._activated(layer(x, mask_scale), junction, used, training)
-        return self._image(x, latents)
+        layers = [functools.partial(layer, mask_scale=mask_scale) for layer in self.masked_layers]
+        activations = self._activations(mask_scale, training)
+        maps = dcgan_maps(latents[:, None, None, : self.latent_size], layers, activations, self.output_layer)
+        return self._images(maps, latents)
 
     def fold(self, task):
         """`FoldedGenerator` of a learned task: the slice of the network that the task was learned on."""
@@ -91,7 +94,7 @@ class DCGANGenerator(PlasticGenerator):
         return layer.task_kernel_between(task, inputs) * scale[:, None], offset
 
 
-@gin.register
+@gin.register(denylist=["image_shape", "num_classes"])  # which follow from the task
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DCGANDiscriminator(TwoHeadedNetwork):

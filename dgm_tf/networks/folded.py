@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dgm_tf.layers import few_channels
 from dgm_tf.layers.convolution import transposed_convolution
+from dgm_tf.networks.forward import dcgan_maps
 
 
 class FoldedNetwork(keras.Model):
@@ -83,12 +84,18 @@ class FoldedGenerator(FoldedNetwork):
 
 def _maps(structure, x, *constants):
     geometry, few_outputs = structure
-    *kernels, last = constants[: len(geometry)]
-    for kernel, offset, (strides, padding) in zip(kernels, constants[len(geometry) :], geometry, strict=False):
-        x = tf.nn.relu(tf.nn.bias_add(transposed_convolution(x, kernel, strides, padding), offset))
+    kernels, offsets = list(constants[: len(geometry)]), constants[len(geometry) :]
     if few_outputs is not None:  # the one width that a graph knows: it decides how the convolution is computed
-        last = tf.ensure_shape(last, [*last.shape[:2], few_outputs, None])
-    return transposed_convolution(x, last, *geometry[-1])
+        kernels[-1] = tf.ensure_shape(kernels[-1], [*kernels[-1].shape[:2], few_outputs, None])
+    *convolutions, image = (
+        functools.partial(transposed_convolution, kernel=kernel, strides=strides, padding=padding)
+        for kernel, (strides, padding) in zip(kernels, geometry, strict=True)
+    )
+    return dcgan_maps(x, convolutions, [functools.partial(_activated, offset=offset) for offset in offsets], image)
+
+
+def _activated(x, offset):
+    return tf.nn.relu(tf.nn.bias_add(x, offset))
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dgm_tf.layers.convolution import transposed_convolution
 from dgm_tf.networks.folded import FoldedNetwork, at_least_one
+from dgm_tf.networks.forward import resnet_maps
 
 
 class FoldedBlock(NamedTuple):
@@ -68,26 +69,29 @@ class FoldedResNet(FoldedNetwork):
 
 def _maps(has_shortcut, x, dense, *parts):
     parts = iter(parts)
-    x = transposed_convolution(x, dense, 1, "valid")
-    for shortcut in has_shortcut:
-        block = FoldedBlock(*itertools.islice(parts, 5), next(parts) if shortcut else None)
-        hidden = upsampled(tf.nn.relu(x * block.scale + block.offset))
-        hidden = tf.nn.relu(tf.nn.bias_add(_convolution(hidden, block.first), block.bias))
-        x = x if block.shortcut is None else _convolution(x, block.shortcut)
-        x = _convolution(hidden, block.second) + upsampled(x)
+    blocks = [FoldedBlock(*itertools.islice(parts, 5), next(parts) if shortcut else None) for shortcut in has_shortcut]
     scale, offset, kernel, bias = parts
-    return tf.nn.bias_add(_convolution(tf.nn.relu(x * scale + offset), kernel), bias)
+    layers = [[_convolution(block.first), _convolution(block.second), _convolution(block.shortcut)] for block in blocks]
+    activations = [f for block in blocks for f in (_scaled(block.scale, block.offset), _shifted(block.bias))]
+    return resnet_maps(
+        x,
+        lambda x: transposed_convolution(x, dense, 1, "valid"),
+        layers,
+        [*activations, _scaled(scale, offset)],
+        lambda x: tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias),
+    )
 
 
-def _convolution(x, kernel):
-    return tf.nn.conv2d(x, kernel, 1, "SAME")
+def _convolution(kernel):
+    return None if kernel is None else lambda x: tf.nn.conv2d(x, kernel, 1, "SAME")
 
 
-def upsampled(x):
-    """Nearest-neighbour upsampling by 2, [N, H, W, C] -> [N, 2 H, 2 W, C], by copying whole rows."""
-    height, width, channels = x.shape[1], x.shape[2], tf.shape(x)[3] if x.shape[3] is None else x.shape[3]
-    x = tf.reshape(tf.concat([x, x], 3), [-1, height, 2 * width, channels])
-    return tf.reshape(tf.concat([x, x], 2), [-1, 2 * height, 2 * width, channels])
+def _scaled(scale, offset):
+    return lambda x: tf.nn.relu(x * scale + offset)
+
+
+def _shifted(bias):
+    return lambda x: tf.nn.relu(tf.nn.bias_add(x, bias))
 
 
 def _widths(dense, blocks):

@@ -10,7 +10,7 @@ from dgm_tf.networks.two_headed import TwoHeadedNetwork
 from dgm_tf.registry import register
 
 
-@gin.register
+@gin.register(denylist=["image_shape", "num_classes"])  # which follow from the task
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class MLPDiscriminator(TwoHeadedNetwork):

@@ -1,5 +1,7 @@
 """Base class of generators with task masks: masked training, reserving, growing, replay of a learned task."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -55,17 +57,22 @@ class PlasticGenerator(TaskGenerator):
         return self.junction_masks(masks, task)
 
     def _soft_junction_masks(self, mask_scale):
-        """For `_activated`: of the present task; None where weights are masked."""
+        """`junction_masks` of the present task; None where weights are masked."""
         if self.plasticity != "units":
             return [None] * (len(self.widths) + 1)
         masks = {layer.name: layer.mask(mask_scale) for layer in self.masked_layers}
         return self.junction_masks(masks, self.num_tasks - 1)
 
-    def _activated(self, x, junction, used, training):
-        """Batch norm and ReLU of a junction's values; used: `_soft_junction_masks`."""
-        x = tf.nn.relu(self.norms[junction - 1](x, training=training))
-        # Batch norm's beta would let a unit of mask 0 speak again, through weights that later tasks are free to change.
-        return x if used[junction] is None else x * tf.cast(used[junction], x.dtype)
+    def _activations(self, mask_scale, training):
+        """For each junction but z a function of its values: batch norm and ReLU."""
+
+        def activated(x, norm, used):
+            x = tf.nn.relu(norm(x, training=training))
+            # Batch norm's beta would let a unit of mask 0 speak again, through weights that later tasks may change.
+            return x if used is None else x * tf.cast(used, x.dtype)
+
+        used = self._soft_junction_masks(mask_scale)[1:]
+        return [functools.partial(activated, norm=norm, used=u) for norm, u in zip(self.norms, used, strict=True)]
 
     def transform_gradients(self, gradients, variables, mask_scale, epoch_scale):
         """Blocks what earlier tasks reserved (eq. 5) and compensates the embeddings' gradients (HAT's eq. 5)."""

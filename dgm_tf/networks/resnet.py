@@ -1,13 +1,17 @@
 """The paper's ResNet generator, for CIFAR-10 and ImageNet-50."""
 
+import functools
+
 import gin
 import keras
 import numpy as np
 
 from dgm_tf.layers import MaskedConv2D, MaskedConv2DTranspose, TaskConv2D
-from dgm_tf.networks.folded_resnet import FoldedBlock, FoldedResNet, upsampled
+from dgm_tf.networks.folded_resnet import FoldedBlock, FoldedResNet
+from dgm_tf.networks.forward import resnet_maps
 from dgm_tf.networks.image_shape import doublings
 from dgm_tf.networks.plastic import PlasticGenerator
+from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS
 from dgm_tf.registry import register
 
 
@@ -16,7 +20,7 @@ def convolution_initializer():
     return keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform")
 
 
-@gin.register
+@gin.register(denylist=FOLLOW_FROM_TASKS)
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class ResNetGenerator(PlasticGenerator):
@@ -92,14 +96,14 @@ class ResNetGenerator(PlasticGenerator):
 
     def call(self, latents, mask_scale, training=False):
         """Images of the task being learned, at the given mask scale."""
-        used = self._soft_junction_masks(mask_scale)
-        x = self.masked_layers[0](latents[:, None, None, : self.latent_size], mask_scale)
-        for block, (first, second, shortcut) in enumerate(self._blocks(self.num_tasks - 1)):
-            # What is done to each pixel alone comes before the upsampling: the same for a quarter of the work.
-            hidden = first(upsampled(self._activated(x, 2 * block + 1, used, training)), mask_scale)
-            residual = second(self._activated(hidden, 2 * block + 2, used, training), mask_scale)
-            x = residual + upsampled(x if shortcut is None else shortcut(x, mask_scale))
-        return self._image(self._activated(x, len(self.widths), used, training), latents)
+
+        def at_scale(layer):
+            return layer and functools.partial(layer, mask_scale=mask_scale)
+
+        x, dense = latents[:, None, None, : self.latent_size], at_scale(self.masked_layers[0])
+        blocks = [map(at_scale, block) for block in self._blocks(self.num_tasks - 1)]
+        activations = self._activations(mask_scale, training)
+        return self._images(resnet_maps(x, dense, blocks, activations, self.output_layer), latents)
 
     def fold(self, task):
         """`FoldedResNet` of a learned task: the slice of the network that the task was learned on."""

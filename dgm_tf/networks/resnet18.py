@@ -67,7 +67,7 @@ class _Block(keras.layers.Layer):
         return tf.nn.relu(residual + tf.cast(past, residual.dtype))
 
 
-@gin.register
+@gin.register(denylist=["image_shape", "num_classes"])  # which follow from the task
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class ResNetDiscriminator(TwoHeadedNetwork):
@@ -81,7 +81,7 @@ class ResNetDiscriminator(TwoHeadedNetwork):
       num_classes: outputs of the class head, >= 1.
       filters: of the stem and the first of four stages; each other has twice as many as the one before.
       blocks: residual blocks of each stage; 2 make ResNet-18.
-      units: of the dense layer.
+      units: of the dense layer. With fewer blocks and units a run on CPU cores is quicker.
       normalization: "batch", the paper's, or "layer", as Gulrajani et al. (2017) advise for a critic with gradient
         penalty: normalised by its batch, an image's score depends on the others'.
 

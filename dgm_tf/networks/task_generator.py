@@ -15,6 +15,7 @@ from dgm_tf.networks.image_shape import checked_size
 FOLDED_KEPT = 32  # generators of earlier tasks, a float a weight, that are kept for replay
 CONDITIONINGS = ("one_hot", "embedding")
 OUTPUTS_PER = ("task", "class")
+FOLLOW_FROM_TASKS = ["image_shape", "widths", "task_widths", "classes"]  # arguments that no gin file may bind
 CODE_SHARE = 4  # a learned code takes one in so many entries of z
 
 
@@ -187,9 +188,8 @@ class TaskGenerator(keras.Model):
         """What `plain` gives, made anew."""
         raise NotImplementedError
 
-    def _image(self, x, latents):
-        """Images from what the output layer reads."""
-        maps = self.output_layer(x)
+    def _images(self, maps, latents):
+        """Images from what the output layer makes."""
         if self.output_per == "class":
             maps = of_class(maps, latents[:, self.latent_size :])
         return tf.tanh(tf.cast(maps, tf.float32))

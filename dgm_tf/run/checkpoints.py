@@ -58,8 +58,6 @@ class Checkpointer(Callback):
     An ended task, and the state of a run that is to stop, are on disk when it returns. What is not finite is not
     written: `Diverged` is raised instead, and the last checkpoint stays.
 
-    It must be the last of the callbacks, so that what they note of a step is in its checkpoint.
-
     Args:
       directory: where to write.
       every_seconds: time between two checkpoints.
@@ -70,6 +68,7 @@ class Checkpointer(Callback):
     """
 
     charge = "checkpoints"
+    saves = True
 
     def __init__(self, directory, every_seconds, signals, watched=(), notes=dict, writes=True):
         self._directory = pathlib.Path(directory)

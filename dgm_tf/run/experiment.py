@@ -123,7 +123,7 @@ def _own_folder(folder, cache_dir, stack):
     """The `RunFolder` that this process writes into, tidied up: of a worker that is no chief a temporary one."""
     if not is_chief():
         folder = RunFolder(stack.enter_context(tempfile.TemporaryDirectory()))
-    folder.make()
+    folder.path.mkdir(parents=True, exist_ok=True)  # an OSError says what to do about a full disk
     stack.enter_context(watched_folder.watched(folder.path))
     leftovers.sweep(folder.path, held=False)
     leftovers.sweep_shared(cache_dir)

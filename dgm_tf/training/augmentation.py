@@ -21,6 +21,9 @@ class Augmentation:
     It touches classification updates only, never the critic. Its randomness is stateless, so that a resumed run
     draws the same (Keras's random layers keep a state that a checkpoint would have to carry).
 
+    Each kind has a setting of its own, since which changes leave a class what it is depends on the images: a digit may
+    be turned a little and not mirrored.
+
     Attributes:
       black_level: (low, high) added to images in [0, 1], then clipped.
       contrast: (low, high) factor on images in [0, 1].

@@ -33,14 +33,15 @@ class ClassifierSettings:
       updates: for "constant".
       own_optimizer: whether the updates beside the GAN's steps have an Adam of their own, with `learning_rate`, and do
         not share the critic's and its moments, as in the paper. None: in tasks of several classes.
-      current_share: for "constant": share of the current task's images; None: equal classes.
+      current_share: for "constant": share of the current task's images; None: equal classes, so that with many
+        earlier ones the new ones are rare.
       closing_epochs: passes over replay and current images after the GAN is trained; 0 in the paper.
       augmentation: `Augmentation` of its inputs or None, as in the paper.
       generated_current: share in [0, 1] of the current task's images that are generated in the closing epochs.
         None: half of them once a task had several classes, before that none.
       min_replay_per_class: replayed images of each earlier class, however few the current classes have, whose own
         images the closing epochs then repeat as often; 0 in the paper: as many as a current class has on average.
-      quantize_replay: rounds replayed images to 8 bits, as real ones are.
+      quantize_replay: rounds replayed images to 8 bits, as real ones are, which takes a quarter of the memory.
       learning_rate: of the closing epochs, and of an optimizer of its own.
       learning_rate_decay: share in [0, 1] of the closing epochs, the last part, over which it falls linearly to zero.
     """
@@ -131,7 +132,7 @@ class ClassifierPhase(Phase):
 
     Args:
       network: two-headed network, (realness, logits).
-      pool: `ImagePool`.
+      pool: `Pool`.
       epochs: passes over it.
       batch_size: images a step, over all replicas.
       learning_rate: of Adam (beta_1 0.5, beta_2 0.999).
@@ -139,6 +140,9 @@ class ClassifierPhase(Phase):
       seed: int; all randomness follows from it and the step.
       augmentation: `Augmentation` or None.
       rules: `ClassifierRules`, the method's part.
+
+    Attributes:
+      pool: as above.
     """
 
     name = "classifier"
@@ -148,7 +152,7 @@ class ClassifierPhase(Phase):
         self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None, rules=PLAIN_RULES, decay=0.0
     ):
         super().__init__(epochs, pool.num_batches(batch_size))
-        self._pool, self._batch_size, self._seed, self._augmentation = pool, batch_size, seed, augmentation
+        self.pool, self._batch_size, self._seed, self._augmentation = pool, batch_size, seed, augmentation
         self._strategy = tf.distribute.get_strategy()
         variables = class_variables(network)
         self._optimizer = make_adam(decaying(learning_rate, decay, self.num_steps), variables)
@@ -163,7 +167,7 @@ class ClassifierPhase(Phase):
         epoch, batch = divmod(index, self.batches)
         if self._plan[0] != epoch:
             rng = numpy_generator(self._seed, "batches", epoch)
-            self._plan = epoch, self._pool.epoch_batches(rng, self._batch_size)
+            self._plan = epoch, self.pool.epoch_batches(rng, self._batch_size)
         return self._train_step(tf.constant(self._plan[1][batch], tf.int32), tf.constant(index, tf.int32))
 
     def _distributed_step(self, rows, index):
@@ -171,7 +175,7 @@ class ClassifierPhase(Phase):
         return mean_over_replicas(self._strategy, self._strategy.run(self._replica_step, (rows, index)))
 
     def _replica_step(self, rows, index):
-        batch = replica_batch(*self._pool.gather(rows), self._augmentation, fold_in(self._noise, index))
+        batch = replica_batch(*self.pool.gather(rows), self._augmentation, fold_in(self._noise, index))
         loss, accuracy = self._update_classifier(*batch)
         return {"loss/classifier": loss, "accuracy/training": accuracy}
 

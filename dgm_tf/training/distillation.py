@@ -22,7 +22,8 @@ class Distillation:
 
     Attributes:
       weight: of its loss, beside cross-entropy's 1.
-      temperature: that both classifiers' logits are divided by.
+      temperature: that both classifiers' logits are divided by; the larger, the more the unlikely classes say. Li and
+        Hoiem have 2.
     """
 
     weight: float = 1.0

@@ -50,7 +50,8 @@ class GANSettings:
       critic_steps: critic updates for each generator update.
       auxiliary_loss: whether the generator also minimises the cross-entropy of its images' classes. None: in tasks of
         several classes, whose images it would otherwise mix.
-      clip_norm: global norm that the generator's gradients are clipped at.
+      clip_norm: global norm that the generator's gradients are clipped at. The default stops an explosion and nothing
+        else; a lower one helps a generator that diverges.
     """
 
     epochs: int = 100
@@ -98,7 +99,7 @@ class GeneratorRules:
 
     Attributes:
       joint: whether the GAN learns from the whole pool, replay included, and not from the current images alone:
-        then the critic's real images are drawn uniformly from all groups, and an epoch stays as long as it was.
+        then the critic's real images are drawn uniformly from all of it, and an epoch stays as long as it was.
     """
 
     joint = False
@@ -133,11 +134,12 @@ class GANPhase(Phase):
     Args:
       rules: `GeneratorRules`, the method's part.
       discriminator: two-headed network (realness, logits).
-      pool: `ImagePool`, its last group the current task's real images, which an epoch is one pass over, or several.
+      pool: `Pool`; an epoch is one pass over its current images, or several.
       gan, classifier: `GANSettings` and `ClassifierSettings` of the task, as `task_size.settled` gives them.
       seed: int; all randomness follows from it and the step.
 
     Attributes:
+      pool: as above.
       images: `GANBatches`, which images of the pool each step learns from.
     """
 
@@ -147,7 +149,7 @@ class GANPhase(Phase):
         self.images = GANBatches(pool, gan, classifier, rules.joint, seed)
         super().__init__(gan.epochs, self.images.per_epoch)
         self.trains_classifier = classifier.replay_schedule != "none"
-        self._rules, self._discriminator, self._pool = rules, discriminator, pool
+        self._rules, self._discriminator, self.pool = rules, discriminator, pool
         self._gan, self._classifier = gan, classifier
         self._strategy = tf.distribute.get_strategy()
         self._noise = stateless_seed(seed, "gan")
@@ -161,7 +163,7 @@ class GANPhase(Phase):
 
     def _make_optimizers(self):
         gan, generator, discriminator = self._gan, self._rules.generator, self._discriminator
-        updates = schedules.updates_per_step(self._classifier, len(self._pool.ranges))
+        updates = schedules.updates_per_step(self._classifier, self.pool)
         own = self._classifier.own_optimizer and updates > 0
         d_updates = gan.critic_steps + (0 if own else updates)
         betas = gan.beta_1, gan.beta_2
@@ -196,7 +198,7 @@ class GANPhase(Phase):
 
     def _train_classifier(self, mixed, seed):
         def on_replica(rows, seed):
-            batch = replica_batch(*self._pool.gather(rows), self._classifier.augmentation, seed)
+            batch = replica_batch(*self.pool.gather(rows), self._classifier.augmentation, seed)
             return tf.stack(self._update_classifier(*batch))
 
         updates, total = tf.shape(mixed)[0], tf.zeros([2])
@@ -215,7 +217,7 @@ class GANPhase(Phase):
 
     def _batches(self, real):
         """This replica's (images, labels) of each critic update; XLA could not read images that are streamed."""
-        return [self._pool.gather(replica_slice(real[i])) for i in range(self._gan.critic_steps)]
+        return [self.pool.gather(replica_slice(real[i])) for i in range(self._gan.critic_steps)]
 
     def _update_critic_and_generator(self, batches, schedule, critic_seed, generator_seed):
         metrics = self._update_critic(batches, schedule, critic_seed)

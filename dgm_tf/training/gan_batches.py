@@ -10,7 +10,7 @@ class GANBatches:
     """The rows of a pool for the critic's and the classifier's updates of each step, drawn anew from seed and step.
 
     Args:
-      pool: `ImagePool`, its last group the current task's images, which an epoch is one pass over, or several.
+      pool: `Pool`; an epoch is one pass over its current images, or several.
       gan: `GANSettings`.
       classifier: `ClassifierSettings`.
       joint: whether the critic's real images come from the whole pool; see `GeneratorRules`.
@@ -22,8 +22,7 @@ class GANBatches:
 
     def __init__(self, pool, gan, classifier, joint, seed):
         self._pool, self._gan, self._classifier, self._joint, self._seed = pool, gan, classifier, joint, seed
-        start, stop = pool.ranges[-1]
-        self._pass = schedules.num_batches(stop - start, gan.batch_size)
+        self._pass = schedules.num_batches(len(pool.current), gan.batch_size)
         self.per_epoch = max(gan.min_batches, self._pass)
         self._plan = (None, None)
 
@@ -39,11 +38,10 @@ class GANBatches:
     def _of_epoch(self, epoch):
         """The current images' rows, [per_epoch, B]; those of the epoch in hand are kept."""
         if self._plan[0] != epoch:
-            start, stop = self._pool.ranges[-1]
-            rng = numpy_generator(self._seed, "epoch", epoch)
+            rng, count = numpy_generator(self._seed, "epoch", epoch), len(self._pool.current)
             passes = -(-self.per_epoch // self._pass)
-            drawn = [schedules.epoch_batches(rng, stop - start, self._gan.batch_size) for _ in range(passes)]
-            self._plan = epoch, start + np.concatenate(drawn)[: self.per_epoch]
+            drawn = [schedules.epoch_batches(rng, count, self._gan.batch_size) for _ in range(passes)]
+            self._plan = epoch, self._pool.current.start + np.concatenate(drawn)[: self.per_epoch]
         return self._plan[1]
 
     def _mixed(self, rng, current):

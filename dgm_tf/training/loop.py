@@ -21,9 +21,11 @@ class Callback:
 
     Attributes:
       charge: what the learner's clock puts the hooks' time down to.
+      saves: whether the callback saves what others note: then its hooks are called after theirs.
     """
 
     charge = "callbacks"
+    saves = False
 
     def on_task_begin(self, learner, context):
         """Before the first phase, and when a killed task is resumed."""
@@ -38,7 +40,7 @@ class Callback:
         """After an epoch's last step; epoch: 0-based."""
 
     def on_step_end(self, learner, context, phase):
-        """After all other hooks of a step: the state is consistent and may be saved."""
+        """After all other hooks of a step, of all callbacks: the state is consistent and may be saved."""
 
     def on_next_phase(self, learner, context):
         """Between two phases: the learner's position is at the next one, which is not made yet."""

@@ -1,5 +1,7 @@
 """Pools of labelled images, in memory or on disk, gathered by index inside the training step."""
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
@@ -18,10 +20,22 @@ def to_uint8(images):
 
 
 def merged(groups):
-    """One group (images, labels int32 [sum of N]) of several: uint8 if all are, else float32 in [-1, 1]."""
-    exact = all(images.dtype == np.uint8 for images, _ in groups)
-    parts = [images if exact else to_float(tf.constant(images)).numpy() for images, _ in groups]
-    return np.concatenate(parts), np.concatenate([labels for _, labels in groups]).astype(np.int32)
+    """One group (images, labels int32 [sum of N]) of several.
+
+    The images are uint8 if all are, else float32 in [-1, 1]; they are `Rows`, and not read, if some are.
+    """
+    parts, labels = zip(*groups, strict=True)
+    streams = any(isinstance(part, Rows) for part in parts)
+    if any(part.dtype != np.uint8 for part in parts):
+        parts = [_as_floats(part) for part in parts]
+    images = parts[0] if len(parts) == 1 else Rows(parts) if streams else np.concatenate(parts)
+    return images, np.concatenate(labels).astype(np.int32)
+
+
+def _as_floats(part):
+    if part.dtype != np.uint8:
+        return part
+    return _Floats(part) if isinstance(part, Rows) else to_float(tf.constant(part)).numpy()
 
 
 class _Floats:
@@ -39,38 +53,26 @@ class _Floats:
         return np.asarray(to_float(tf.constant(self._rows[indices])))
 
 
-def _streamed(parts):
-    """Groups' images as `Rows`, all uint8 or all float32."""
-    if all(part.dtype == np.uint8 for part in parts):
-        return Rows(parts)
-    floats = [
-        part if part.dtype != np.uint8 else _Floats(part) if isinstance(part, Rows) else to_float(part).numpy()
-        for part in parts
-    ]
-    return Rows(floats)
+class Pool:
+    """Labelled images that a phase learns from: a task's own, and the replay of earlier ones.
 
-
-class ImagePool:
-    """Groups of labelled images, such as the replay of each earlier task and the current task's images.
-
-    Images that come as `Rows` stay where they are, and each step reads its own; the results are the same.
+    A group is a pair (images [N, H, W, C] uint8 or float32 in [-1, 1], labels int [N]). Images that come as `Rows` stay
+    where they are, and each step reads its own; the results are the same.
 
     Args:
-      groups: list of (images [N, H, W, C] uint8 or float32 in [-1, 1], labels int [N]).
+      replay: list of groups, as a rule one for each earlier task.
+      current: group of the task being learned.
 
     Attributes:
-      ranges: (start, stop) of each group's indices.
-      labels: numpy int32 [sum of N].
+      replay, current: the rows of each group of replay, and of the current one, as `range`s.
+      labels: numpy int32 [rows].
     """
 
-    def __init__(self, groups):
-        sizes = [len(labels) for _, labels in groups]
-        stops = np.cumsum(sizes)
-        self.ranges = list(zip((stops - sizes).tolist(), stops.tolist(), strict=True))
-        parts, labels = zip(*groups, strict=True)
-        self.labels = np.concatenate(labels).astype(np.int32)
-        streams = any(isinstance(part, Rows) for part in parts)
-        self._images = _streamed(parts) if streams else tf.constant(merged(groups)[0])
+    def __init__(self, replay, current):
+        stops = np.cumsum([0, *(len(labels) for _, labels in (*replay, current))]).tolist()
+        *self.replay, self.current = itertools.starmap(range, itertools.pairwise(stops))
+        images, self.labels = merged([*replay, current])
+        self._images = images if isinstance(images, Rows) else tf.constant(images)
         self._labels = tf.constant(self.labels)
 
     def __len__(self):
@@ -97,25 +99,24 @@ class ImagePool:
         return schedules.epoch_batches(rng, len(self), batch_size)
 
 
-class RehearsalPool(ImagePool):
+class RehearsalPool(Pool):
     """A few stored images of earlier classes and the current task's many: every batch is drawn from both.
 
     A pass is as long as one over the current images alone. In a plain pass over all of them ten stored images of a
     class would be lost among thousands of the current ones.
 
     Args:
-      stored, current: (images, labels), as `ImagePool`'s groups.
+      stored, current: groups.
       current_share: share in (0, 1] of current images in a batch, on average; None: every class equally often.
     """
 
     def __init__(self, stored, current, current_share=None):
-        super().__init__([stored, current])
+        super().__init__([stored], current)
         self._current_share = current_share
 
     def num_batches(self, batch_size):
         """Batches in one pass."""
-        start, stop = self.ranges[-1]
-        return schedules.num_batches(stop - start, batch_size)
+        return schedules.num_batches(len(self.current), batch_size)
 
     def epoch_batches(self, rng, batch_size):
         """Indices [batches, batch_size], drawn with replacement."""

@@ -1,7 +1,4 @@
-"""Schedules: which images each step learns from, as indices into an `ImagePool`, drawn from a seed.
-
-The last group of the pool is the current task's; those before it are the replay of earlier tasks.
-"""
+"""Schedules: which images each step learns from, as rows of a `Pool`, drawn from a seed."""
 
 import numpy as np
 
@@ -23,18 +20,18 @@ def num_batches(count, batch_size):
     return max(1, count // batch_size)
 
 
-def updates_per_step(settings, num_tasks):
+def updates_per_step(settings, pool):
     """Classifier updates beside each GAN step, by `ClassifierSettings`."""
-    return {"balanced": num_tasks, "constant": settings.updates, "none": 0}[settings.replay_schedule]
+    return {"balanced": 1 + len(pool.replay), "constant": settings.updates, "none": 0}[settings.replay_schedule]
 
 
 def balanced(rng, pool, current):
     """The paper's schedule: the current batch and as many replayed images per earlier task.
 
-    current: [B] indices of the current batch. Returns [t + 1, B], all shuffled together.
+    current: [B] rows of the current batch. Returns [t + 1, B], all shuffled together.
     """
     batch_size = len(current)
-    replayed = [rng.integers(start, stop, batch_size) for start, stop in pool.ranges[:-1]]
+    replayed = [rng.integers(rows.start, rows.stop, batch_size) for rows in pool.replay]
     indices = np.concatenate([current, *replayed])
     return rng.permutation(indices).reshape(-1, batch_size).astype(np.int32)
 
@@ -42,13 +39,13 @@ def balanced(rng, pool, current):
 def constant(rng, pool, batch_size, updates, current_share=None):
     """`updates` batches from all classes seen so far; the cost does not grow with the tasks.
 
-    current_share: share in (0, 1] of images from the last group; None: every class equally often.
+    current_share: share in (0, 1] of the current task's images; None: every class equally often.
     Returns [updates, B].
     """
     classes, counts = np.unique(pool.labels, return_counts=True)
     weights = (1.0 / (len(classes) * counts))[np.searchsorted(classes, pool.labels)]
-    if current_share is not None and len(pool.ranges) > 1:
-        current = slice(*pool.ranges[-1])
+    if current_share is not None and pool.replay:
+        current = slice(pool.current.start, pool.current.stop)
         of_current = weights[current].sum()
         weights[: current.start] *= (1.0 - current_share) / (weights.sum() - of_current)
         weights[current] *= current_share / of_current

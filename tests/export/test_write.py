@@ -64,7 +64,7 @@ class SmallUnitsGenerator(DCGANGenerator):
 def randomize(method):
     """Gives every weight that is trained, and the moving averages, a value as training might."""
     rng = np.random.default_rng(0)
-    for name, network in method.networks().items():
+    for name, network in method.networks.by_name().items():
         for variable in network.trainable_variables:
             variable.assign(rng.normal(0.05, 0.3 if name == "generator" else 0.05, variable.shape))
         for norm in network.norms:
@@ -108,8 +108,8 @@ def generated(learner, labels, z):
     images = np.zeros((len(labels), 32, 32, 1), np.float32)
     for task, classes in enumerate(learner.task_classes):
         rows = np.isin(labels, classes)
-        latents = conditional_latents(z[rows], labels[rows], learner.method.classes_up_to(task))
-        images[rows] = learner.method.generate(task, latents)
+        latents = conditional_latents(z[rows], labels[rows], learner.method.memory.classes_up_to(task))
+        images[rows] = learner.method.memory.generate(task, latents)
     return images
 
 
@@ -208,7 +208,7 @@ def test_sizes_are_those_on_disk_and_nothing_is_there_twice(exported):
         name: sum(f.stat().st_size for f in (folder / name).rglob("*") if f.is_file())
         for name in ("generator", "classifier")
     }
-    parameters = sum(learner.method.memory.plain(task).count_params() for task in range(2))
+    parameters = sum(learner.method.networks.generator.plain(task).count_params() for task in range(2))
     assert sizes["generator"] < 4 * parameters + 300_000
     assert sizes["classifier"] < 4 * learner.method.classifier.count_params() + 300_000
 

@@ -12,7 +12,7 @@ from dgm_tf.data import ClassIncrementalStream, PackagedMNIST
 from dgm_tf.data.arrays import Split
 from dgm_tf.data.rows import Rows
 from dgm_tf.errors import UserError
-from dgm_tf.learner import Learner, load
+from dgm_tf.learner import Learner, arguments, load
 from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.training.loop import Callback
@@ -216,6 +216,11 @@ class TestLearn:
         expected = "callbacks: expected a list of dgm_tf.training.loop.Callback, got "
         refused(expected + got, learner.learn, TASK, callbacks)
         assert learner.num_tasks == 1
+
+    def test_callbacks_that_save_are_told_after_those_whose_notes_they_save(self):
+        saving, first, second = Callback(), Callback(), Callback()
+        saving.saves = True
+        assert arguments.check_callbacks([saving, first, second]) == (first, second, saving)
 
     def test_splits_take_tensors(self):
         learner = new_learner()

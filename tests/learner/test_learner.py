@@ -145,7 +145,7 @@ def test_a_task_taken_up_again_in_its_middle_ends_the_same(learned, moment):
 def test_masks_take_at_most_a_bit_an_entry(learner, tmp_path):
     sizes = learner.save(tmp_path)
     (masks,) = files.read_arrays(tmp_path / "masks.npz")
-    layers = learner.method.memory.masked_layers
+    layers = learner.method.networks.generator.masked_layers
     entries = sum(
         int(np.prod(layer.mask_shape(*shape)))
         for layer in layers
@@ -161,9 +161,9 @@ def test_masks_take_at_most_a_bit_an_entry(learner, tmp_path):
 def test_what_follows_from_the_bits_is_not_saved(learner, tmp_path):
     learner.save(tmp_path)
     (weights,) = files.read_arrays(tmp_path / "weights.npz")
-    embedding = learner.method.memory.masked_layers[0].embedding
+    embedding = learner.method.networks.generator.masked_layers[0].embedding
     assert all(array.shape != tuple(embedding.shape) or array.any() for array in weights.values())
-    generator = learner.method.memory
+    generator = learner.method.networks.generator
     derived = sum(storage_of(v) is Storage.REBUILD for v in generator.weights)
     (masks,) = files.read_arrays(tmp_path / "masks.npz")
     assert derived == 6 and len(weights) + len(masks) == len(learner.arrays()) - derived

@@ -48,7 +48,7 @@ def _learner(name):
     method, rng = METHODS[name](), np.random.default_rng(0)
 
     def randomized(context):
-        for network in method.networks().values():
+        for network in method.networks.by_name().values():
             for variable in network.trainable_variables:
                 is_mask = variable.name == "embedding"
                 values = rng.uniform(-1.0, 3.0, variable.shape) if is_mask else rng.normal(0.0, 0.3, variable.shape)

@@ -64,7 +64,7 @@ def test_a_memory_of_format_1_loads_with_its_bits_and_its_images(plasticity):
     learner = dgm_tf.load(folder)
     expected = np.load(folder / "expected.npz")
     stored = {key: array for name in saving.FILES for key, array in np.load(folder / name).items()}
-    weights = {name: network.weights for name, network in learner.method.networks().items()}
+    weights = {name: network.weights for name, network in learner.method.networks.by_name().items()}
     for key, array in stored.items():
         name, _, index = key.partition("/")
         if name in weights:
@@ -114,7 +114,7 @@ def test_names_of_classes_are_registered_ones(saved):
 def test_what_is_read_while_another_process_saves_is_what_it_saved(saved, tmp_path, monkeypatch, moment):
     _, folder = saved
     later, place = dgm_tf.load(folder), shutil.copytree(folder, tmp_path / "place")
-    weight = later.method.memory.weights[0]
+    weight = later.method.networks.generator.weights[0]
     weight.assign(weight + 1.0)
     name, calls = moment[0], iter(range(moment[1]))
     function = getattr(saving, name)

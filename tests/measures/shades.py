@@ -5,6 +5,7 @@ import types
 import numpy as np
 
 from dgm_tf.measures import training
+from dgm_tf.methods.networks import Networks
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.pool import to_uint8
 
@@ -16,8 +17,9 @@ class Shades:
         self.lost, self.classifier = lost, DCGANDiscriminator(num_classes=1, filters=(4, 4, 4))
         self.seeds = []
 
+    @property
     def networks(self):
-        return {"discriminator": self.classifier}
+        return Networks(classifier=self.classifier)
 
     def replay(self, labels, seed):
         self.seeds.append(seed)

@@ -22,7 +22,7 @@ def _stream(**settings):
 
 def _learner(seed=0, filters=(8, 8, 8)):
     method = FineTuning()
-    method.restore_networks({"discriminator": DCGANDiscriminator(num_classes=1, filters=filters)}, ())
+    method.networks.classifier = DCGANDiscriminator(num_classes=1, filters=filters)
     return types.SimpleNamespace(method=method, seed=seed)
 
 
@@ -62,7 +62,7 @@ def test_what_it_depends_on_is_never_taken_from_the_cache(joint, monkeypatch, ot
     arguments = {"learner": _learner(), "stream": _stream(), "settings": SETTINGS} | other
     if arguments["stream"].image_shape[0] != 32:
         network = DCGANDiscriminator((16, 16, 1), 1, (8, 8, 8))
-        arguments["learner"].method.restore_networks({"discriminator": network}, ())
+        arguments["learner"].method.networks.classifier = network
     trained = []
     monkeypatch.setattr(bounds, "train_classifier", lambda *_: trained.append(1))
     bounds.joint_classifier(**arguments, cache_dir=joint[1])

@@ -117,14 +117,14 @@ def test_the_references_come_back_after_a_kill():
 
 def test_a_real_memory_is_held_by_what_is_reserved_and_by_nothing_else(finished_run):
     learner, drift = dgm_tf.load(finished_run), ReplayDrift()
-    layer = learner.method.memory.masked_layers[0]
+    layer = learner.method.networks.generator.masked_layers[0]
     kernel, reserved = np.asarray(layer.kernel).copy(), np.asarray(layer.reserved)
     drift.measure(learner)
     layer.kernel.assign(np.where(reserved, kernel, kernel + 1.0))
-    learner.method.memory._fold_once.cache_clear()  # a grown memory begins without what was folded before
+    learner.method.networks.generator._fold_once.cache_clear()  # a grown memory begins without what was folded before
     assert drift.measure(learner) == 0.0
     layer.kernel.assign(np.where(reserved, kernel + 1e-2, kernel))
-    learner.method.memory._fold_once.cache_clear()
+    learner.method.networks.generator._fold_once.cache_clear()
     assert drift.measure(learner) > 1e-4
 
 

@@ -38,14 +38,14 @@ def context_of(method, index=0, classes=((0,), (1,)), per_class=16, seed=0):
 
 
 def set_embeddings(method, seed):
-    for layer in method.memory.masked_layers:
+    for layer in method.networks.generator.masked_layers:
         layer.embedding.assign(np.random.default_rng(seed).normal(size=layer.embedding.shape))
 
 
 def test_scale_is_annealed_over_batches_for_weights_and_over_epochs_for_units(plasticity):
     method = tiny.dgm(plasticity)
     context_of(method)
-    rules = MaskRules(method.memory, 1, 0.1, 100.0)
+    rules = MaskRules(method.networks.generator, 1, 0.1, 100.0)
     schedules = [rules.schedule_at(epoch, batch, 3, 5) for epoch in (0, 2) for batch in (0, 4)]
     assert [s["epoch_mask_scale"] for s in schedules] == [0.01, 0.01, 100.0, 100.0]
     expected = {"weights": [100.0, 0.01, 0.01, 100.0], "units": [0.01, 0.01, 100.0, 100.0]}[plasticity]
@@ -57,13 +57,13 @@ def test_sparsity_counts_for_more_the_larger_the_network(plasticity):
     context_of(method, 0)
     assert method._relative_size() == 1.0
     context = context_of(method, 1)
-    layers = method.memory.masked_layers
+    layers = method.networks.generator.masked_layers
     entries = sum(np.asarray(layer.embedding).size for layer in layers)
-    free = sum(method.memory.initial_sizes)
+    free = sum(method.networks.generator.initial_sizes)
     assert method._relative_size() == pytest.approx(entries / free) and entries > free
     scale = tf.constant(2.0)
-    penalty = method._rules(context).penalty({"mask_scale": scale}, None)
-    used = float(method.memory.sparsity(scale))
+    penalty = method.generator_rules(context).penalty({"mask_scale": scale}, None)
+    used = float(method.networks.generator.sparsity(scale))
     assert used > 0 and float(penalty) == pytest.approx(0.05 * entries / free * used, rel=1e-5)  # lambda_RU alpha R
 
 
@@ -72,9 +72,7 @@ def test_sparsity_counts_for_more_the_larger_the_network(plasticity):
 )
 def test_replay_set_has_as_many_per_class_as_the_current_classes(classes, per_class, count):
     method = tiny.dgm()
-    groups = method._replay_set(context_of(method, 1, classes, per_class))
-    assert len(groups) == 1
-    images, labels = groups[0]
+    ((images, labels),) = tiny.replayed(method, context_of(method, 1, classes, per_class))
     assert images.dtype == np.float32 and labels.dtype == np.int32
     np.testing.assert_array_equal(np.unique(labels), classes[0])
     assert np.all(np.bincount(labels) == count) and images.shape == (len(labels), 32, 32, 1)
@@ -83,28 +81,27 @@ def test_replay_set_has_as_many_per_class_as_the_current_classes(classes, per_cl
 def test_replay_set_keeps_the_tasks_apart_and_follows_from_the_seed():
     method = tiny.dgm()
     context = context_of(method, 2, [(0,), (1,), (2,)], 5)
-    groups, again = (method._generate_replay_set(context) for _ in range(2))
+    groups, again = (tiny.replayed(method, context) for _ in range(2))
     assert [set(labels) for _, labels in groups] == [{0}, {1}]
     for (images, _), (same, _) in zip(groups, again, strict=True):
         np.testing.assert_array_equal(images, same)
 
 
-def test_replay_set_is_held_for_its_task_only():
-    method = tiny.dgm()
-    context = context_of(method, 1)
-    assert method._replay_set(context) is method._replay_set(context)
-    set_embeddings(method, 1)
-    method.end_task(context)
-    later = TaskContext(tiny.task(2), ((0,), (1,), (2,)), (32, 32, 1), 0)
-    method.begin_task(later)
-    assert len(method._replay_set(later)) == 2
+def test_replay_is_generated_once_for_both_phases_of_a_task(monkeypatch):
+    method, made = tiny.dgm(classifier=ClassifierSettings(closing_epochs=1)), []
+    context, replay = context_of(method, 1), method.replay
+    monkeypatch.setattr(method, "replay", lambda labels, seed: made.append(len(labels)) or replay(labels, seed))
+    pools = [make().pool for make in method.phases(context)]
+    assert made == [16]
+    np.testing.assert_array_equal(*(pool.gather(np.arange(16))[0] for pool in pools))
 
 
-@pytest.mark.parametrize(("quantize", "dtype"), [(True, np.uint8), (False, np.float32)])
-def test_replay_is_rounded_if_asked_to(quantize, dtype):
+@pytest.mark.parametrize("quantize", [True, False])
+def test_replay_is_rounded_if_asked_to(quantize):
     method = tiny.dgm(classifier=ClassifierSettings(quantize_replay=quantize))
-    (images, _), = method._replay_set(context_of(method, 1))  # fmt: skip
-    assert images.dtype == dtype
+    ((images, _),) = tiny.replayed(method, context_of(method, 1))
+    levels = 127.5 * images + 127.5
+    assert (np.abs(levels - np.rint(levels)).max() < 1e-3) == quantize
 
 
 @pytest.fixture
@@ -129,25 +126,27 @@ def test_each_class_comes_from_its_own_task(learned):
 
 
 def test_a_class_is_coded_as_when_its_task_was_learned(learned):
-    assert [learned.classes_up_to(task) for task in range(3)] == [2, 3, 4]
+    assert [learned.memory.classes_up_to(task) for task in range(3)] == [2, 3, 4]
     latents = np.random.default_rng(0).normal(size=(2, 16)).astype(np.float32)
-    np.testing.assert_array_equal(learned.generate(0, latents), learned.memory.plain(0)(latents))
+    np.testing.assert_array_equal(learned.memory.generate(0, latents), learned.networks.generator.plain(0)(latents))
 
 
 def test_ending_a_task_reports_capacity_and_keeps_it_free(plasticity):
     method = tiny.dgm(plasticity)
     context = context_of(method)
     set_embeddings(method, 0)
-    size = method.memory.task_size()
-    used = {layer.name: int(np.sum(np.asarray(layer.embedding) >= 0)) for layer in method.memory.masked_layers}
+    size = method.networks.generator.task_size()
+    used = {
+        layer.name: int(np.sum(np.asarray(layer.embedding) >= 0)) for layer in method.networks.generator.masked_layers
+    }
     outcome = method.end_task(context)
     assert outcome["warnings"] == [] and outcome["capacity"]["task"] == 0 and outcome["capacity"]["size"] == size
     for row, name, target in zip(
-        outcome["capacity"]["layers"].values(), used, method.memory.initial_sizes, strict=True
+        outcome["capacity"]["layers"].values(), used, method.networks.generator.initial_sizes, strict=True
     ):
         assert row["used"] == row["newly_reserved"] == used[name] and row["reused"] == 0
         assert row["mask_entries"] == target <= row["free"]
-    assert method.memory.num_tasks == 2
+    assert method.networks.generator.num_tasks == 2
 
 
 @pytest.mark.parametrize(("value", "text"), [(-1.0, "is empty"), (1.0, "is full")])
@@ -155,7 +154,7 @@ def test_collapsed_masks_are_warned_of_by_layer_and_class(plasticity, value, tex
     method = tiny.dgm(plasticity)
     context = context_of(method)
     set_embeddings(method, 0)
-    layer = method.memory.masked_layers[1]
+    layer = method.networks.generator.masked_layers[1]
     layer.embedding.assign(np.full(layer.embedding.shape, value))
     (warning,) = method.end_task(context)["warnings"]
     assert text in warning and "masked_1" in warning and "task 1 (class 0)" in warning
@@ -164,16 +163,16 @@ def test_collapsed_masks_are_warned_of_by_layer_and_class(plasticity, value, tex
 def test_growth_that_changes_what_is_replayed_is_told(plasticity, monkeypatch):
     method = tiny.dgm(plasticity)
     context = context_of(method)
-    tiny.randomize(method.memory)
+    tiny.randomize(method.networks.generator)
     set_embeddings(method, 0)
-    grow = method.memory.grow
+    grow = method.networks.generator.grow
 
     def leaking():
         grown = grow()
         grown.output_layer.task_kernels[0].assign_add(0.5 * tf.ones_like(grown.output_layer.task_kernels[0]))
         return grown
 
-    monkeypatch.setattr(method.memory, "grow", leaking)
+    monkeypatch.setattr(method.networks.generator, "grow", leaking)
     assert method.end_task(context)["replay_drift"] > 0.01
 
 
@@ -197,12 +196,12 @@ def test_as_many_classes_as_half_of_the_latents_can_be_told_apart():
 def test_what_is_remembered_is_counted_in_bytes(plasticity):
     method = tiny.dgm(plasticity)
     context_of(method, 1)
-    sizes, layers = method.memory_bytes(), method.memory.masked_layers
+    sizes, layers = method.memory_bytes(), method.networks.generator.masked_layers
     first = [np.prod(layer.task_mask(0).shape) for layer in layers]
     assert sizes["masks"] == sum(-(-int(size) // 8) for size in first), "of the first task, a bit an entry"
     kernels = sum(np.asarray(layer.kernel).size for layer in layers)
-    norms = sum(4 * np.asarray(norm.gamma).size + 4 * norm.task_widths[0] for norm in method.memory.norms)
-    images = sum(np.asarray(v).size for v in method.memory.output_layer.weights)
+    norms = sum(4 * np.asarray(norm.gamma).size + 4 * norm.task_widths[0] for norm in method.networks.generator.norms)
+    images = sum(np.asarray(v).size for v in method.networks.generator.output_layer.weights)
     assert sizes == {"generator": 4 * (kernels + norms + images), "masks": sizes["masks"]}
 
 
@@ -211,9 +210,9 @@ def test_the_generator_is_made_for_the_tasks_images_and_from_the_runs_seed():
     context = TaskContext(tiny.task(0, shape=(16, 16, 3)), ((0,),), (16, 16, 3), 0)
     for method, seed in ((first, 0), (same, 0), (other, 1)):
         method.begin_task(dataclasses.replace(context, seed=seed))
-        assert method.memory.image_shape == method.critic.image_shape == (16, 16, 3)
-    for network in ("memory", "critic"):
-        kernels = [getattr(method, network).get_weights()[0] for method in (first, same, other)]
+        assert method.networks.generator.image_shape == method.networks.classifier.image_shape == (16, 16, 3)
+    for role in ("generator", "classifier"):
+        kernels = [getattr(method.networks, role).get_weights()[0] for method in (first, same, other)]
         np.testing.assert_array_equal(kernels[0], kernels[1])
         assert np.any(kernels[0] != kernels[2])
 
@@ -224,7 +223,7 @@ def test_what_growth_adds_follows_from_the_seed_and_the_task():
         context = dataclasses.replace(context_of(method), seed=seed)
         set_embeddings(method, 0)
         method.end_task(dataclasses.replace(context, task=dataclasses.replace(context.task, index=index)))
-        return [np.array(layer.kernel) for layer in method.memory.masked_layers]
+        return [np.array(layer.kernel) for layer in method.networks.generator.masked_layers]
 
     same, again, other_seed, other_task = (grown(*each) for each in ((0, 0), (0, 0), (1, 0), (0, 1)))
     assert all(np.array_equal(a, b) for a, b in zip(same, again, strict=True))
@@ -236,10 +235,10 @@ def test_what_growth_adds_follows_from_the_seed_and_the_task():
 def test_discriminator_starts_afresh_or_is_widened(reinitialize):
     method = tiny.dgm(reinitialize_discriminator=reinitialize)
     context_of(method, 0)
-    before = method.critic.get_weights()
+    before = method.networks.classifier.get_weights()
     method.begin_task(TaskContext(tiny.task(1), ((0,), (1,)), (32, 32, 1), 0))
-    assert method.critic.num_classes == 2
-    same = np.array_equal(before[0], method.critic.get_weights()[0])
+    assert method.networks.classifier.num_classes == 2
+    same = np.array_equal(before[0], method.networks.classifier.get_weights()[0])
     assert same != reinitialize
 
 
@@ -254,10 +253,10 @@ def test_closing_epochs_are_a_phase_of_their_own(epochs, phases):
 def test_earlier_classes_are_replayed_a_least_number_of_times_and_current_images_repeated(least, counts):
     method = tiny.dgm(classifier=ClassifierSettings(closing_epochs=1, min_replay_per_class=least))
     context = context_of(method, 1)
-    pool = method._closing_phase(context)._pool
+    pool = tiny.pool(method, context, phase=-1)
     assert np.bincount(pool.labels).tolist() == counts
     assert method.replay_count(context) == counts[0]
-    current = np.asarray(pool.gather(np.arange(*pool.ranges[-1]))[0])
+    current, _ = tiny.current(method, context, phase=-1)
     assert len(np.unique(current, axis=0)) == len(context.task.train)  # each image, none left out
 
 
@@ -268,17 +267,18 @@ def test_classes_are_refused_before_anything_is_learned_where_their_codes_have_n
         tiny.dgm().check_classes(num_classes)
 
 
-@pytest.mark.parametrize(("share", "sizes"), [(0.0, [16]), (0.25, [12, 4]), (1.0, [0, 16])])
-def test_closing_images_are_generated_as_far_as_asked_for(share, sizes):
+@pytest.mark.parametrize(("share", "generated"), [(0.0, 0), (0.25, 4), (1.0, 16)])
+def test_closing_images_are_generated_as_far_as_asked_for(share, generated):
     method = tiny.dgm(classifier=ClassifierSettings(closing_epochs=1, generated_current=share))
     context = context_of(method)
     set_embeddings(method, 0)
-    groups = method._closing_images(context)
-    assert [len(labels) for _, labels in groups] == sizes
-    before = method.memory.get_weights()
-    method._closing_images(context)
-    for old, new in zip(before, method.memory.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
+    before = images = None
+    for _ in range(2):  # the masks are reserved for it, and that more than once
+        before, images = images, tiny.current(method, context, phase=-1)[0]
+    np.testing.assert_array_equal(images, before)
+    real = context.task.train.images.astype(np.float32) / 127.5 - 1.0
+    found = [any(np.allclose(image, other, atol=1e-6) for other in real) for image in images]
+    assert found == [True] * (16 - generated) + [False] * generated
 
 
 def test_watching_shows_shares_of_ones_and_mask_values(plasticity):
@@ -286,7 +286,7 @@ def test_watching_shows_shares_of_ones_and_mask_values(plasticity):
     context_of(method)
     set_embeddings(method, 0)
     shares, values = method.watch({"mask_scale": 2.0})
-    for layer in method.memory.masked_layers:
+    for layer in method.networks.generator.masked_layers:
         embedding = np.asarray(layer.embedding)
         assert shares[f"masks/share_of_ones/{layer.name}"] == pytest.approx(np.mean(embedding >= 0))
         np.testing.assert_allclose(values[f"masks/values/{layer.name}"], 1 / (1 + np.exp(-2 * embedding)), rtol=1e-4)
@@ -335,7 +335,7 @@ def test_training_a_later_task_leaves_replay_bit_for_bit(plasticity):
     learner, watch = Learner(tiny.dgm(plasticity, classifier)), ReplayWatch()
     learner.learn(tiny.task(0))
     before = learner.method.replay(LABELS, seed=7)
-    kernels = [np.array(layer.kernel) for layer in learner.method.memory.masked_layers]
+    kernels = [np.array(layer.kernel) for layer in learner.method.networks.generator.masked_layers]
     learner.learn(tiny.task(1), (watch,))
     after = learner.method.replay(LABELS, seed=7)
     assert before.std() > 0.0
@@ -344,7 +344,7 @@ def test_training_a_later_task_leaves_replay_bit_for_bit(plasticity):
     assert len(watch.images) == 4 + 4  # steps of the GAN and of the closing phase
     moved = [
         np.any(old != np.asarray(layer.kernel)[tuple(slice(0, n) for n in old.shape)])
-        for old, layer in zip(kernels, learner.method.memory.masked_layers, strict=True)
+        for old, layer in zip(kernels, learner.method.networks.generator.masked_layers, strict=True)
     ]
     assert any(moved)  # the second task did train what the first had left free
 
@@ -361,13 +361,13 @@ class TestDistillation:
         watch = TeacherWatch()
         learner = Learner(make())
         learner.learn(tiny.task(0), (watch,))
-        assert watch.weights == [] and "teacher" not in learner.method.networks()
-        last = learner.method.critic.get_weights()
+        assert watch.weights == [] and "teacher" not in learner.method.networks.by_name()
+        last = learner.method.networks.classifier.get_weights()
         learner.learn(tiny.task(1), (watch,))
         for weights in (watch.weights[0], watch.weights[-1]):
             for kept, before in zip(weights, last, strict=True):
                 np.testing.assert_array_equal(kept, before)
-        assert "teacher" not in learner.method.networks()
+        assert "teacher" not in learner.method.networks.by_name()
 
     def test_it_changes_what_is_learned(self, make):
         tasks = [tiny.task(t) for t in range(3)]  # a teacher of a single class has nothing to say
@@ -386,7 +386,7 @@ class TestDistillation:
 
     def test_the_copy_counts_as_remembered(self, make):
         method = resuming.learned(make(), [tiny.task(0)]).method
-        assert method.memory_bytes()["classifier copy"] == 4 * method.critic.count_params()
+        assert method.memory_bytes()["classifier copy"] == 4 * method.networks.classifier.count_params()
 
     def test_it_needs_closing_epochs(self):
         with pytest.raises(UserError, match="DGM.distillation: .*closing_epochs >= 1 with it, got 0"):
@@ -400,5 +400,5 @@ class TeacherWatch(Callback):
         self.weights = []
 
     def on_step_end(self, learner, context, phase):
-        if learner.method.teacher is not None:
-            self.weights.append(learner.method.teacher.get_weights())
+        if learner.method.networks.teacher is not None:
+            self.weights.append(learner.method.networks.teacher.get_weights())

@@ -104,7 +104,7 @@ class Watch(Callback):
 
 
 def kernels(learner):
-    return {layer.name: np.array(layer.kernel) for layer in learner.method.memory.masked_layers}
+    return {layer.name: np.array(layer.kernel) for layer in learner.method.networks.generator.masked_layers}
 
 
 @pytest.mark.parametrize(("generator", "num_tasks"), [(ResNetWeights, 2), (ResNetUnitsPerClass, 2), (DCGANPerClass, 3)])
@@ -142,21 +142,25 @@ def _check_export(learner, folder):
     export.export(learner, folder)
     generator = tf.saved_model.load(str(folder / "generator"))
     labels = np.array([2, 0, 4, 2], np.int32)
-    z = np.random.default_rng(0).normal(size=(len(labels), learner.method.memory.latent_size)).astype(np.float32)
+    z = (
+        np.random.default_rng(0)
+        .normal(size=(len(labels), learner.method.networks.generator.latent_size))
+        .astype(np.float32)
+    )
     images = generator.generate(labels, z).numpy()
     for row, label in enumerate(labels):
         of_task = next(i for i, classes in enumerate(TASKS) if label in classes)
-        latents = learner.method.latents(of_task, z[row : row + 1], labels[row : row + 1])
-        np.testing.assert_allclose(learner.method.generate(of_task, latents)[0], images[row], atol=1e-5)
+        latents = learner.method.memory.latents(of_task, z[row : row + 1], labels[row : row + 1])
+        np.testing.assert_allclose(learner.method.memory.generate(of_task, latents)[0], images[row], atol=1e-5)
 
 
 def test_what_is_kept_of_many_classes_comes_back(tmp_path):
     learner = Learner(dgm(DCGANOneHot))
     learner.learn(task(0))
-    memory = learner.method.memory
+    memory = learner.method.networks.generator
     assert memory.classes == [2, 2] and memory.output_layer.task_kernel(0).shape[-2] == 2 * 3
     resuming.assert_loads(learner, tmp_path, task(1))
-    assert learner.method.memory.classes == [2, 3, 3]
+    assert learner.method.networks.generator.classes == [2, 3, 3]
 
 
 def test_the_replay_set_is_per_class():
@@ -165,7 +169,7 @@ def test_the_replay_set_is_per_class():
 
     class See(Callback):
         def on_task_begin(self, learner, context):
-            sets.extend(learner.method._generate_replay_set(context))
+            sets.extend(learner.method.replayed(context))
 
     learner.learn(task(1), (See(),))
     ((images, labels),) = sets
@@ -179,4 +183,4 @@ def test_learned_codes_take_any_number_of_classes():
         Learner(dgm(DCGANOneHot)).learn(many)
     learner = Learner(dgm(DCGANPerClass))
     learner.learn(many)
-    assert learner.method.memory.codes.task_table(0).shape == (7, 3)
+    assert learner.method.networks.generator.codes.task_table(0).shape == (7, 3)

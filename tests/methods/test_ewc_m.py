@@ -67,14 +67,14 @@ def test_importances_add_up_and_a_new_class_starts_with_none():
     for index in range(2):
         learner.learn(tiny.task(index))
         sums.append(dict(method.arrays()))
-    gamma = next(i for i, v in enumerate(method.memory.trainable_variables) if v.name == "gamma")
+    gamma = next(i for i, v in enumerate(method.networks.generator.trainable_variables) if v.name == "gamma")
     first, second = (arrays[f"importance/{gamma:04d}"] for arrays in sums)
     assert first.shape[0] == 1 and second.shape[0] == 2
     np.testing.assert_array_equal(second[0], first[0])  # images of the second class do not use the first's gamma
     assert np.any(first > 0)
     kernels = [arrays["importance/0000"] for arrays in sums]
     assert np.all(kernels[1] >= kernels[0]) and np.any(kernels[1] > kernels[0])
-    sizes = [np.asarray(v).size for v in method.memory.trainable_variables]
+    sizes = [np.asarray(v).size for v in method.networks.generator.trainable_variables]
     assert method.memory_bytes()["importances"] == 4 * sum(sizes)
 
 
@@ -91,10 +91,10 @@ def test_a_strong_pull_keeps_what_matters_in_its_place(first_task):
     typical = np.max(first_task[1]["method/importance/0000"])
     for weight in (0.0, 100.0 / typical):
         learner = Learner.from_state(*first_task, tiny.ewc_m(gan=ONE_EPOCH, consolidation_weight=float(weight)))
-        before = np.asarray(learner.method.memory.convolutions[0].kernel)
+        before = np.asarray(learner.method.networks.generator.convolutions[0].kernel)
         importance = learner.method.arrays()["importance/0000"]
         learner.learn(tiny.task(1))
-        way = np.square(np.asarray(learner.method.memory.convolutions[0].kernel) - before)
+        way = np.square(np.asarray(learner.method.networks.generator.convolutions[0].kernel) - before)
         ways.append(np.sum(importance * way))
     assert 0.0 < ways[1] < 0.5 * ways[0]
 

@@ -59,14 +59,14 @@ class Poison(Callback):
     """Makes NaN of every weight that the first step has trained."""
 
     def on_step(self, learner, context, phase, step, metrics):
-        for network in learner.method.networks().values():
+        for network in learner.method.networks.by_name().values():
             for variable in network.trainable_variables if network is not None else ():
                 variable.assign(np.full(variable.shape, np.nan, np.float32))
 
 
 def state(learner):
     """All that a learner is, as one can see it from outside."""
-    networks = [id(network) for network in learner.method.networks().values()]
+    networks = [id(network) for network in learner.method.networks.by_name().values()]
     known = {key: np.array(array) for key, array in learner.arrays().items()} if learner.task_classes else {}
     facts = learner.num_tasks, learner.position, learner.class_names, learner.task_classes, learner.image_shape
     answers = [learner.logits(TASKS[0].test.images)] if learner.num_tasks else []

@@ -7,12 +7,14 @@ import pytest
 
 from dgm_tf.errors import UserError
 from dgm_tf.methods.context import TaskContext
+from dgm_tf.methods.generator_memory import GeneratorMemory
 from dgm_tf.training import classifier
 from dgm_tf.training.classifier import ClassifierSettings
 from tests.methods import tiny
 
 CLASSES = ((0, 1), (2,), (3,))
 METHODS = {"dgm": tiny.dgm, **tiny.SHARED}
+BESIDE = ClassifierSettings("constant", closing_epochs=1)
 CLOSING = ClassifierSettings("none", closing_epochs=1, generated_current=0.0)
 
 
@@ -24,7 +26,7 @@ def at_task(method, index=1):
     """The method about to learn a task, its generator as training may leave it."""
     for t in range(index + 1):
         method.begin_task(context(t))
-        tiny.randomize(method.memory if method.memory is not None else method.student, seed=t)
+        tiny.randomize(method.networks.student or method.networks.generator, seed=t)
         if t < index:
             method.end_task(context(t))
     return method
@@ -32,12 +34,13 @@ def at_task(method, index=1):
 
 def replay_sets(method, *contexts):
     """The images replayed for each context, all groups together."""
-    return [np.concatenate([images for images, _ in method._generate_replay_set(each)]) for each in contexts]
+    return [np.concatenate([images for images, _ in tiny.replayed(method, each)]) for each in contexts]
 
 
 @pytest.fixture(scope="module", params=METHODS)
 def method(request):
-    return at_task(METHODS[request.param]())
+    settings = {"settings": BESIDE} if request.param == "ewc_m" else {}
+    return at_task(METHODS[request.param](**settings))
 
 
 def test_what_is_replayed_for_training_follows_from_the_runs_seed_and_the_task(method):
@@ -54,7 +57,7 @@ def test_a_class_has_as_many_replayed_images_as_a_present_one_or_the_least_numbe
         method = tiny.mergan("joint_replay", settings=ClassifierSettings("constant", min_replay_per_class=least))
         at_task(method)
         assert method.replay_count(context(1)) == count
-        for images, labels in method._replay_set(context(1)):
+        for images, labels in tiny.replayed(method, context(1)):
             np.testing.assert_array_equal(labels, np.repeat([0, 1], count))
             assert images.shape == (2 * count, 32, 32, 1) and labels.dtype == np.int32
 
@@ -64,8 +67,8 @@ def test_the_closing_images_are_each_current_image_once_in_an_order_of_the_seed(
     task = tiny.task(0, (0, 1), 8)
     orders = []
     for seed in (0, 0, 1):
-        ((images, labels),) = method._closing_images(context(0, seed))
-        rows = [np.flatnonzero([np.array_equal(image, other) for other in task.train.images])[0] for image in images]
+        images, labels = tiny.current(method, context(0, seed), phase=-1)
+        rows = [np.abs(image - task.train.images / 127.5 + 1.0).max(axis=(1, 2, 3)).argmin() for image in images]
         np.testing.assert_array_equal(labels, task.train.labels[rows])
         assert sorted(rows) == list(range(16))
         orders.append(rows)
@@ -75,25 +78,27 @@ def test_the_closing_images_are_each_current_image_once_in_an_order_of_the_seed(
 def test_of_the_closing_images_a_share_is_generated_by_the_generator_as_it_now_is():
     settings = ClassifierSettings("none", closing_epochs=1, generated_current=0.25, quantize_replay=True)
     method = at_task(tiny.ewc_m(settings=settings))
-    ((real, real_labels), (made, labels)) = method._closing_images(context(1))
-    assert (len(real), len(made)) == (6, 2) and set(real_labels) == set(labels) == {2} and made.dtype == np.uint8
-    expected = method._replay_by(method.student, labels, context(1).task_seed)
-    np.testing.assert_allclose(made / 127.5 - 1.0, expected, atol=0.5 / 127.5 + 1e-6)
-    assert not any(np.array_equal(image, other) for image in made for other in context(1).task.train.images)
+    images, labels = tiny.current(method, context(1), phase=-1)
+    assert len(images) == 8 and set(labels) == {2}
+    student = GeneratorMemory(method.networks.student, CLASSES[:2])
+    expected = student.replay(labels[6:], context(1).task_seed)
+    np.testing.assert_allclose(images[6:], expected, atol=0.5 / 127.5 + 1e-6)
+    real = context(1).task.train.images / 127.5 - 1.0
+    found = [any(np.allclose(image, other, atol=1e-6) for other in real) for image in images]
+    assert found == [True] * 6 + [False] * 2
 
 
-@pytest.mark.parametrize(("schedule", "groups"), [("none", 1), ("constant", 2), ("balanced", 2)])
+@pytest.mark.parametrize(("schedule", "groups"), [("none", 0), ("constant", 1), ("balanced", 1)])
 def test_beside_the_gan_earlier_classes_are_replayed_only_where_the_classifier_learns_there(schedule, groups):
     method = at_task(tiny.dgm(classifier=ClassifierSettings(schedule, closing_epochs=1)))
-    pool = method._gan_phase(context(1))._pool
-    assert len(pool.ranges) == groups and pool.ranges[-1][1] - pool.ranges[-1][0] == 8
-    np.testing.assert_array_equal(pool.gather(np.arange(*pool.ranges[-1]))[1], np.full(8, 2))
+    assert len(tiny.replayed(method, context(1))) == groups
+    np.testing.assert_array_equal(tiny.current(method, context(1))[1], np.full(8, 2))
 
 
 def test_the_closing_phase_has_the_settings_of_the_classifier():
     settings = ClassifierSettings("none", closing_epochs=5, learning_rate=0.125, learning_rate_decay=0.5)
     method = at_task(tiny.dgm(classifier=settings))
-    phase = method._closing_phase(context(1))
+    phase = method.phases(context(1))[1]()
     # 8 images of each of two earlier classes and 8 of the present one, in batches of 8.
     assert (phase.epochs, phase.batches, phase.name) == (5, 3, "classifier")
     decay = phase._optimizer._learning_rate
@@ -115,4 +120,4 @@ def test_a_batch_that_replicas_cannot_share_is_refused_before_anything_is_made(n
     method = tiny.mergan(strategy, gan=gan) if strategy else METHODS[name](gan=gan)
     with pytest.raises(UserError, match="batch_size: expected a multiple of the 2 replicas, got 7"):
         method.begin_task(context(0))
-    assert all(network is None for network in method.networks().values())
+    assert not method.networks.by_name()

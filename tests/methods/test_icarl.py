@@ -33,7 +33,7 @@ class Watch(Callback):
 
     def on_epoch_end(self, learner, context, phase, epoch):
         self.logits.append(learner.logits(IMAGES))
-        self.teachers.append(learner.method.networks().get("previous"))
+        self.teachers.append(learner.method.networks.teacher)
 
     def on_task_end(self, learner, context, outcome):
         self.stored.append({c: learner.method.exemplars.images_of(c) for c in learner.method.exemplars.classes})
@@ -65,30 +65,30 @@ def test_the_first_chosen_exemplars_are_kept_longest(watched):
 
 def test_exemplars_are_herded_by_the_networks_features(learner):
     for label in (3, 4):
-        expected = herded(learner.method.network, TASKS[2].train.of_class(label), 1)
+        expected = herded(learner.method.networks.classifier, TASKS[2].train.of_class(label), 1)
         np.testing.assert_array_equal(learner.method.exemplars.images_of(label), expected)
 
 
 def test_memory_is_the_exemplars(learner):
-    weights = sum(int(np.prod(w.shape)) for w in learner.method.network.weights)
+    weights = sum(int(np.prod(w.shape)) for w in learner.method.networks.classifier.weights)
     assert learner.method.memory_bytes() == {"images": 5 * 32 * 32, "classifier copy": 4 * weights}
 
 
 def test_means_are_those_of_the_exemplars_features(learner):
     method = learner.method
     for label in range(5):
-        mean = normalized_features(method.network, method.exemplars.images_of(label)).mean(axis=0)
+        mean = normalized_features(method.networks.classifier, method.exemplars.images_of(label)).mean(axis=0)
         np.testing.assert_allclose(method.classifier.means[label], mean / np.linalg.norm(mean), atol=1e-6)
 
 
 def test_the_nearest_mean_classifies_and_the_head_is_a_second_reading(learner):
     images, means = np.asarray(to_float(IMAGES)), np.asarray(learner.method.classifier.means)
-    features = normalized_features(learner.method.network, images)
+    features = normalized_features(learner.method.networks.classifier, images)
     distances = np.sum((features[:, None] - means) ** 2, axis=2)
     np.testing.assert_allclose(learner.logits(IMAGES), -distances, atol=1e-5)
     head = learner.method.readings(images)
     assert list(head) == ["head"]
-    np.testing.assert_array_equal(head["head"], network_logits(learner.method.network, images))
+    np.testing.assert_array_equal(head["head"], network_logits(learner.method.networks.classifier, images))
 
 
 def test_the_network_before_the_task_teaches_while_it_is_learned(watched):
@@ -96,7 +96,7 @@ def test_the_network_before_the_task_teaches_while_it_is_learned(watched):
     assert watch.teachers[:2] == [None, None]  # two epochs each
     assert [t.num_classes for t in watch.teachers[2:]] == [2, 2, 3, 3]
     assert watch.teachers[2] is watch.teachers[3] is not watch.teachers[4]
-    assert list(learner.method.networks()) == ["discriminator"]
+    assert list(learner.method.networks.by_name()) == ["discriminator"]
 
 
 def test_the_teacher_answers_in_inference_mode():
@@ -115,7 +115,7 @@ def test_in_the_middle_of_a_task_new_classes_have_the_mean_of_all_their_images()
     method.phases(context)
     method.logits(np.asarray(to_float(IMAGES)))
     for label in (0, 1):
-        mean = normalized_features(method.network, TASKS[0].train.of_class(label)).mean(axis=0)
+        mean = normalized_features(method.networks.classifier, TASKS[0].train.of_class(label)).mean(axis=0)
         np.testing.assert_allclose(method.classifier.means[label], mean / np.linalg.norm(mean), atol=1e-6)
 
 

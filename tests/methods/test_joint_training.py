@@ -9,7 +9,7 @@ from dgm_tf.data.arrays import Split
 from dgm_tf.methods.context import TaskContext
 from dgm_tf.methods.joint_training import JointTraining
 from dgm_tf.training.classifier import ClassifierPhase
-from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import seeded_initializers
 from tests.methods import resuming, tiny
 
@@ -44,10 +44,10 @@ def test_the_last_classifier_is_a_new_one_trained_on_all_images(learner):
     context = TaskContext(TASKS[1], ((0, 1), (2, 3)), (32, 32, 1), learner.seed)
     with seeded_initializers(learner.seed, "begin task", 1):
         network = tiny.Discriminator(num_classes=4)
-    phase = ClassifierPhase(network, ImagePool([(images, labels)]), 20, 8, 1e-2, context.task_seed)
+    phase = ClassifierPhase(network, Pool([], (images, labels)), 20, 8, 1e-2, context.task_seed)
     for step in range(phase.num_steps):
         phase.step(step)
-    for expected, weight in zip(network.get_weights(), learner.method.network.get_weights(), strict=True):
+    for expected, weight in zip(network.get_weights(), learner.method.networks.classifier.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 

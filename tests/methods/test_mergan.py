@@ -27,7 +27,7 @@ def at_second_task(strategy):
     """A method that is about to learn its second task, the weights of the first random."""
     method = tiny.mergan(strategy)
     method.begin_task(context(0))
-    tiny.randomize(method.student)
+    tiny.randomize(method.networks.student)
     method.end_task(context(0))
     method.begin_task(context(1))
     return method
@@ -42,17 +42,20 @@ def test_alignment_loss_by_hand():
 
 def test_a_student_that_has_not_moved_is_aligned():
     method = at_second_task("replay_alignment")
-    assert float(method._rules(context(1)).penalty({}, SEED)) < 1e-8
+    assert float(method.generator_rules().penalty({}, SEED)) < 1e-8
 
 
 def test_alignment_is_the_squared_distance_for_the_same_z_and_earlier_classes():
     method = at_second_task("replay_alignment")
-    method.student.convolutions[0].kernel.assign_add(0.05 * tf.ones_like(method.student.convolutions[0].kernel))
-    rules = ReplayAlignmentRules(method.student, method.memory, 0.5, batch_size=4)
+    method.networks.student.convolutions[0].kernel.assign_add(
+        0.05 * tf.ones_like(method.networks.student.convolutions[0].kernel)
+    )
+    rules = ReplayAlignmentRules(method.networks.student, method.networks.generator, 0.5, batch_size=4)
     z = tf.random.stateless_normal([4, 8], split_seed(SEED, 2)[0])
     codes = {1: np.ones([4, 1], np.float32), 2: np.eye(2, dtype=np.float32)[[0] * 4]}  # of the one earlier class
     old, new = (
-        network(tf.concat([codes[network.num_classes], z], 1)).numpy() for network in (method.memory, method.student)
+        network(tf.concat([codes[network.num_classes], z], 1)).numpy()
+        for network in (method.networks.generator, method.networks.student)
     )
     expected = 0.5 * np.mean(np.sum((new - old) ** 2, axis=(1, 2, 3)))
     assert expected > 0.1
@@ -65,8 +68,10 @@ def test_every_earlier_class_is_aligned_equally_often(monkeypatch):
     method.begin_task(contexts[0])
     method.end_task(contexts[0])
     method.begin_task(contexts[1])
-    rules, aligned, make = method._rules(contexts[1]), [], method.memory.latents
-    monkeypatch.setattr(method.memory, "latents", lambda z, labels: aligned.extend(labels.numpy()) or make(z, labels))
+    rules, aligned, make = method.generator_rules(), [], method.networks.generator.latents
+    monkeypatch.setattr(
+        method.networks.generator, "latents", lambda z, labels: aligned.extend(labels.numpy()) or make(z, labels)
+    )
     for step in range(40):
         rules.penalty({}, stateless_seed(step, "step"))
     np.testing.assert_allclose(np.bincount(aligned, minlength=4) / len(aligned), [1 / 3] * 3 + [0], atol=0.08)
@@ -74,35 +79,39 @@ def test_every_earlier_class_is_aligned_equally_often(monkeypatch):
 
 def test_alignment_moves_the_student_alone():
     method = at_second_task("replay_alignment")
-    method.student.convolutions[0].kernel.assign_add(0.05 * tf.ones_like(method.student.convolutions[0].kernel))
+    method.networks.student.convolutions[0].kernel.assign_add(
+        0.05 * tf.ones_like(method.networks.student.convolutions[0].kernel)
+    )
     with tf.GradientTape(persistent=True) as tape:
-        penalty = method._rules(context(1)).penalty({}, SEED)
-    (moved,) = tape.gradient(penalty, method.student.convolutions[0].trainable_variables)
+        penalty = method.generator_rules().penalty({}, SEED)
+    (moved,) = tape.gradient(penalty, method.networks.student.convolutions[0].trainable_variables)
     assert np.any(moved != 0)
-    assert all(g is None for g in tape.gradient(penalty, method.memory.trainable_variables))
-    gammas = tape.gradient(penalty, [norm.gamma.value for norm in method.student.norms])
+    assert all(g is None for g in tape.gradient(penalty, method.networks.generator.trainable_variables))
+    gammas = tape.gradient(penalty, [norm.gamma.value for norm in method.networks.student.norms])
     assert all(np.all(np.asarray(gamma)[1] == 0) for gamma in gammas)  # the new class is not aligned
 
 
 @pytest.mark.parametrize(("strategy", "shown"), [("joint_replay", {0, 1}), ("replay_alignment", {1})])
 def test_the_critic_sees_replay_in_joint_training_only(strategy, shown):
     method = at_second_task(strategy)
-    phase = method._gan_phase(context(1))
-    labels = [phase._pool.labels[phase.images.of_step(step)[0]] for step in range(20)]
+    phase = method.phases(context(1))[0]()
+    labels = [phase.pool.labels[phase.images.of_step(step)[0]] for step in range(20)]
     assert set(np.unique(labels)) == shown
     if strategy == "joint_replay":
         assert np.mean(np.equal(labels, 0)) == pytest.approx(0.5, abs=0.1)  # each class equally often
-    learned = [phase._pool.labels[phase.images.of_step(step)[1]] for step in range(20)]
+    learned = [phase.pool.labels[phase.images.of_step(step)[1]] for step in range(20)]
     assert set(np.unique(learned)) == {0, 1}  # the class head learns from both in either
     assert phase.num_steps == 2 * 2  # an epoch is a pass over the current images
 
 
 def test_the_closing_epochs_learn_from_what_the_student_makes():
     method = at_second_task("joint_replay")
-    method.student.convolutions[0].kernel.assign_add(0.05 * tf.ones_like(method.student.convolutions[0].kernel))
-    ((images, labels),) = method._closing_replay(context(1))
+    method.networks.student.convolutions[0].kernel.assign_add(
+        0.05 * tf.ones_like(method.networks.student.convolutions[0].kernel)
+    )
+    ((images, labels),) = tiny.replayed(method, context(1), phase=1)
     assert np.all(labels == 0) and len(labels) == 16
-    ((held, _),) = method._replay_set(context(1))
+    ((held, _),) = tiny.replayed(method, context(1), phase=0)
     assert np.abs(images - held).max() > 0.01
 
 
@@ -116,7 +125,7 @@ def test_the_defaults_are_the_papers():
 def test_joint_replay_needs_the_class_loss():
     with pytest.raises(UserError, match="GANSettings.auxiliary_loss: expected True for MeRGAN's joint_replay"):
         MeRGAN(gan=GANSettings())
-    assert MeRGAN(gan=GANSettings(), strategy="replay_alignment").memory is None
+    assert MeRGAN(gan=GANSettings(), strategy="replay_alignment").networks.generator is None
 
 
 @pytest.mark.parametrize("bad", [{"strategy": "replay"}, {"alignment_weight": -0.1}], ids=lambda bad: next(iter(bad)))

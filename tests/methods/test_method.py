@@ -6,6 +6,7 @@ import pytest
 from dgm_tf.errors import UserError
 from dgm_tf.methods.context import TaskContext
 from dgm_tf.methods.method import Method, network_bytes, next_discriminator
+from dgm_tf.methods.networks import Networks
 from tests.methods import tiny
 
 
@@ -29,11 +30,9 @@ def test_what_overrides_replay_replays():
 
 
 def test_the_discriminator_classifies_unless_a_method_says_otherwise():
-    class WithNetworks(Method):
-        def networks(self):
-            return {"generator": "G", "discriminator": "D"}
-
-    assert WithNetworks().classifier == "D"
+    method = Method()
+    method.networks = Networks(generator="G", classifier="D")
+    assert method.classifier == "D"
 
 
 @pytest.mark.parametrize("afresh", [True, False])
@@ -45,7 +44,7 @@ def test_a_discriminator_starts_afresh_or_is_widened(afresh):
     assert np.array_equal(first.get_weights()[0], second.get_weights()[0]) != afresh
 
 
-@pytest.mark.parametrize("hook", [lambda m: m.phases(None), lambda m: m.networks()])
+@pytest.mark.parametrize("hook", [lambda m: m.phases(None), lambda m: m.network_classes()])
 def test_what_every_method_must_say(hook):
     with pytest.raises(NotImplementedError):
         hook(Method())

@@ -142,7 +142,7 @@ def method_and_context():
 
 def test_dgm_replays_a_share_of_real_images(method_and_context):
     method, context = method_and_context
-    groups, stored = method._replay_set(context), method.arrays()
+    groups, stored = method.replayed(context), method.arrays()
     assert [set(labels) for _, labels in groups] == [{0, 1}, {2}]
     for images, labels in groups:
         for label in set(labels):

@@ -12,7 +12,7 @@ from dgm_tf.methods.ewc import EWC
 from dgm_tf.methods.rwalk import RWalk
 from dgm_tf.methods.synaptic_intelligence import SynapticIntelligence
 from dgm_tf.training.classifier import class_variables
-from dgm_tf.training.pool import ImagePool, RehearsalPool
+from dgm_tf.training.pool import Pool, RehearsalPool
 from tests.methods.regularized_tasks import SHAPE, TASKS, Snapshots, TinyMLP, assert_same, learner
 
 METHODS = (EWC, RWalk, SynapticIntelligence)
@@ -133,7 +133,7 @@ def test_the_first_task_has_no_penalty_and_no_stored_images():
         each.learn(TASKS[0], (Look(0),))
     np.testing.assert_array_equal(one.logits(TASKS[0].test.images), two.logits(TASKS[0].test.images))
     one.learn(TASKS[1], (Look(0),))
-    assert pools == [ImagePool, ImagePool, RehearsalPool]
+    assert pools == [Pool, Pool, RehearsalPool]
 
 
 def test_stored_images_keep_earlier_classes_in_mind():

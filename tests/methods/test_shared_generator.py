@@ -84,8 +84,12 @@ def test_in_a_task_the_memory_replays_and_at_its_end_the_student_is_the_memory(l
         np.testing.assert_array_equal(images, before)
     assert len(snapshots.replayed) > 4
     assert np.abs(learner.method.replay(LABELS, seed=3) - before).max() > 1e-2
-    assert not learner.method.replay_is_frozen and learner.method.student is None
-    assert {"generator", "discriminator"} <= set(learner.method.networks()) <= {"generator", "discriminator", "critic"}
+    assert not learner.method.replay_is_frozen and learner.method.networks.student is None
+    assert (
+        {"generator", "discriminator"}
+        <= set(learner.method.networks.by_name())
+        <= {"generator", "discriminator", "critic"}
+    )
 
 
 def test_replay_gives_images_by_label(learned):
@@ -100,26 +104,26 @@ def test_replay_gives_images_by_label(learned):
 def test_what_is_remembered_is_counted(learned):
     name, learner, _, _, _ = learned
     sizes = learner.method.memory_bytes()
-    assert sizes["generator"] == sizes["generator copy"] == 4 * learner.method.memory.count_params()
+    assert sizes["generator"] == sizes["generator copy"] == 4 * learner.method.networks.generator.count_params()
     own = {"ewc_m": {"importances"}, "dgr": {"critic", "solver copy"}}.get(name, set())
     assert set(sizes) == {"generator", "generator copy"} | own and all(sizes.values())
 
 
 def test_an_export_does_what_the_learner_does(learned, tmp_path):
     _, learner, _, _, _ = learned
-    method, folder = learner.method, tmp_path / "export"
+    memory, folder = learner.method.memory, tmp_path / "export"
     sizes = export(learner, folder)
     generator = tf.saved_model.load(str(folder / "generator"))
     labels = np.array([2, 0, 1, 0], np.int32)
     z = np.random.default_rng(1).normal(size=(4, 8)).astype(np.float32)
     made = generator.generate(labels, z)
-    np.testing.assert_allclose(made, method.generate(1, method.latents(1, z, labels)), atol=1e-5)
+    np.testing.assert_allclose(made, memory.generate(1, memory.latents(1, z, labels)), atol=1e-5)
     sampled = generator.sample(labels, [5, 6])
-    drawn = method.draw(tf.constant(labels), tf.constant([5, 6]))
-    np.testing.assert_allclose(sampled, method.generate(1, method.latents(1, drawn, labels)), atol=1e-5)
+    drawn = memory.draw(tf.constant(labels), tf.constant([5, 6]))
+    np.testing.assert_allclose(sampled, memory.generate(1, memory.latents(1, drawn, labels)), atol=1e-5)
     # The generator is there once, not once a task.
-    weights = sum(int(np.prod(v.shape)) for v in method.memory.weights)
-    weights += sum(int(np.prod(v.shape)) for network in method.selectors for v in network.weights)
+    weights = sum(int(np.prod(v.shape)) for v in memory.generator.weights)
+    weights += sum(int(np.prod(v.shape)) for network in memory.selectors for v in network.weights)
     assert sizes["generator"] < 4 * weights + 400_000
     with pytest.raises(tf.errors.InvalidArgumentError, match="labels: expected values from 0 to 2"):
         generator.sample([3], [0, 0])

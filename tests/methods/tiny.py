@@ -91,6 +91,23 @@ def randomize(generator, seed=0):
     return generator
 
 
+def pool(method, context, phase=0):
+    """The `Pool` that a phase of the task learns from, by default the first."""
+    return method.phases(context)[phase]().pool
+
+
+def replayed(method, context, phase=0):
+    """The groups of replay in a phase's pool: (images float32 in [-1, 1], labels), arrays of numpy."""
+    found = pool(method, context, phase)
+    return [tuple(np.asarray(part) for part in found.gather(np.asarray(rows))) for rows in found.replay]
+
+
+def current(method, context, phase=0):
+    """The current task's images in a phase's pool, likewise."""
+    found = pool(method, context, phase)
+    return tuple(np.asarray(part) for part in found.gather(np.asarray(found.current)))
+
+
 SHARED = {
     "ewc_m": ewc_m,
     "mergan_jtr": lambda: mergan("joint_replay"),

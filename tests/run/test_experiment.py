@@ -136,3 +136,17 @@ def test_mixed_precision_keeps_weights_masks_and_replay_in_float32(tmp_path, cle
 def test_an_unknown_precision_is_named(tmp_path, clean_gin):
     with pytest.raises(UserError, match="run_experiment.precision: expected one of 'float32', .* got 'half'"):
         tiny_run.run_here(tmp_path / "run", *tiny_run.SHORT, "run_experiment.precision = 'half'")
+
+
+@pytest.mark.parametrize(("size", "told"), [(1, False), (2, True)])
+def test_what_follows_from_the_size_of_tasks_is_told_before_training(
+    size, told, tmp_path, monkeypatch, capsys, clean_gin
+):
+    def learn(*arguments):
+        raise Killed
+
+    monkeypatch.setattr(experiment.Learner, "learn", learn)
+    params = (*tiny_run.PARAMS, f"ClassIncrementalStream.classes_per_task = {size}")
+    with pytest.raises(Killed):
+        tiny_run.run_here(tmp_path, *params)
+    assert ("GANSettings.auxiliary_loss = True" in " ".join(capsys.readouterr().out.split())) == told

@@ -8,7 +8,7 @@ from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training import classifier, schedules
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings, check_batch_size, class_variables
-from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import seeded_initializers
 
 
@@ -18,7 +18,7 @@ def group(label, level, count=16):
 
 
 def dark_and_light():
-    return ImagePool([group(0, 0), group(1, 190)])
+    return Pool([group(0, 0)], group(1, 190))
 
 
 def new_network():
@@ -80,7 +80,7 @@ def test_the_seed_decides(before_and_after):
 
 
 def test_steps_count_whole_batches_of_every_epoch():
-    phase = ClassifierPhase(new_network(), ImagePool([group(0, 0, 11), group(1, 190, 10)]), 3, 8, 1e-3, 0)
+    phase = ClassifierPhase(new_network(), Pool([group(0, 0, 11)], group(1, 190, 10)), 3, 8, 1e-3, 0)
     assert (phase.epochs, phase.batches, phase.num_steps) == (3, 2, 6)
     assert phase.trains_classifier
 

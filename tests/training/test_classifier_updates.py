@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dgm_tf.training import classifier
 from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size, replica_batch, update_classifier
-from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.pool import Pool
 from tests.training.replicas import on_two_replicas
 
 
@@ -71,7 +71,7 @@ def test_a_phase_passes_over_the_pool_in_another_order_each_epoch_and_augments_e
         return x
 
     x = images(10)
-    pool = ImagePool([(x, np.zeros(10, np.int32))])
+    pool = Pool([], (x, np.zeros(10, np.int32)))
     phase = ClassifierPhase(Linear(), pool, 2, 4, 1e-3, 0, augmentation=note)
     for index in (0, 1, 2, 3, 1):
         phase.step(index)
@@ -91,7 +91,7 @@ def test_the_seed_decides_the_order_and_the_noise(eagerly):
         return x
 
     for seed in (0, 0, 1):
-        ClassifierPhase(Linear(), ImagePool([(images(10), np.zeros(10, np.int32))]), 1, 4, 1e-3, seed, note).step(0)
+        ClassifierPhase(Linear(), Pool([], (images(10), np.zeros(10, np.int32))), 1, 4, 1e-3, seed, note).step(0)
     assert noted[0] == noted[1] and noted[0][0] != noted[2][0] and noted[0][1] != noted[2][1]
 
 

@@ -1,9 +1,11 @@
 """Where the time goes, with a clock that is set by hand."""
 
+import re
+
 import pytest
 
 from dgm_tf.training import clock as clock_module
-from dgm_tf.training.clock import Clock
+from dgm_tf.training.clock import NOT_LEARNING, TIMINGS, Clock
 
 
 @pytest.fixture
@@ -57,3 +59,11 @@ def test_a_restart_inside_a_measurement_forgets_what_came_before(hands, before):
         clock.restart(before)
         hands[0] += 1
     assert clock.read() == {"gan": before.get("gan", 0.0) + 1.0}
+
+
+def test_every_timing_of_the_package_is_explained(project_root):
+    texts = [path.read_text(encoding="utf-8") for path in (project_root / "dgm_tf").rglob("*.py")]
+    measured = re.findall(
+        r'clock\.measure\("(\w+)"|\n    charge = "(\w+)"|\n    name = "(gan|classifier)"', "".join(texts)
+    )
+    assert {"".join(names) for names in measured} == TIMINGS.keys() >= set(NOT_LEARNING)

@@ -17,7 +17,7 @@ from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.compilation import jit, jit_compilation
 from dgm_tf.training.gan import GANPhase, GANSettings, GeneratorRules
-from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import seeded_initializers
 
 SETTINGS = GANSettings(epochs=2, batch_size=8)
@@ -29,7 +29,8 @@ def group(label, count=16):
 
 
 def pool(tasks=2, count=16):
-    return ImagePool([group(label, count) for label in range(tasks)])
+    *replay, current = (group(label, count) for label in range(tasks))
+    return Pool(replay, current)
 
 
 class Training:
@@ -78,7 +79,8 @@ def test_xla_computes_the_same_step_from_streamed_images(monkeypatch):
     monkeypatch.setattr(gan, "normal", lambda shape, seed: noise)
     monkeypatch.setattr(gan, "uniform", lambda shape, seed: noise[:, 0])
     with jit_compilation(True):
-        compiled = Training(images=ImagePool([(Rows([images]), labels) for images, labels in map(group, range(2))]))
+        replay, current = ((Rows([images]), labels) for images, labels in map(group, range(2)))
+        compiled = Training(images=Pool([replay], current))
     metrics, (expected,) = compiled.run(0, 1)[0], Training().run(0, 1)
     for name, value in expected.items():
         np.testing.assert_allclose(metrics[name], value, rtol=2e-3, atol=2e-3, err_msg=name)

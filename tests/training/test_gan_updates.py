@@ -11,7 +11,7 @@ from dgm_tf.training import gan, task_size
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.gan import GANPhase, GANSettings, GeneratorRules
 from dgm_tf.training.optimizer import LinearDecay
-from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import seeded_initializers
 
 CLASSES, LATENT, BATCH = 2, 3, 4
@@ -106,7 +106,7 @@ class Step:
 def pool():
     """An earlier task of class 0 and the present one of class 1, images all different."""
     images = np.random.default_rng(0).uniform(-1, 1, (16, 2, 2, 1)).astype(np.float32)
-    return ImagePool([(images[:8], np.zeros(8, np.int32)), (images[8:], np.ones(8, np.int32))])
+    return Pool([(images[:8], np.zeros(8, np.int32))], (images[8:], np.ones(8, np.int32)))
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +131,7 @@ def fixed_noise(monkeypatch):
 def real_batches(step, index=0):
     """(images, labels) of each critic update of a step."""
     rows, _ = step.phase.images.of_step(index)
-    return [step.phase._pool.gather(row) for row in rows]
+    return [step.phase.pool.gather(row) for row in rows]
 
 
 def critic_gradients(step, images, labels, share=1.0):

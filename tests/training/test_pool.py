@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf.data.rows import Rows
-from dgm_tf.training.pool import ImagePool, RehearsalPool, merged, to_float, to_uint8
+from dgm_tf.training.pool import Pool, RehearsalPool, merged, to_float, to_uint8
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
 
@@ -32,8 +32,10 @@ def group(label, count, dtype=np.uint8):
 
 
 def test_groups_keep_their_places():
-    pool = ImagePool([group(7, 3), group(5, 2)])
-    assert pool.ranges == [(0, 3), (3, 5)] and len(pool) == 5
+    pool = Pool([group(7, 3)], group(5, 2))
+    assert (pool.replay, pool.current) == ([range(3)], range(3, 5)) and len(pool) == 5
+    alone = Pool([], group(5, 2))
+    assert (alone.replay, alone.current) == ([], range(2))
     np.testing.assert_array_equal(pool.labels, [7, 7, 7, 5, 5])
     assert pool.labels.dtype == np.int32
 
@@ -41,7 +43,7 @@ def test_groups_keep_their_places():
 @pytest.mark.parametrize("kinds", [(np.uint8, np.uint8), (np.float32, np.uint8), (np.float32, np.float32)])
 def test_gathered_images_are_floats_whatever_the_groups_hold(kinds):
     groups = [group(0, 3, kinds[0]), group(1, 2, kinds[1])]
-    images, labels = ImagePool(groups).gather(tf.constant([4, 0]))
+    images, labels = Pool(groups[:1], groups[1]).gather(tf.constant([4, 0]))
     expected = [to_float(groups[1][0])[1], to_float(groups[0][0])[0]]
     np.testing.assert_allclose(images, expected, atol=1e-6)
     assert images.dtype == tf.float32 and labels.dtype == tf.int32
@@ -57,8 +59,8 @@ def test_merged_groups_stay_levels_if_all_are(kinds, dtype):
 
 
 def test_a_pass_takes_every_image_once_and_drops_the_rest():
-    batches = ImagePool([group(0, 7), group(1, 4)]).epoch_batches(np.random.default_rng(0), 5)
-    assert batches.shape == (2, 5) == (ImagePool([group(0, 7), group(1, 4)]).num_batches(5), 5)
+    batches = Pool([group(0, 7)], group(1, 4)).epoch_batches(np.random.default_rng(0), 5)
+    assert batches.shape == (2, 5) == (Pool([group(0, 7)], group(1, 4)).num_batches(5), 5)
     assert len(np.unique(batches)) == 10 and batches.max() < 11
 
 
@@ -73,6 +75,15 @@ def test_few_stored_images_are_not_lost_among_many(share, expected):
     np.testing.assert_allclose(shares, expected, atol=0.04)
 
 
+def test_merged_groups_stay_on_disk_if_one_is_there():
+    groups = [group(3, 2), (Rows([group(1, 3)[0]]), group(1, 3)[1]), group(2, 1, np.float32)]
+    for some in (groups[:2], groups):
+        images, labels = merged(some)
+        assert isinstance(images, Rows) and labels.tolist() == np.concatenate([of for _, of in some]).tolist()
+        expected = np.concatenate([np.asarray(to_float(np.asarray(part))) for part, _ in some])
+        np.testing.assert_array_equal(to_float(np.asarray(images)), expected)
+
+
 class TestStreamedPool:
     """Images that stay on disk are gathered like those in memory."""
 
@@ -80,19 +91,19 @@ class TestStreamedPool:
     def test_it_gathers_the_same_images(self, kinds):
         groups = [group(0, 3, kinds[0]), group(1, 4, kinds[1]), group(2, 3, kinds[2])]
         on_disk = [groups[0], (Rows([groups[1][0]]), groups[1][1]), groups[2]]
-        pools = [ImagePool(groups), ImagePool(on_disk)]
+        pools = [Pool(each[:2], each[2]) for each in (groups, on_disk)]
         indices = tf.constant([9, 0, 3, 6, 3])
         for gather in (lambda pool: pool.gather(indices), lambda pool: tf.function(pool.gather)(indices)):
             (images, labels), (streamed, its_labels) = map(gather, pools)
             np.testing.assert_array_equal(images, streamed)
             np.testing.assert_array_equal(labels, its_labels)
             assert streamed.dtype == tf.float32 and streamed.shape == (5, 4, 4, 1)
-        assert pools[0].ranges == pools[1].ranges and len(pools[1]) == 10
+        assert (pools[0].replay, pools[0].current) == (pools[1].replay, pools[1].current) and len(pools[1]) == 10
 
     def test_every_level_is_the_same_beside_generated_images(self):
         levels, floats = LEVELS.reshape(256, 1, 1, 1), np.zeros((1, 1, 1, 1), np.float32)
         labels = np.zeros(256, np.int32)
-        pools = [ImagePool([(floats, labels[:1]), (images, labels)]) for images in (levels, Rows([levels]))]
+        pools = [Pool([(floats, labels[:1])], (images, labels)) for images in (levels, Rows([levels]))]
         gathered = [pool.gather(tf.range(257))[0] for pool in pools]
         np.testing.assert_array_equal(*gathered)
 
@@ -101,6 +112,6 @@ class TestStreamedPool:
             def __getitem__(self, index):
                 raise AssertionError("read")
 
-        pool = ImagePool([(Unread([group(0, 3)[0]]), group(0, 3)[1])])
+        pool = Pool([], (Unread([group(0, 3)[0]]), group(0, 3)[1]))
         pool._images = Unread([group(0, 3)[0]])
         np.testing.assert_array_equal(tf.function(lambda i: pool.gather(i)[1])(tf.constant([2])), [0])

@@ -22,7 +22,7 @@ from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings, check_batch_size
 from dgm_tf.training.distribution import make_strategy
 from dgm_tf.training.gan import GANPhase, GANSettings
-from dgm_tf.training.pool import ImagePool
+from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import replica_slice, seeded_initializers
 
 RATE = 1e-3
@@ -40,7 +40,7 @@ def networks_after_phases():
     with seeded_initializers(0, "two devices"):
         generator = DCGANGenerator(plasticity="weights", filters=2)
         discriminator = DCGANDiscriminator(num_classes=3, filters=(2, 4, 8))
-    pool = ImagePool([images_of(label) for label in range(3)])
+    pool = Pool([images_of(0), images_of(1)], images_of(2))
     rules = MaskRules(generator, 3, 0.08, 100.0)
     settings = ClassifierSettings(augmentation=Augmentation())
     gan = GANPhase(rules, discriminator, pool, *task_size.settled(GAN, settings, [1]), seed=0)

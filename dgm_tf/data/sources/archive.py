@@ -34,7 +34,7 @@ class ImageArchive(OwnImages):
     Args:
         path: the file.
         channels: 1 (grey), 3 (RGB) or None: as they are.
-        test_fraction, seed: as of `ImageFolder`.
+        test_fraction, seed: as of `ImageFolder`, where there are no test images.
         memory_limit: bytes; images that take more are unpacked to the disk, and training reads what each step needs,
             with the same results; they must have the size that is learned, and its channels.
         cache_dir: where they are unpacked; None: the run's `cache_dir`, or nowhere outside a run.

@@ -38,13 +38,15 @@ class ImageFolder(OwnImages):
     Args:
         directory: the folder.
         size: height and width of the images, one of 16, 32, 64, 128; the same as the stream's `image_size`.
-        channels: 1 (grey), 3 (RGB) or None: grey where all files are, else RGB.
+        channels: 1 (grey), 3 (RGB) or None: grey where all files are, else RGB. To be said where colour tells nothing,
+            or where more images are to come, as their number of channels must be that of the first.
         test_fraction: where there is no test/: share in (0, 1) of each class's images that are kept for the test, at
             least one; drawn by `seed` and the class's name alone.
-        seed: integer in [0, 2**32).
+        seed: integer in [0, 2**32); another one keeps other images for the test, to see how much a draw matters.
         memory_limit: bytes; images that take more stay on disk, and training reads what each step needs, with the same
             results.
-        cache_dir: where decoded images are kept; None: the run's `cache_dir`, or nowhere outside a run.
+        cache_dir: where decoded images are kept, such as on a larger or faster disk; None: the run's `cache_dir`, or
+            nowhere outside a run.
         max_pixels: of an image; larger ones are left out and named. See docs/limits.md.
         white: the level that becomes 255 in images of more than 8 bits, such as 4095 for 12 bits; None: 65535.
 
