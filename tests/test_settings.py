@@ -56,7 +56,7 @@ DEFAULTS = {
     Distillation: {"weight": 1.0, "temperature": 2.0},
     EvaluationSettings: {
         "protocol": "strict", "validation_per_class": 200, "gan_test_per_class": 500, "gan_train_epochs": 3,
-        "gan_train_every_task": False, "judge_epochs": 3, "fine_tuning_epochs": 1,
+        "gan_train_every_task": False, "judge_epochs": 3, "fine_tuning_epochs": 1, "measures": (),
     },
     DGM: {
         **_SHARED, "generator": DCGANGenerator, "reinitialize_discriminator": True, "sparsity_weight": 0.08,
