@@ -290,7 +290,7 @@ def _descriptions(entries):
 
 
 def _tasks_of(sizes):
-    """Labels of tasks of these sizes, as files of before they held them mean."""
+    """Labels of tasks of these sizes, for files of earlier versions that lack them."""
     ends = itertools.accumulate(sizes)
     return [list(range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
 

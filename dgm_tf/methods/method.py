@@ -93,7 +93,7 @@ class Method:
         return None
 
     def told(self, sizes):
-        """A line for people on settings that follow from the tasks' sizes, numbers of classes; None: there are none."""
+        """Line to print on settings that follow from the sizes of the tasks, or None."""
         return None
 
     @property
