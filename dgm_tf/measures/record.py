@@ -297,9 +297,9 @@ def _tasks_of(sizes):
 
 @contextlib.contextmanager
 def entries_told(place, advice="restore it from a copy, or delete it and start again"):
-    """Turns what missing entries or entries of other kinds lead to into `Damaged`; place: of what was read.
+    """Converts errors of missing or wrong entries into `Damaged`; place: of what was read.
 
-    What has the right checksum may come from a stranger all the same.
+    A file with the right checksum may still come from a stranger.
     """
     try:
         yield

@@ -86,9 +86,9 @@ class Method:
 
     @property
     def caution(self):
-        """Text on what is known to go wrong with these settings, so that nobody takes it for a bug; or None.
+        """Text on a known weakness of these settings, so that it is not taken for a bug, or None.
 
-        A run says it once, before its first task.
+        A run prints it once, before its first task.
         """
         return None
 

@@ -186,9 +186,9 @@ class Watch:
 
 
 class WorkerLost(Exception):
-    """Raised if another worker has ended, since this one cannot continue alone. `signum`: the signal that it was sent itself, or None.
+    """Raised if another worker has ended: this one cannot continue alone. signum: the signal sent to this one, or None.
 
-    names: of those that have ended, where they are known.
+    names: of the lost workers, if known.
     """
 
     def __init__(self, names="another worker", signum=None):
