@@ -1,10 +1,10 @@
-"""What the statements of a configuration bind, read without running any of it."""
+"""Bindings of a gin configuration, read without running it."""
 
 from gin import config_parser
 
 
 class Reference(str):
-    """A gin reference or macro as it stands in the text, such as "@a/DGM()" or "%epochs"; equal to no string value."""
+    """A gin reference or macro as written in the text, such as "@a/DGM()" or "%epochs"; equal to no string value."""
 
     __slots__ = ()
     __hash__ = str.__hash__
@@ -17,7 +17,7 @@ class Reference(str):
 
     @property
     def scope(self):
-        """What stands before the last slash, "" without one."""
+        """Part before the last slash, or ""."""
         return self[1:].rpartition("/")[0]
 
     @property
@@ -56,7 +56,7 @@ class Bindings:
         return {names[key]: value for key, value in self._stated.items()}
 
     def value(self, scope, name, parameter, default=None):
-        """What a call in the scope gets, macros resolved: the binding with the longest part of the scope wins.
+        """Returns the value of a call in the scope, macros resolved: the binding with the longest matching scope wins.
 
         name: of the class, without its module.
         """
@@ -73,7 +73,7 @@ class Bindings:
         return (value.scope if isinstance(value, Reference) else "") or scope
 
     def resolved(self, value):
-        """The value; of a macro what it stands for, None where it is not set."""
+        """Resolves a macro to its value, or None if it is not set; returns other values unchanged."""
         for _ in self._values:
             if not (isinstance(value, Reference) and value.startswith("%")):
                 break

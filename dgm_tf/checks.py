@@ -1,4 +1,4 @@
-"""Checks of values: one out of place is named, with what was expected and what was found.
+"""Checks of values. An error names the value, what was expected and what was found.
 
 `argument`, `integer_in` and `number_in` take a name and its value, the others an object and the name of its field.
 """

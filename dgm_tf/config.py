@@ -106,7 +106,7 @@ def parse(gin_file, params=(), modules=()):
 
 
 def difference(path, text):
-    """What a run folder's configuration binds otherwise than `text`, as a diff; "" where they mean the same.
+    """Diff of the bindings of a run folder's configuration and `text`; "" if they mean the same.
 
     What `text` leaves open, so that it follows from the tasks, is as the run has it, and no difference.
 

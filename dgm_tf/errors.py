@@ -7,7 +7,7 @@ import sys
 
 
 class UserError(ValueError):
-    """A mistake in what the user passed: names the argument, what was expected and what was found."""
+    """A mistake of the user: names the argument, what was expected and what was found."""
 
 
 class DetailedError(UserError):

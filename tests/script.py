@@ -1,7 +1,8 @@
-"""Gives a script of tools/ in a process that is forked, for a tenth of a second instead of a start of TensorFlow."""
+"""Gives scripts and commands in processes that are forked, for a tenth of a second instead of a start of TensorFlow."""
 
 import contextlib
 import io
+import os
 import pathlib
 import runpy
 import sys
@@ -14,7 +15,7 @@ TOOLS = pathlib.Path(__file__).parent.parent / "tools"
 
 
 class Outcome(NamedTuple):
-    """How a script ended, as `subprocess.CompletedProcess` would say it."""
+    """How it ended, as `subprocess.CompletedProcess` would say it."""
 
     returncode: int
     stdout: str
@@ -23,18 +24,24 @@ class Outcome(NamedTuple):
 
 def give(name, *arguments):
     """The `Outcome` of tools/`name` with the arguments of a command line."""
-    return Outcome(*fresh_process.call(_give, TOOLS / name, [str(argument) for argument in arguments]))
+    return Outcome(*fresh_process.call(_give, runpy.run_path, str(TOOLS / name), arguments, os.getcwd()))
 
 
-def _give(path, arguments):
-    sys.argv = [str(path), *arguments]
+def give_module(name, *arguments):
+    """The `Outcome` of `python -m name`."""
+    return Outcome(*fresh_process.call(_give, runpy.run_module, name, arguments, os.getcwd()))
+
+
+def _give(run, name, arguments, folder):
+    os.chdir(folder)
+    sys.argv = [name, *map(str, arguments)]
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-        return _status(path), out.getvalue(), err.getvalue()
+        return _status(run, name), out.getvalue(), err.getvalue()
 
 
-def _status(path):
+def _status(run, name):
     try:
-        runpy.run_path(str(path), run_name="__main__")
+        run(name, run_name="__main__")
     except SystemExit as ended:
         if isinstance(ended.code, str):
             print(ended.code, file=sys.stderr)

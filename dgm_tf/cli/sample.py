@@ -35,7 +35,7 @@ NAMED = 30  # classes that a message lists
 
 
 def find_classes(names, class_names):
-    """Labels, without repetition, of the classes that a person named.
+    """Returns the labels, without repetition, of the classes that the user named.
 
     Args:
       names: list of str: original names, positions where no class's name is a number, or ["all"].

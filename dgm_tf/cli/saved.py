@@ -1,4 +1,4 @@
-"""What commands share that read the folder of a run."""
+"""Shared by commands that read the folder of a run."""
 
 from dgm_tf import config
 from dgm_tf.disk import lock

@@ -18,7 +18,7 @@ def natural_key(name):
 
 
 def natural_order(names):
-    """Positions of the names, as a person would sort them."""
+    """Positions of the names in natural order."""
     return tuple(sorted(range(len(names)), key=lambda i: natural_key(names[i])))
 
 

@@ -173,7 +173,7 @@ class ClassIncrementalStream(Stream):
         return self._division.validation[t]
 
     def fresh_copy(self):
-        """The same stream at its beginning, loaded anew.
+        """Returns the same stream at its beginning, loaded again.
 
         For what stands outside the strict setting: upper bounds, and classifiers that only measure.
         """

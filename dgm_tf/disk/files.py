@@ -221,7 +221,7 @@ def write_arrays(path, arrays, **texts):
 
 
 def npz_bytes(arrays, compress=False, **texts):
-    """What `write_arrays` writes, or packed smaller: equal for equal content."""
+    """Returns the bytes that `write_arrays` writes, optionally compressed. Equal content gives equal bytes."""
     buffer = io.BytesIO()
     encoded = {k: np.frombuffer(json.dumps(v).encode(), np.uint8) for k, v in texts.items()}
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -24,7 +24,7 @@ class BestEpoch(Callback):
         self.accuracy, self.history, self.weights, self._images = None, [], None, None
 
     def on_task_begin(self, learner, context):
-        """Starts anew for the next task."""
+        """Resets for the next task."""
         self._forget()
 
     def on_epoch_end(self, learner, context, phase, epoch):

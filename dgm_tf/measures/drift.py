@@ -103,7 +103,7 @@ class ReplayIsFrozen(_OfReplay):
 
 
 def device():
-    """What mainly decides how images are rounded, as text: TensorFlow's version and the GPUs, or else the processor."""
+    """Text on the device that decides rounding: TensorFlow's version and the GPUs, or else the processor."""
     gpus = tf.config.list_physical_devices("GPU")
     names = {tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus}
     return f"TensorFlow {tf.__version__} on {', '.join(sorted(names)) or _processor()}"

@@ -18,7 +18,7 @@ class Fidelity(Detail):
     name, large = "fidelity", Large.ROWS
 
     def applies(self, view):
-        """Of methods that replay, where it is asked for."""
+        """Only for methods that replay, and if the settings ask for it."""
         return view.learner.method.replays and view.settings.gan_test_per_class > 0
 
     def after_task(self, view):

@@ -12,7 +12,7 @@ class GANTrain(Measure):
     name, title, compared = "gan_train", "GAN-train", False
 
     def applies(self, view):
-        """Of methods that replay, where it is asked for."""
+        """Only for methods that replay, and if the settings ask for it."""
         return view.learner.method.replays and view.settings.gan_train_epochs > 0
 
     def after_task(self, view):

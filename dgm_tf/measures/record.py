@@ -290,16 +290,16 @@ def _descriptions(entries):
 
 
 def _tasks_of(sizes):
-    """Labels of tasks of these sizes, as files of before they held them mean."""
+    """Labels of tasks of these sizes, for files of earlier versions that lack them."""
     ends = itertools.accumulate(sizes)
     return [list(range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
 
 
 @contextlib.contextmanager
 def entries_told(place, advice="restore it from a copy, or delete it and start again"):
-    """Turns what missing entries or entries of other kinds lead to into `Damaged`; place: of what was read.
+    """Converts errors of missing or wrong entries into `Damaged`; place: of what was read.
 
-    What has the right checksum may come from a stranger all the same.
+    A file with the right checksum may still come from a stranger.
     """
     try:
         yield

@@ -51,5 +51,5 @@ class EvaluationSettings:
 
     @property
     def all_measures(self):
-        """The standard measures and one's own, a tuple."""
+        """The standard measures and the user's own, a tuple."""
         return (*STANDARD, *self.measures)

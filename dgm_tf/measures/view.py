@@ -130,7 +130,7 @@ class View:
         return gan_test.gan_test(judge, self.learner, self._tests, self.settings.gan_test_per_class)
 
     def trained(self, what, measure):
-        """What `measure` returns; None where the classifier that it trains diverged, which is told once."""
+        """Returns the result of `measure`, or None if the classifier that it trains diverged, with one warning."""
         try:
             return measure()
         except Diverged as error:

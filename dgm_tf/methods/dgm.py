@@ -137,7 +137,7 @@ class DGM(GenerativeMethod):
         _check_generator(self.networks.generator or self.generator(), num_classes)
 
     def begin_task(self, context):
-        """A generator at the first task; D afresh or widened for the new classes."""
+        """Makes the generator at the first task; makes D anew or widens it for the new classes."""
         self._stored.check_images(context.images_per_class)
         networks = self.networks
         with self.beginning(context):

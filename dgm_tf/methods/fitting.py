@@ -1,4 +1,4 @@
-"""What a task's GAN and classifier are fitted to: its own images and the replay of earlier ones."""
+"""Fitting of a task's GAN and classifier to its own images and the replay of earlier ones."""
 
 import numpy as np
 

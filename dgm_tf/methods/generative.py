@@ -1,4 +1,4 @@
-"""What methods with a generative memory share: their settings, and replay by label."""
+"""Base class of methods with a generative memory: settings, and replay by label."""
 
 import contextlib
 import dataclasses
@@ -78,7 +78,7 @@ class GenerativeMethod(Method):
         return Fitting(*task_size.settled(self.gan, self.settings, sizes), context)
 
     def told(self, sizes):
-        """What follows from the sizes of the tasks."""
+        """Settings that follow from the sizes of the tasks."""
         return task_size.told(self.gan, self.settings, sizes)
 
     @contextlib.contextmanager

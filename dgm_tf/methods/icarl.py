@@ -86,7 +86,7 @@ class ICaRL(RehearsingClassifier):
             )
 
     def begin_task(self, context):
-        """Keeps the network as it is to learn from, and goes on with a wider copy."""
+        """Keeps the network as a teacher and continues with a wider copy."""
         self.networks.teacher = self.networks.classifier
         super().begin_task(context)
         self._reader = NearestMeans(self.networks.classifier)

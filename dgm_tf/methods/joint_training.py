@@ -12,7 +12,7 @@ from dgm_tf.registry import register
 @register
 @dataclasses.dataclass
 class JointTraining(RehearsingClassifier):
-    """The classifier alone, trained afresh at each task on all that has come; settings as in `SingleClassifier`.
+    """A new classifier at each task, trained on all images so far; settings as in `SingleClassifier`.
 
     It breaks the rule that the others keep: every image is stored, and counted in `memory_bytes`.
     """

@@ -86,14 +86,14 @@ class Method:
 
     @property
     def caution(self):
-        """Text on what is known to go wrong with these settings, so that nobody takes it for a bug; or None.
+        """Text on a known weakness of these settings, so that it is not taken for a bug, or None.
 
-        A run says it once, before its first task.
+        A run prints it once, before its first task.
         """
         return None
 
     def told(self, sizes):
-        """A line for people on settings that follow from the tasks' sizes, numbers of classes; None: there are none."""
+        """Line to print on settings that follow from the sizes of the tasks, or None."""
         return None
 
     @property

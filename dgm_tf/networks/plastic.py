@@ -57,7 +57,7 @@ class PlasticGenerator(TaskGenerator):
         return self.junction_masks(masks, task)
 
     def _soft_junction_masks(self, mask_scale):
-        """`junction_masks` of the present task; None where weights are masked."""
+        """`junction_masks` of the current task; None if weights are masked."""
         if self.plasticity != "units":
             return [None] * (len(self.widths) + 1)
         masks = {layer.name: layer.mask(mask_scale) for layer in self.masked_layers}

@@ -106,7 +106,7 @@ class TaskGenerator(keras.Model):
         return []
 
     def _masked_layers(self):
-        """The masked layers of the present task, in order."""
+        """The masked layers of the current task, in order."""
         raise NotImplementedError
 
     def _output_layer(self, channels, task_shapes):
@@ -185,7 +185,7 @@ class TaskGenerator(keras.Model):
         return self._fold_once(task) if task < self.num_tasks - 1 else self.fold(task)
 
     def fold(self, task):
-        """What `plain` gives, made anew."""
+        """Makes a new result of `plain`."""
         raise NotImplementedError
 
     def _images(self, maps, latents):

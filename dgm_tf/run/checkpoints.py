@@ -27,7 +27,7 @@ TASK_END = "task_end.npz"  # of the last task that has ended: a file of its own,
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """What a run goes on from.
+    """State that a run resumes from.
 
     Attributes:
       arrays: {name: array} of the learner, of the phase in hand and of callbacks.

@@ -41,7 +41,7 @@ class Continuation:
         self._classes_per_task, self._class_order = classes_per_task, class_order
 
     def read(self):
-        """Reads how the run stands; by who holds its folder, or another process may go on with the same tasks.
+        """Reads the state of the run. Call it while the folder is locked, since another process may change it.
 
         Raises:
           UserError: the folder holds no run, or one that has not come to its end.

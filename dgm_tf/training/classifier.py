@@ -90,7 +90,7 @@ class ClassifierSettings:
 
 
 class ClassifierRules:
-    """What a method may change in the classifier's update; these defaults are plain cross-entropy."""
+    """Hooks into the classifier's update. The defaults are plain cross-entropy."""
 
     def loss(self, network, images, labels):
         """(loss, logits [N, classes]) of this replica's batch: images float32 [N, H, W, C], labels int32 [N]."""
@@ -122,7 +122,7 @@ def update_classifier(network, optimizer, variables, images, labels, rules=PLAIN
 
 
 def class_variables(network):
-    """What cross-entropy trains of a two-headed network: all but the realness head."""
+    """Variables that cross-entropy trains: all of a two-headed network except the realness head."""
     realness = {id(v) for v in network.realness.trainable_variables}
     return [v for v in network.trainable_variables if id(v) not in realness]
 

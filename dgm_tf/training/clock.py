@@ -49,7 +49,7 @@ class Clock:
         return {name: round(seconds, 3) for name, seconds in self._seconds.items()}
 
     def restart(self, seconds=()):
-        """Forgets, or goes on from, what `read` gave."""
+        """Restarts from zero, or from a result of `read`."""
         self._charge()
         self._seconds = dict(seconds)
 

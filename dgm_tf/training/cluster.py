@@ -149,7 +149,7 @@ def _answers(address, timeout):
 
 
 class Watch:
-    """Inside this context the process ends soon after another worker has ended, whatever it waits for.
+    """Inside this context, the process ends soon after another worker has ended.
 
     TensorFlow itself mostly notices within some ten seconds, and the operation in hand fails. This is for the rest: a
     process that waits in C++, or computes for long without needing the others, whose work would be lost at the next
@@ -186,9 +186,9 @@ class Watch:
 
 
 class WorkerLost(Exception):
-    """Another worker has ended, and this one cannot go on alone. `signum`: the signal that it was sent itself, or None.
+    """Raised if another worker has ended: this one cannot continue alone. signum: the signal sent to this one, or None.
 
-    names: of those that have ended, where they are known.
+    names: of the lost workers, if known.
     """
 
     def __init__(self, names="another worker", signum=None):

@@ -93,7 +93,7 @@ class GANSettings:
 
 
 class GeneratorRules:
-    """What a method may change in the generator's update; these defaults are a plain conditional GAN's.
+    """Hooks into the generator's update. The defaults are a plain conditional GAN.
 
     `schedule` is the dict of float tensors that `schedule_at` gives for the step.
 

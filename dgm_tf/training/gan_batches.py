@@ -7,7 +7,7 @@ from dgm_tf.training.randomness import numpy_generator
 
 
 class GANBatches:
-    """The rows of a pool for the critic's and the classifier's updates of each step, drawn anew from seed and step.
+    """Rows of a pool for the critic's and the classifier's updates of each step, a function of seed and step.
 
     Args:
       pool: `Pool`; an epoch is one pass over its current images, or several.

@@ -61,5 +61,5 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def decaying(rate, share, updates):
-    """What `make_adam` takes: `LinearDecay`, or the constant rate where share is 0."""
+    """Learning rate for `make_adam`: `LinearDecay`, or a constant if share is 0."""
     return LinearDecay(rate, share, updates) if share else rate

@@ -22,11 +22,11 @@ class Phase:
         return self.epochs * self.batches
 
     def step(self, index):
-        """Runs step `index` in [0, num_steps); returns a dict of scalar tensors for people to watch."""
+        """Runs step `index` in [0, num_steps); returns a dict of scalar tensors to display."""
         raise NotImplementedError
 
     def variables(self):
-        """What a checkpoint must keep beside the networks: the optimizers' variables."""
+        """Variables that a checkpoint must keep beside the networks: the optimizers'."""
         return []
 
     def preview(self, index, labels):

@@ -1,4 +1,4 @@
-"""Settings that follow from how many classes a task has, where nobody states them: None in their dataclasses."""
+"""Settings that follow from the number of classes in a task, unless they are set: None in their dataclasses."""
 
 import dataclasses
 

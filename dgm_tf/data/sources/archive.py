@@ -111,7 +111,7 @@ class ImageArchive(OwnImages):
         return [np.sort(np.concatenate(rows)) for rows in zip(*splits, strict=True)]
 
     def _images(self, archive, name):
-        """`_Images` of the archive; what takes more than the limit as `Rows` of what is on disk."""
+        """Returns the archive's `_Images`; beyond the memory limit, as `Rows` on disk."""
         member = archive.members[name]
         stored_channels = (*member.shape, 1)[3]
         channels = self._channels or stored_channels
