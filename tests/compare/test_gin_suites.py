@@ -5,7 +5,7 @@ import pytest
 from dgm_tf import config
 from dgm_tf.compare.suite import read_suite
 
-FILES = sorted((config.gin_directory() / "suites").glob("*.gin"))
+FILES = sorted((config.gin_directory() / "compare").glob("*.gin"))
 
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
