@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dgm_tf.measures import record
 from tests import documents
 
+pytestmark = pytest.mark.ci  # a whole comparison
 RUN = """
 import second_guess
 include "gin/data/mnist_mini.gin"
