@@ -103,7 +103,8 @@ def test_bad_settings_are_named(bad, message):
 @pytest.mark.parametrize(("schedule", "updates"), [("balanced", 3), ("constant", 4), ("none", 0)])
 def test_each_schedule_is_accepted_and_makes_the_updates_that_its_name_stands_for(schedule, updates):
     settings = ClassifierSettings(schedule, updates=4, closing_epochs=1)
-    assert schedules.updates_per_step(settings, num_tasks=3) == updates
+    pool = Pool([group(0, 0), group(1, 20)], group(2, 190))
+    assert schedules.updates_per_step(settings, pool) == updates
 
 
 @pytest.mark.parametrize(("replicas", "size"), [(1, 64), (3, 63), (100, 100)])
