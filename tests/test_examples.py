@@ -4,6 +4,8 @@ import json
 import os
 import sys
 
+import nbclient
+import nbformat
 import pytest
 
 from tests.conftest import ROOT
@@ -42,8 +44,6 @@ def test_it_is_short_and_explained(path):
 @pytest.mark.ci
 @named
 def test_it_runs(path, tmp_path, monkeypatch):
-    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
-    pytest.importorskip("ipykernel")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))  # the kernel is another process
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
