@@ -16,7 +16,7 @@ def life(tmp_path):
     run_dir = tmp_path / "life" / "run"
     for name in ("weights", "masks", "stored"):
         files.write_arrays(run_dir / "memory" / f"{name}.npz", {name: np.arange(3, dtype=np.float32)})
-    files.write_json(run_dir / "results.json", {"average_accuracy": [0.5], "seconds": [1.0]})
+    files.write_json(run_dir / "results.json", {"average_accuracy": [0.5], "seconds": [{"gan": 1.0}]})
     (run_dir / "metrics.jsonl").write_text('{"global_step": 1, "kind": "eval", "accuracy": 0.5}\n')
     for folder, name in (("images", "a.png"), ("export", "classes.json"), ("figures", "b.png")):
         (run_dir / folder).mkdir()
@@ -27,7 +27,7 @@ def life(tmp_path):
 
 def test_a_copy_differs_in_nothing_but_its_times(life, tmp_path):
     copy = shutil.copytree(life, tmp_path / "copy")
-    files.write_json(copy / "run" / "results.json", {"average_accuracy": [0.5], "seconds": [2.0]})
+    files.write_json(copy / "run" / "results.json", {"average_accuracy": [0.5], "seconds": [{"gan": 2.0}]})
     (copy / "run" / "figures" / "b.png").write_bytes(b"with other times in it")
     assert differences(copy, life, ["run"]) == []
 

@@ -17,6 +17,7 @@ from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
 from dgm_tf.export import write as writing
 from dgm_tf.learner import saving
+from dgm_tf.methods.networks import Networks
 from dgm_tf.run import continuation, experiment
 from dgm_tf.training.loop import Position
 from tests.in_process import give
@@ -94,7 +95,7 @@ def test_learners_and_exports_take_it(home, monkeypatch):
     assert calls[0][0] == "~/memory"
     learned = object.__new__(dgm_tf.Learner)
     learned.position, learned.class_names = Position(1), ["a"]
-    learned.method = types.SimpleNamespace(arrays=dict, networks=dict)
+    learned.method = types.SimpleNamespace(arrays=dict, networks=Networks())
     calls = seen(monkeypatch, writing, "_check_replaceable")
     with pytest.raises(Stop):
         writing.export(learned, "~/export")

@@ -68,7 +68,7 @@ def test_what_was_good_stays_and_the_run_can_go_on(give, tmp_path, monkeypatch):
         again, printed, told_again = give(run_dir)
         assert (again, told_again) == (2, told)
         assert f"The last start ended with: {told.removeprefix('error: ').strip()}" in printed
-        assert "comes to the same end. Other settings need another --run_dir." in printed
+        assert "will end in the same way. Other settings need another --run_dir." in printed
     status, printed, told = give(run_dir)
     assert status == 0 and "The last start ended with: task 2" in printed
     assert all_finite(checkpoint(run_dir)[1])

@@ -54,8 +54,8 @@ def whole(tmp_path_factory):
 
 
 PLACES = (
-    "inference.py:in_batches", "bounds.py:_checksum", "training.py:train_classifier", "loop.py:run_phase",
-    "recorder.py:_write_figures", "export.py:_write",
+    "inference.py:in_batches", "recorder.py:_measure", "bounds.py:_checksum", "training.py:train_classifier",
+    "loop.py:run_phase", "recorder.py:_write_figures", "write.py:_write",
 )  # fmt: skip
 
 
