@@ -204,7 +204,7 @@ class Record:
     def packed(self):
         """Bytes of an .npz with the other entries; None where there are none."""
         entries = self.to_json()
-        names = [name for name in self._large_names() if name in entries and entries[name] is not None]
+        names = [name for name in self._large_names() if entries[name] is not None]
         if not names:
             return None
         return large_entries.to_bytes({name: self._as_array(name, entries[name]) for name in names})

@@ -52,3 +52,5 @@ def test_without_test_images_there_is_none():
     view = view_of(logits_of([0.8]), [(0, 1)], [1, 0])
     assert ExpectedCalibrationError().after_task(view) is None and ReliabilityDiagram().after_task(view) is None
     assert ReliabilityDiagram().figures(Record(), view) == {}
+    tasks = [TaskRecord({"expected_calibration_error": 0.5})]
+    assert ReliabilityDiagram().figures(Record(task_records=tasks), view) == {}

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import dgm_tf
 from dgm_tf.measures import drift as drift_module
-from dgm_tf.measures.drift import ReplayDrift
+from dgm_tf.measures.drift import LargestDrift, ReplayDrift
 
 
 class Memory:
@@ -162,3 +162,16 @@ def test_each_process_on_a_gpu_chooses_kernels_of_its_own(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU"])
     resumed.restore(learner, drift.arrays())
     assert resumed.measure(learner) == 0.0 and resumed.device_difference == pytest.approx(1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "of_training", "largest"),
+    [(None, 0.0, 0.0, 0.0), (0.5, 0.1, 0.2, 0.5), (0.1, 0.3, 0.2, 0.3), (0.1, 0.1, 0.4, 0.4)],
+)
+def test_a_run_has_the_largest_drift_of_all(before, now, of_training, largest):
+    view = types.SimpleNamespace(
+        record=types.SimpleNamespace(last={} if before is None else {"replay_drift": before}), learner=None,
+        drift=types.SimpleNamespace(measure=lambda learner: now),
+        outcome={"replay_drift": of_training} if of_training else {},
+    )  # fmt: skip
+    assert LargestDrift().after_task(view) == largest

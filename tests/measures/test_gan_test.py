@@ -1,9 +1,12 @@
 """GAN-test and fidelity, of memories whose images are known."""
 
+import types
+
 import numpy as np
 import pytest
 
 from dgm_tf.measures import gan_test, gan_train
+from dgm_tf.measures.fidelity import Fidelity
 from dgm_tf.measures.settings import EvaluationSettings
 from tests.measures import shades
 
@@ -49,3 +52,20 @@ def test_fidelity_is_told_for_each_class_that_has_test_images(judge):
     assert half["precision"][0] == honest["precision"][0] and half["precision"][1] <= 0.5 < honest["precision"][1]
     # Half of the middle grey's images are 0.9 too dark: the mean by 0.45, the deviation by 0.45 less the noise.
     assert honest["pixel_distance"][1] < 0.05 < half["pixel_distance"][1] == pytest.approx(0.6, abs=0.05)
+
+
+def test_share_and_fidelity_are_two_parts_of_one_comparison():
+    judged = types.SimpleNamespace(generated_beside_real=(0.75, {"recall": [1.0]}))
+    assert gan_test.GANTest().after_task(judged) == 0.75 and Fidelity().after_task(judged) == {"recall": [1.0]}
+    not_judged = types.SimpleNamespace(generated_beside_real=None)
+    assert gan_test.GANTest().after_task(not_judged) is None and Fidelity().after_task(not_judged) is None
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.5, True), (0.99, False)])
+def test_a_first_task_whose_classes_are_mixed_up_is_warned_of(share, warned):
+    learner = types.SimpleNamespace(class_names=["owl", "heron"])
+    view = types.SimpleNamespace(task=0, learner=learner, task_classes=[(0, 1)])
+    told = gan_test.GANTest().warning(share, view)
+    assert (told is not None and told.startswith("task 1 (owl, heron): GAN-test is 50.0 %")) == warned
+    view.task = 1
+    assert gan_test.GANTest().warning(share, view) is None

@@ -187,6 +187,7 @@ def test_columns_and_last_values_go_by_name():
     assert found.final("average_accuracy") == 0.25 and found.final("bounds") == {} and found.final("other") is None
     assert found.has("average_accuracy") and not found.has("gan_test")
     assert (found.learned, found.classes_seen) == (2, [1, 3])
+    assert found.protocol == "strict" and not found.finished
 
 
 class Average(Measure):

@@ -67,3 +67,10 @@ def test_every_timing_of_the_package_is_explained(project_root):
         r'clock\.measure\("(\w+)"|\n    charge = "(\w+)"|\n    name = "(gan|classifier)"', "".join(texts)
     )
     assert {"".join(names) for names in measured} == TIMINGS.keys() >= set(NOT_LEARNING)
+
+
+def test_it_is_read_to_the_millisecond(hands):
+    clock = Clock()
+    with clock.measure("gan"):
+        hands[0] += 0.12345
+    assert clock.read() == {"gan": 0.123}
