@@ -88,7 +88,8 @@ def run_experiment(
         learner, drift = Learner(method, seed), ReplayDrift()
         if saved is not None:
             if extend is None:
-                check_same_stream(folder, saved.record, stream)
+                with entries_told(folder.checkpoints):
+                    check_same_stream(folder, saved.record, stream)
             learner = _resumed(saved, method, drift, folder)
         own = _own_folder(folder, cache_dir, stack)
         best, judge = BestEpoch(stream, evaluation), Judge(stream, evaluation, cache_dir)

@@ -56,7 +56,7 @@ class Recorder(Callback):
 
         At the first task it writes results.json, so that others see how many tasks there will be.
         """
-        self._clock = learner.clock
+        self._clock, self._view = learner.clock, None  # the last task's holds its test images
         if self._seconds:
             self._clock.restart(self._seconds)
             self._seconds = {}
@@ -72,7 +72,8 @@ class Recorder(Callback):
         view = self._view_of(learner, context, outcome)
         task, last = self._measure(view)
         self._keep_excerpts(view)
-        for warning in [*outcome.get("warnings", []), *self._warnings(view, task)]:
+        measured = task.measured | last
+        for warning in [*outcome.get("warnings", []), *self._warnings(view, measured)]:
             self._warn(warning)
         record = self._record
         record.task_records.append(task)
@@ -80,7 +81,7 @@ class Recorder(Callback):
         record.sizes |= learner.save(self._folder.memory)
         with learner.clock.measure("summaries"):
             self._write_images(learner)
-            self._write_summaries(view, task)
+            self._write_summaries(view, measured)
         task.seconds = learner.clock.read()
         learner.clock.restart()
         self._log.write("time", learner, seconds=task.seconds)
@@ -103,9 +104,9 @@ class Recorder(Callback):
             kept[measure.name] = self._plain(measure, measure.after_task(view))
         return task, last
 
-    def _warnings(self, view, task):
-        """What measures have to warn of."""
-        values = [(measure, task.measured.get(measure.name)) for measure in self._settings.all_measures]
+    def _warnings(self, view, measured):
+        """What measures have to warn of; measured: {name: value}."""
+        values = [(measure, measured.get(measure.name)) for measure in self._settings.all_measures]
         found = [measure.warning(value, view) for measure, value in values if value is not None]
         return [text for text in found if text]
 
@@ -152,10 +153,10 @@ class Recorder(Callback):
         }
         self._log.summaries.images("eval", tags, learner.position.global_step)
 
-    def _write_summaries(self, view, task):
+    def _write_summaries(self, view, measured):
         values, learner = dict[str, float](), view.learner
         for measure in self._settings.all_measures:
-            value = task.measured.get(measure.name)
+            value = measured.get(measure.name)
             if value is not None:
                 values |= measure.scalars(value, view)
         self._log.summaries.scalars("eval", values, learner.position.global_step, force=True)

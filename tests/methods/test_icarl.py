@@ -160,3 +160,14 @@ def test_an_exemplar_of_each_class_is_enough():
 def test_bad_settings_are_named(bad):
     with pytest.raises(UserError, match=f"ICaRL.{next(iter(bad))}: expected"):
         ICaRL(**bad)
+
+
+def test_the_student_learns_in_training_mode_with_its_statistics_and_the_teacher_answers_in_inference_mode():
+    modes = []
+
+    def network(images, **mode):
+        modes.append(mode)
+        return None, tf.zeros([len(images), 2])
+
+    ICaRLRules(network).loss(network, np.zeros([3, 4, 4, 1], np.float32), tf.constant([0, 1, 1]))
+    assert modes == [{"training": True, "update_statistics": True}, {"training": False}]

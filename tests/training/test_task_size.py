@@ -90,3 +90,8 @@ def test_what_earlier_versions_left_open_was_what_tasks_of_one_class_have():
     settled = task_size.settled(GANSettings(), ClassifierSettings(), [1])
     now = {f"{type(s).__name__}.{name}": getattr(s, name) for s in settled for name in s.of_task_size}
     assert now == aliases.EARLIER_DEFAULTS
+
+
+def test_a_stated_auxiliary_loss_alone_gives_one_class_no_optimizer_of_its_own():
+    found = values(GANSettings(auxiliary_loss=True), OPEN[1], [1])
+    assert found["auxiliary_loss"] and not found["own_optimizer"]
