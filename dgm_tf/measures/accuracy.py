@@ -33,7 +33,12 @@ class AccuracyMatrix(Detail):
 class AverageAccuracy(Measure):
     """A_k: the mean over the k classes seen so far of the accuracy on their test images, after the last epoch."""
 
-    name, title, compared = "average_accuracy", "A_k", False  # a comparison has it at the k it is asked for
+    name, title, shown, compared = (
+        "average_accuracy",
+        "A_k",
+        Shown.COLUMN,
+        False,
+    )  # a comparison has it at the k it is asked for
 
     def after_task(self, view):
         """A fraction."""
@@ -53,7 +58,7 @@ class MicroAccuracy(Measure):
 class Top5Accuracy(Measure):
     """A_k if five guesses are allowed, as ImageNet's top-5; of more than five classes."""
 
-    name, title, compared = "top5_average_accuracy", "top-5", False
+    name, title, shown, compared = "top5_average_accuracy", "top-5", Shown.COLUMN, False
 
     def after_task(self, view):
         """A fraction."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dgm_tf.measures.measure import Detail, Large, Measure
+from dgm_tf.measures.measure import Detail, Large, Measure, Shown
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_float
 
@@ -83,7 +83,7 @@ class BestEpoch(Callback):
 class BestAccuracy(Measure):
     """A_k after the epoch that was best on validation images."""
 
-    name, title, compared = "best_accuracy", "best epoch", False
+    name, title, shown, compared = "best_accuracy", "best epoch", Shown.COLUMN, False
 
     def after_task(self, view):
         """A fraction; None where no epoch was measured."""

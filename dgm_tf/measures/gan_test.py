@@ -6,7 +6,7 @@ from dgm_tf.data.class_names import task_names
 from dgm_tf.measures.chance import near_chance
 from dgm_tf.measures.fidelity import class_fidelity
 from dgm_tf.measures.images import spread
-from dgm_tf.measures.measure import Measure
+from dgm_tf.measures.measure import Measure, Shown
 from dgm_tf.training.inference import in_batches, network_features
 from dgm_tf.training.pool import to_float
 
@@ -16,7 +16,7 @@ COMPARED = 500  # generated and real images of a class, at most, for fidelity
 class GANTest(Measure):
     """Share of generated images that the joint classifier takes for their class (Shmelkov et al., 2018)."""
 
-    name, title, compared = "gan_test", "GAN-test", False
+    name, title, shown, compared = "gan_test", "GAN-test", Shown.COLUMN, False
 
     def applies(self, view):
         """Only for methods that replay, and if the settings ask for it."""

@@ -3,13 +3,13 @@
 import numpy as np
 
 from dgm_tf.measures import training
-from dgm_tf.measures.measure import Measure
+from dgm_tf.measures.measure import Measure, Shown
 
 
 class GANTrain(Measure):
     """Accuracy on real test images of a classifier trained on generated ones alone (Shmelkov et al., 2018)."""
 
-    name, title, compared = "gan_train", "GAN-train", False
+    name, title, shown, compared = "gan_train", "GAN-train", Shown.COLUMN, False
 
     def applies(self, view):
         """Only for methods that replay, and if the settings ask for it."""

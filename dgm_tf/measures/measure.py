@@ -105,7 +105,7 @@ class Measure:
       name: its key in results.json, a Python name; no other measure's.
       title: for people; default: the name.
       unit, better, kept, shown, compared, large: see `Description` and the enums. By default a fraction of which more
-        is better, with a column in all tables.
+        is better, shown below a run's tables and in a column of comparisons.
     """
 
     name = ""
@@ -113,7 +113,7 @@ class Measure:
     unit = Unit.PERCENT
     better = Better.HIGHER
     kept = Kept.EACH
-    shown = Shown.COLUMN
+    shown = Shown.FACT
     compared = True
     large = Large.NO
 

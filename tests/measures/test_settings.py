@@ -42,7 +42,10 @@ class AfterRun(Named):
         ([Named("gan_test")], "Named.name: expected another name, got 'gan_test', which is taken"),
         ([Named("finished")], "Named.name: expected another name, got 'finished', which is taken"),
         ([Named("mine"), Named("mine")], "expected another name, got 'mine'"),
-        ([Named("mine", kept=Kept.LAST)], "Named.shown: expected Shown.FACT or NOWHERE beside Kept.LAST, got column"),
+        (
+            [Named("mine", kept=Kept.LAST, shown=Shown.COLUMN)],
+            "Named.shown: expected Shown.FACT or NOWHERE beside Kept.LAST, got column",
+        ),
         ([AfterRun("mine")], "AfterRun.after_run: expected kept = Kept.LAST beside it, got each"),
         (
             [Named("mine", kept=Kept.LAST, shown=Shown.FACT, large=Large.ROWS)],

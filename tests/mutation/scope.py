@@ -23,6 +23,7 @@ MORE_TESTS = {
     "dgm_tf/layers/storage.py": ("tests/learner/test_saving.py",),
     "dgm_tf/layers/masked.py": (_MASKED, "tests/networks/test_plastic_generator.py"),
     "dgm_tf/layers/normalization.py": ("tests/networks/test_dcgan.py", _TWO_DEVICES),
+    "dgm_tf/measures/fidelity.py": ("tests/measures/test_gan_test.py",),
     "dgm_tf/methods/array_spec.py": ("tests/learner/test_saving.py",),
     "dgm_tf/methods/dgm.py": (_GENERATIVE, "tests/methods/test_dgm.py", "tests/methods/test_dgm_learns.py"),
     "dgm_tf/methods/dgr.py": (_GENERATIVE,),

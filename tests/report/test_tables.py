@@ -5,6 +5,7 @@ import io
 import pytest
 
 from dgm_tf.measures.record import Record
+from dgm_tf.measures.standard import descriptions
 from dgm_tf.report import tables
 from dgm_tf.text import shown
 from tests import hostile
@@ -139,6 +140,9 @@ class TestPlainLog:
             "class_names": names,
             **dict.fromkeys(("average_accuracy", "best_accuracy", "gan_test", "gan_train"), [1.0] * 10),
             "top5_average_accuracy": [1.0] * 10,
+            "average_incremental_accuracy": [1.0] * 10,
+            "expected_calibration_error": [0.1] * 10,
+            "measures": {name: about.to_json() for name, about in descriptions().items()},
             "bounds": {"fine-tuning": ten, "joint training": ten},
             "capacity": [{"task": t, "size": 325836} for t in range(10)],
             "seconds": [{"generator": 36000.0}] * 10,
