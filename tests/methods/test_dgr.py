@@ -138,3 +138,10 @@ def test_candidates_come_with_the_solvers_shares_of_the_classes(monkeypatch):
     method.memory.draw(tf.constant([0, 2]), tf.constant([1, 2]))
     assert shares[0].shape[1] == 3
     np.testing.assert_allclose(np.sum(shares[0], axis=1), 1.0, rtol=1e-5)
+
+
+def test_between_two_tasks_nothing_teaches():
+    method = at_task(1)
+    assert method.networks.teacher is not None
+    method.end_task(context(1))
+    assert method.networks.teacher is None

@@ -1,8 +1,10 @@
 """Stored images: budgets, order, and a round trip through saving."""
 
+import types
+
 import numpy as np
 
-from dgm_tf.methods.exemplars import ExemplarMemory, herding_order, random_order
+from dgm_tf.methods.exemplars import ExemplarMemory, herding_order, normalized_features, random_order
 
 
 def images(label, count):
@@ -51,3 +53,11 @@ def test_herding_of_six_points_by_hand():
 def test_random_order_repeats_no_image_and_takes_what_there_is():
     chosen = random_order(np.random.default_rng(0), images(0, 5), 9)
     assert sorted(chosen) == [0, 1, 2, 3, 4]
+
+
+def test_each_images_features_have_length_one():
+    network = types.SimpleNamespace(features=lambda images, training: images[:, :, 0, 0] * [[1.0, 2.0, 2.0, 4.0]])
+    found = np.asarray(
+        normalized_features(network, np.stack([np.full((4, 4, 1), level) for level in (0.25, 0.5, 1.0)]))
+    )
+    np.testing.assert_allclose(found, np.tile([0.2, 0.4, 0.4, 0.8], (3, 1)), rtol=1e-6)

@@ -113,3 +113,14 @@ def test_the_largest_share_of_a_class_may_come_in_a_round_where_other_classes_ha
         return tf.cast(z, tf.float32), shares
 
     np.testing.assert_array_equal(select(tf.constant([1]), candidates, 2, 2, LIMIT), [[1, 8]])
+
+
+def test_a_single_image_is_repeated_for_each_that_is_missing_and_for_no_other_class():
+    def candidates(i):
+        shares = np.tile(np.float32([0.9, 0.1]), (CANDIDATES, 1))
+        shares[7] = [0.1, 0.9] if int(i) == 0 else [0.9, 0.1]  # of class 1, in the first round alone
+        z = np.stack([np.full(CANDIDATES, int(i)), np.arange(CANDIDATES)], 1)
+        return tf.constant(z, tf.float32), tf.constant(shares)
+
+    z = select(tf.constant([0, 1, 1, 1]), candidates, 2, 2, LIMIT).numpy()
+    np.testing.assert_array_equal(z[1:], [[0, 7]] * 3)

@@ -1,5 +1,6 @@
 """What is not finite is seen in time, told with its place, and with the settings that can have caused it."""
 
+import dataclasses
 import types
 
 import numpy as np
@@ -16,7 +17,7 @@ from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.training import divergence
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.distillation import Distillation
-from dgm_tf.training.divergence import LossWatch, check_finite, is_finite, settings_to_try
+from dgm_tf.training.divergence import LossWatch, Remedy, check_finite, is_finite, settings_to_try
 from dgm_tf.training.gan import GANPhase, GANSettings
 from dgm_tf.training.phase import Phase
 from tests.methods import tiny
@@ -184,3 +185,14 @@ def test_images_that_are_not_finite_are_seen_at_the_phases_end(monkeypatch):
 
 def test_a_method_that_lists_no_remedy_is_advised_all_the_same():
     assert settings_to_try(types.SimpleNamespace()) == ["a lower learning rate"]
+
+
+@pytest.mark.parametrize(("advice", "value"), [("a higher", 0.0), ("a lower", 0.0), ("another", "a name")])
+def test_a_setting_without_a_ratio_to_its_default_is_advised_all_the_same(advice, value):
+    @dataclasses.dataclass
+    class Owner:
+        rate: object = 1.0
+        remedies = (Remedy("gan", ("loss",), advice, "rate"),)
+
+    (text,) = settings_to_try(Owner(value))
+    assert text.startswith(f"{advice} Owner.rate (now ")
