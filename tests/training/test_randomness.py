@@ -129,3 +129,9 @@ def test_the_least_and_the_largest_draw_are_seeds_too(monkeypatch, end):
 
     monkeypatch.setattr(randomness, "numpy_generator", lambda *_: Generator())
     assert randomness.stateless_seed(0, "any").numpy().tolist() == [0 if end == "least" else 2**31 - 2] * 2
+
+
+def test_a_run_that_an_earlier_version_began_goes_on_with_the_initial_weights_of_its_seed():
+    """Keras draws the seeds of initializers so; version 0.1.0 drew these."""
+    with randomness.seeded_initializers(3, "begin task", 1):
+        assert [random.randrange(10**9) for _ in range(3)] == [351660388, 387358875, 642868603]
