@@ -12,7 +12,7 @@ from dgm_tf.errors import UserError
 
 PACKAGE = "dgm_tf"
 MAIN = "__main__"
-_PARTS = ("methods", "networks", "training")  # of the package, whose modules register classes
+_PARTS = ("methods", "features", "networks", "training")  # of the package, whose modules register classes
 _NAME = re.compile(r"(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*/)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _classes: dict[str, type] = {}
 

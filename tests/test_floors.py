@@ -8,7 +8,7 @@ import pytest
 # From the top. What stands in the package's root is the ground.
 FLOORS = (
     ("cli",), ("compare",), ("run",), ("report",), ("measures",), ("export",), ("learner",), ("methods",),
-    ("networks", "training"), ("data",), ("layers",), ("disk", ""),
+    ("features",), ("networks", "training"), ("data",), ("layers",), ("disk", ""),
 )  # fmt: skip
 # `dgm_tf.Learner`, imported when it is first asked for.
 FACE = {("dgm_tf", "dgm_tf.learner")}
