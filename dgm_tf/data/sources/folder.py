@@ -19,7 +19,7 @@ from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
 from dgm_tf.text import listed, shown
 
-SIZES = (16, 32, 64, 128)
+SIZES = (16, 32, 64, 96, 128, 160, 192, 224)  # networks of pixels take 16, 32, 64, 128; backbones 96 to 224
 _NAMED = 20  # files that the warning names
 _REPORTED = 1000  # that the report lists, which stands in results.json: there may be a text beside every image
 _REASONS = 20  # why, that it counts
@@ -37,7 +37,8 @@ class ImageFolder(OwnImages):
 
     Args:
         directory: the folder.
-        size: height and width of the images, one of 16, 32, 64, 128; the same as the stream's `image_size`.
+        size: height and width of the images, one of 16, 32, 64, 96, 128, 160, 192, 224; the same as the stream's
+            `image_size`.
         channels: 1 (grey), 3 (RGB) or None: grey where all files are, else RGB. To be said where colour tells nothing,
             or where more images are to come, as their number of channels must be that of the first.
         test_fraction: where there is no test/: share in (0, 1) of each class's images that are kept for the test, at

@@ -242,6 +242,12 @@ def test_images_are_not_resized_again(photos):
         ClassIncrementalStream(ImageFolder(photos, size=16), image_size=32)
 
 
+@pytest.mark.parametrize("size", [96, 160, 192, 224])
+def test_photos_are_kept_at_the_sizes_that_backbones_take(photos, size):
+    stream = ClassIncrementalStream(ImageFolder(photos, size=size, channels=3), image_size=size)
+    assert next(iter(stream)).train.images.shape[1:] == (size, size, 3)
+
+
 def test_other_images_under_the_same_names_have_another_excerpt(tmp_path):
     folder = letters.write_letters(tmp_path, "ab", count=10)
 
@@ -258,7 +264,7 @@ def test_other_images_under_the_same_names_have_another_excerpt(tmp_path):
     ("arguments", "message"),
     [
         ({"directory": ""}, "directory: expected a path, got ''"),
-        ({"size": 28}, "size: expected one of 16, 32, 64, 128, got 28"),
+        ({"size": 28}, "size: expected one of 16, 32, 64, 96, 128, 160, 192, 224, got 28"),
         ({"channels": 4}, "channels: expected 1, 3 or None, got 4"),
         ({"test_fraction": 0}, r"test_fraction: expected a number in \(0, 1\), got 0"),
         ({"test_fraction": "some"}, "test_fraction: expected a number"),
