@@ -4,6 +4,8 @@ They are far above what real data need, and keep a hostile file from filling mem
 more, a setting of the reader overrides them.
 """
 
+import pathlib
+
 # Images
 MAX_PIXELS = 178_956_970  # of an image as it is decoded: Pillow's own limit; JPEGs are decoded at a fraction
 COSTLY_FORMATS = ("WEBP", "JPEG2000", "AVIF")  # whose decoders hold several copies: half as many pixels
@@ -23,3 +25,24 @@ MAX_NAME_CHARACTERS = 1000  # of a class's name
 MAX_LABELS_BYTES = 500_000_000  # of the labels of an archive, and of those for the test
 MAX_NAMES_BYTES = 64_000_000  # of the names of its classes
 MAX_CLASSES = 1_000_000
+
+# Features
+MAX_FEATURES_BYTES = 256_000_000  # of feature vectors that are held in memory; more are memory-mapped or made anew
+
+
+def free_memory():
+    """Bytes of memory that this process may still take, or None where that is not told.
+
+    A container's limit counts, too.
+    """
+    try:
+        facts = dict(line.split(":") for line in pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        free = 1024 * int(facts["MemAvailable"].split()[0])
+    except (OSError, ValueError, KeyError):  # not Linux
+        return None
+    try:
+        group = pathlib.Path("/sys/fs/cgroup")
+        most, used = ((group / f"memory.{name}").read_text(encoding="ascii") for name in ("max", "current"))
+        return min(free, max(0, int(most) - int(used)))
+    except (OSError, ValueError):  # no limit
+        return free

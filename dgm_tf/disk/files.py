@@ -33,6 +33,7 @@ _END_RECORD = b"PK\x05\x06"  # of a zip archive: 22 bytes, then the comment
 _TEMPORARY = re.compile(r"\..+\.(\d+)-([0-9a-f]{4})[0-9a-f]{8}\.tmp")
 MOST_NESTED = 50  # levels of lists and objects in a JSON file
 _UNPACKED_BYTES, _UNPACKED_RATIO = 100_000_000, 50  # of an .npz of ours, which packs masks and images at best
+_LARGE_FLOATS = 2**24  # bytes from which an array of floats is not packed: it takes minutes and saves nothing
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's earliest time: equal content makes equal files
 
 
@@ -227,9 +228,11 @@ def npz_bytes(arrays, compress=False, **texts):
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in (arrays | encoded).items():
             member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            member.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+            array = np.asanyarray(array)
+            packs = compress and not (array.dtype.kind == "f" and array.nbytes > _LARGE_FLOATS)
+            member.compress_type = zipfile.ZIP_DEFLATED if packs else zipfile.ZIP_STORED
             with archive.open(member, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
+                np.lib.format.write_array(file, array, allow_pickle=False)
     buffer.seek(-2, io.SEEK_END)
     buffer.write(struct.pack("<H", _COMMENT_BYTES) + _COMMENT)
     buffer.write(hashlib.sha256(buffer.getbuffer()).hexdigest().encode())

@@ -39,9 +39,11 @@ class FeatureExtractor(keras.Model):
     Attributes:
       image_shape: (H, W, channels) of the images that it takes.
       num_features: length of a feature vector.
+      batch_size: images that are extracted at once.
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> features float32 [N, num_features].
     """
 
     image_shape: tuple[int, int, int]
     num_features: int
+    batch_size: int = 64

@@ -123,12 +123,15 @@ def _outlines(state):
         if not registry.same(type(network), classes[name]):
             expected, got = classes[name].__name__, type(network).__name__
             raise UserError(f"networks.{name}: expected {expected}, as in the method's settings, got {got}")
-        _check_sizes(name, network, state)
+    read = outlines.get("extractor")
+    for name, network in outlines.items():
+        is_behind = read is not None and network is not read
+        _check_sizes(name, network, state, (read.num_features,) if is_behind else state.image_shape)
     return outlines
 
 
-def _check_sizes(name, network, state):
-    expected = {"image_shape": state.image_shape}
+def _check_sizes(name, network, state, image_shape):
+    expected = {"image_shape": image_shape}
     if isinstance(network, TwoHeadedNetwork):
         expected["num_classes"] = len(state.class_names)
     if isinstance(network, TaskGenerator):

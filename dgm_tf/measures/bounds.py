@@ -31,7 +31,7 @@ class Bounds(Detail):
 
     def applies(self, view):
         """Where all real images can be had; else those of the first run stay."""
-        return view.stream.complete
+        return view.stream.complete and view.learner.method.has_bounds
 
     def after_run(self, view):
         """{"joint training": fractions after each task, "fine-tuning": the same}, without what diverged or was left

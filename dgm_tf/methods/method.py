@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from dgm_tf.errors import UserError
+from dgm_tf.methods.keeps import Keeps
 from dgm_tf.methods.networks import Networks
 from dgm_tf.training.inference import network_logits
 
@@ -32,6 +33,21 @@ class Method:
 
     # Whether images replayed of an ended task stay the same for ever; `replay_drift` then measures a broken promise.
     replay_is_frozen = False
+
+    # What is kept of earlier tasks' images.
+    keeps = Keeps.WEIGHTS
+
+    # Whether something of it was trained on other images, whose labels may be those of the classes to learn.
+    pretrained = False
+
+    # Whether it reads each of a task's images once, so that nothing that is made of them need be kept meanwhile.
+    reads_once = False
+
+    # Whether a classifier like its own can be trained on images, which bounds its accuracy.
+    has_bounds = True
+
+    def keep_in(self, folder):
+        """Names a cache folder for what the method computes of images; called before the first task, if at all."""
 
     def check_classes(self, num_classes):
         """Raises UserError if the settings cannot serve this number of classes. Called before anything is learned."""

@@ -6,6 +6,7 @@ from dgm_tf.errors import UserError
 
 # Names in saved learners. Those of earlier versions are read, too.
 SAVED_NAMES = {
+    "extractor": "extractor",
     "generator": "generator",
     "student": "student",
     "classifier": "discriminator",
@@ -20,6 +21,7 @@ class Networks:
     """The networks that a method holds, or their classes; None where it has no such network now.
 
     Attributes:
+      extractor: makes feature vectors of images, which all others then learn; it is fixed.
       generator: makes images of the tasks that have ended.
       student: in the middle of a task the generator that is trained, where it is a copy.
       classifier: its class head classifies; as a rule its realness head is the critic, too.
@@ -27,6 +29,7 @@ class Networks:
       teacher: in the middle of a task the classifier of before it, which the new one learns from.
     """
 
+    extractor: object = None
     generator: object = None
     student: object = None
     classifier: object = None

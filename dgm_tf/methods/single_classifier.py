@@ -4,6 +4,7 @@ import dataclasses
 
 from dgm_tf import checks
 from dgm_tf.methods.exemplars import ExemplarMemory
+from dgm_tf.methods.keeps import Keeps
 from dgm_tf.methods.method import Method, next_discriminator
 from dgm_tf.methods.networks import Networks
 from dgm_tf.networks.dcgan import DCGANDiscriminator
@@ -92,6 +93,8 @@ class RehearsingClassifier(SingleClassifier):
 
     Subclasses choose in `end_task` what is stored in `exemplars`, an `ExemplarMemory`.
     """
+
+    keeps = Keeps.IMAGES
 
     def __post_init__(self):
         super().__post_init__()

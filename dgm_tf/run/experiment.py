@@ -74,6 +74,7 @@ def run_experiment(
     _check_values(seed, checkpoint_seconds, summary_seconds, precision, jit_compile)
     cache_dir = user_path(cache_dir or folder.path.parent / ".cache", "run_experiment.cache_dir")
     stream.keep_in(cache_dir)
+    method.keep_in(cache_dir)
     with agreement.chief_first():  # it decodes images, or begins to learn on, and writes that down
         if extend is not None:
             stream, evaluation = extend(stream, cache_dir), dataclasses.replace(evaluation, protocol="strict")

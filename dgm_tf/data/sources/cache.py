@@ -21,19 +21,27 @@ _BLOCK = 2**26  # bytes
 _CHUNK = 2**20  # bytes read at once
 
 
-def kept(name, write, read, cache_dir=None):
-    """Returns what `read` makes of the cached folder images-<name>, which `write` fills if it is missing.
+def kept(name, write, read, cache_dir=None, kind="images"):
+    """Returns what `read` makes of the cached folder <kind>-<name>, which `write` fills if it is missing.
 
     Args:
-        name: what tells these images from others.
+        name: what tells its content from others.
         write: function that fills a folder.
         read: function of the folder; what it maps outlives the folder's name.
         cache_dir: where the folder is; None: nothing is kept.
     """
     if cache_dir is None:
         with tempfile.TemporaryDirectory() as folder:
-            return kept(name, write, read, folder)
-    folder = user_path(cache_dir, "cache_dir") / f"images-{name}"
+            return kept(name, write, read, folder, kind)
+    folder = user_path(cache_dir, "cache_dir") / f"{kind}-{name}"
+    if (content := found(folder, read)) is not None:
+        return content
+    _build(folder, write)
+    return read(folder)
+
+
+def found(folder, read):
+    """What `read` makes of a cached folder, or None if it is missing or damaged. Damage is reported."""
     try:
         if folder.is_dir():
             _check(folder)
@@ -42,8 +50,7 @@ def kept(name, write, read, cache_dir=None):
         warn(error)
     except FileNotFoundError:  # another run has put it away, as it is damaged
         pass
-    _build(folder, write)
-    return read(folder)
+    return None
 
 
 def _check(folder):

@@ -1,0 +1,20 @@
+"""Feature vectors of labelled images, which a method in a feature space has in the images' place."""
+
+import numpy as np
+
+from dgm_tf.data.arrays import Split
+from dgm_tf.errors import UserError
+
+
+class VectorSplit(Split):
+    """Labelled feature vectors: `images` are float32 [N, D], an array or `Rows`; labels: int32 [N].
+
+    Raises:
+        UserError: shapes or types differ from these.
+    """
+
+    def __post_init__(self):
+        if np.ndim(self.images) != 2 or self.images.dtype != np.float32:
+            raise UserError(f"VectorSplit.images: expected float32 [N, D], got {self.images.dtype} {self.images.shape}")
+        if np.shape(self.labels) != (len(self.images),):
+            raise UserError(f"VectorSplit.labels: expected [{len(self.images)}], got {np.shape(self.labels)}")

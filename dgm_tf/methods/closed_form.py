@@ -1,0 +1,151 @@
+"""ClosedForm: a linear classifier of features, from statistics of classes alone. Nothing is trained by gradients."""
+
+import dataclasses
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from dgm_tf import checks, limits
+from dgm_tf.data.rows import concatenated
+from dgm_tf.errors import UserError
+from dgm_tf.methods.array_spec import ArraySpec
+from dgm_tf.methods.class_statistics import ClassStatistics
+from dgm_tf.methods.keeps import Keeps
+from dgm_tf.methods.linear_heads import HEADS, temperature
+from dgm_tf.methods.method import Method
+from dgm_tf.methods.networks import Networks
+from dgm_tf.networks.linear import LinearClassifier
+from dgm_tf.registry import register
+from dgm_tf.training.randomness import numpy_generator
+
+_COPIES = 3  # of a Gram matrix at once: the statistics, what is solved, what is saved
+
+
+@gin.register
+@register
+@dataclasses.dataclass
+class ClosedForm(Method):
+    """The classifier of all classes so far that joint training would give, for fixed features and one regularization.
+
+    It keeps a count, a sum and a Gram matrix of feature vectors, from which the classifier follows whatever the order
+    of the classes was. It learns in a `FeatureSpace`.
+
+    Attributes:
+      head: "lda" (linear discriminant analysis), "ridge" (ridge regression of one-hot labels) or "nearest_mean".
+      regularization: of lda the share of shrinkage in (0, 1]; of ridge the penalty as a share of the features' mean
+        variance; None: a rule that needs nothing but the statistics, see `linear_heads`.
+      balanced: whether each class counts as much as any other, however many images it has.
+      per_class: whether each class has a Gram matrix of its own. One class can then be weighted, or be taken out.
+      random_features: number of random ReLU features of the vectors (RanPAC); 0: the vectors themselves.
+      learn_validation: whether validation images are learned, too; False: they stay held out.
+    """
+
+    head: str = "lda"
+    regularization: float | None = None
+    balanced: bool = True
+    per_class: bool = True
+    random_features: int = 0
+    learn_validation: bool = True
+
+    keeps = Keeps.STATISTICS
+    reads_once = True
+
+    def __post_init__(self):
+        checks.choice(self, "head", tuple(HEADS))
+        if self.regularization is not None:
+            checks.number(self, "regularization", "(0, 1]" if self.head == "lda" else "(0, inf)")
+        for field in ("balanced", "per_class", "learn_validation"):
+            checks.flag(self, field)
+        checks.integer(self, "random_features", "[0, 1000000]")
+        if self.head == "ridge" and self.balanced and not self.per_class:
+            raise UserError(
+                "ClosedForm: expected per_class = True for a balanced ridge regression, which weighs each class's Gram "
+                "matrix, got False; set balanced = False where classes are even"
+            )
+        self._statistics: ClassStatistics | None = None
+
+    def network_classes(self):
+        """The linear classifier."""
+        return Networks(classifier=LinearClassifier)
+
+    def begin_task(self, context):
+        """A linear classifier with outputs for all classes seen so far, and new statistics at the first task."""
+        if len(context.image_shape) != 1:
+            raise UserError(
+                "ClosedForm: expected feature vectors, got images; learn in a FeatureSpace: FeatureSpace.method = "
+                "@ClosedForm(), FeatureSpace.features = @WhitenedPatches() or @Backbone()"
+            )
+        size = self.random_features or context.image_shape[0]
+        if self._statistics is None:
+            matrices = sum(map(len, context.task_classes)) if self.per_class else 1
+            _check_memory(size, matrices)
+            self._statistics = ClassStatistics(size, self.per_class)
+        old = self.networks.classifier
+        network = LinearClassifier(context.image_shape, context.num_classes, self.random_features)
+        if self.random_features:
+            network.projection.assign(_projection(network, context.seed) if old is None else old.projection)
+        self.networks.classifier = network
+
+    def phases(self, context):
+        """None: the task is learned when it ends."""
+        return []
+
+    def end_task(self, context):
+        """Adds the task's vectors to the statistics, and solves for the classifier."""
+        splits = [context.task.train, *([context.task.validation] if self.learn_validation else [])]
+        for label in context.task.classes:
+            if self._statistics.add_class() != label:
+                raise UserError(f"ClosedForm: expected class {self._statistics.num_classes - 1} next, got {label}")
+            vectors = concatenated([split.of_class(label) for split in splits if len(split)])
+            self._statistics.add(label, vectors, self._expanded)
+        return self._solve()
+
+    def _solve(self):
+        head = HEADS[self.head](self._statistics, self.regularization, self.balanced)
+        factor = temperature(head, self._statistics)
+        network = self.networks.classifier
+        network.kernel.assign((head.kernel * factor).astype(np.float32))
+        network.bias.assign((head.bias * factor).astype(np.float32))
+        return {"regularization": head.regularization, "temperature": 1.0 / factor}
+
+    def _expanded(self, vectors):
+        if not self.random_features:
+            return vectors
+        return self.networks.classifier.features(tf.constant(vectors)).numpy()
+
+    def arrays(self):
+        """The statistics."""
+        return {} if self._statistics is None else self._statistics.arrays()
+
+    def array_specs(self, networks, num_classes, image_shape):
+        """Counts, sums, packed triangles."""
+        size, exact = self.random_features or image_shape[0], np.dtype(np.float64)
+        triangle = ArraySpec((size * (size + 1) // 2,), exact)
+        grams = {f"gram/{i:04d}": triangle for i in range(num_classes if self.per_class else 1)}
+        counts = {"counts": ArraySpec((num_classes,), np.dtype(np.int64))}
+        return grams | counts | {"sums": ArraySpec((num_classes, size), exact)}
+
+    def restore_arrays(self, arrays):
+        """Takes them back; of a run that was stopped in its first task there are none."""
+        self._statistics = ClassStatistics.from_arrays(arrays, self.per_class) if "sums" in arrays else None
+
+    def memory_bytes(self):
+        """Of the statistics."""
+        return {"class statistics": self._statistics.nbytes}
+
+
+def _projection(network, seed):
+    shape = tuple(network.projection.shape)
+    values = numpy_generator(seed, "random features").standard_normal(shape, np.float32)
+    return values / np.sqrt(shape[0], dtype=np.float32)
+
+
+def _check_memory(size, matrices):
+    """Raises UserError if Gram matrices of so many features do not fit into what memory is free."""
+    needed, free = 8 * size**2 * (_COPIES - 1 + matrices), limits.free_memory()
+    if free is not None and needed > free:
+        raise UserError(
+            f"ClosedForm: expected {needed / 1e9:.1f} GB of free memory for Gram matrices of {size:,} features, got "
+            f"{free / 1e9:.1f} GB; use fewer features, or per_class = False"
+        )

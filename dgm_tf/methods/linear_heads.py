@@ -1,0 +1,180 @@
+"""Linear classifiers in closed form from statistics of classes: ridge regression, linear discriminant, nearest mean."""
+
+import dataclasses
+
+import numpy as np
+from scipy import linalg
+from scipy.linalg import blas
+
+from dgm_tf import stopping
+from dgm_tf.errors import UserError
+from dgm_tf.training.randomness import numpy_generator
+
+RIDGES = tuple(10.0 ** (e / 2) for e in range(-10, 5))  # candidates, as shares of the mean diagonal
+_PROBES = 16  # random vectors that estimate a trace
+_SAMPLES = 200  # logits drawn of each class
+_TEMPERATURES = np.exp(np.linspace(np.log(1e-3), np.log(1e2), 1151))  # 1 % apart
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearHead:
+    """logits = vectors @ kernel + bias.
+
+    kernel: float64 [D, classes]; bias: float64 [classes]; regularization: as it was chosen, or None.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    regularization: float | None = None
+
+    def scaled(self, factor):
+        """The same with logits times a factor."""
+        return dataclasses.replace(self, kernel=self.kernel * factor, bias=self.bias * factor)
+
+
+def nearest_mean(statistics, regularization=None, balanced=True):
+    """The nearest class mean: minus half the squared distances to the means, but for what all classes share."""
+    means = _means(statistics)
+    return LinearHead(means.T.copy(), -0.5 * np.sum(means**2, axis=1))
+
+
+def lda(statistics, regularization=None, balanced=True):
+    """Linear discriminant analysis: Gaussian classes of one covariance, which is shrunk towards a multiple of I.
+
+    Args:
+      statistics: `ClassStatistics`.
+      regularization: share in (0, 1] of that multiple; None: the oracle approximating shrinkage (Chen, Wiesel, Eldar
+        and Hero, IEEE Transactions on Signal Processing 58, 2010, eq. 23), which follows from the statistics alone.
+      balanced: whether all classes are equally likely beforehand; else as likely as they were often.
+    """
+    means, total = _means(statistics), int(statistics.counts.sum())
+    scatter = statistics.gram()
+    _subtract_products(scatter, statistics.sums / np.sqrt(statistics.counts)[:, None])
+    degrees = max(1, total - statistics.num_classes)
+    scatter /= degrees
+    share = oracle_shrinkage(scatter, degrees) if regularization is None else regularization
+    level = np.trace(scatter) / len(scatter)
+    scatter *= 1.0 - share
+    _add_to_diagonal(scatter, share * level or np.finfo(np.float32).tiny)
+    kernel = _solved(scatter, means.T)
+    priors = np.zeros(len(means)) if balanced else np.log(statistics.counts / total)
+    return LinearHead(kernel, priors - 0.5 * np.sum(kernel.T * means, axis=1), share)
+
+
+def ridge(statistics, regularization=None, balanced=True):
+    """Ridge regression of one-hot labels, with an intercept that is not penalised.
+
+    Args:
+      statistics: `ClassStatistics`; balanced needs a Gram matrix of each class.
+      regularization: penalty as a share of the covariance's mean diagonal; None: of `RIDGES` that with the least
+        generalized cross-validation (Golub, Heath and Wahba, Technometrics 21, 1979), from the statistics alone.
+      balanced: whether each class counts as much as any other, however many vectors it has.
+    """
+    counts, sums = statistics.counts.astype(float), statistics.sums
+    weights = counts.sum() / (len(counts) * counts) if balanced else np.ones(len(counts))
+    gram = statistics.gram(weights if balanced else None)
+    counts, sums, total = counts * weights, sums * weights[:, None], counts.sum()
+    mean, shares = sums.sum(axis=0) / total, counts / total
+    _subtract_products(gram, np.sqrt(total) * mean[None])
+    products = (sums - counts[:, None] * mean).T  # of centred vectors and one-hot labels
+    level = np.trace(gram) / len(gram) or np.finfo(np.float32).tiny
+    if regularization is None:
+        regularization = _cross_validated(gram, products, level, shares, total)
+    _add_to_diagonal(gram, regularization * level)
+    kernel = _solved(gram, products)
+    return LinearHead(kernel, shares - mean @ kernel, regularization)
+
+
+HEADS = {"ridge": ridge, "lda": lda, "nearest_mean": nearest_mean}
+
+
+def oracle_shrinkage(covariance, degrees):
+    """Share of the mean variance in a shrunk covariance; covariance: [D, D], its lower triangle; see `lda`."""
+    size = len(covariance)
+    trace, squares = np.trace(covariance), _squares(covariance)
+    distance = squares - trace**2 / size
+    if distance <= 0.0:
+        return 1.0
+    return float(min(1.0, ((1 - 2 / size) * squares + trace**2) / ((degrees + 1 - 2 / size) * distance)))
+
+
+def temperature(head, statistics, seed=0):
+    """Factor of a head's logits with which their softmax is most likely of logits drawn of each class.
+
+    They are drawn from the Gaussian of the class's logits, which follows from the statistics.
+    """
+    means = _means(statistics) @ head.kernel + head.bias
+    pooled = _logit_covariance(head, statistics)
+    root = linalg.cholesky(pooled + 1e-12 * (np.trace(pooled) or 1.0) * np.eye(len(pooled)), lower=True)
+    draws = numpy_generator(seed, "temperature").standard_normal((_SAMPLES, len(means)))
+    logits = means[:, None] + (draws @ root.T)[None]  # [classes, samples, classes]
+    own = np.arange(len(means))
+    losses = []
+    for factor in _TEMPERATURES:
+        scaled = factor * logits
+        scaled -= scaled.max(axis=2, keepdims=True)
+        losses.append(np.mean(np.log(np.exp(scaled).sum(axis=2)) - scaled[own, :, own]))
+    return float(_TEMPERATURES[int(np.argmin(losses))]) if len(means) > 1 else 1.0
+
+
+def _logit_covariance(head, statistics):
+    """Covariance of the logits within classes, [classes, classes]."""
+    total = int(statistics.counts.sum())
+    kernel = np.asfortranarray(head.kernel)
+    products = np.zeros((kernel.shape[1],) * 2)
+    for gram in statistics.grams:
+        products += kernel.T @ blas.dsymm(1.0, gram, kernel, lower=1)
+    centres = (statistics.sums / np.sqrt(statistics.counts)[:, None]) @ head.kernel
+    return (products - centres.T @ centres) / max(1, total - statistics.num_classes)
+
+
+def _cross_validated(gram, products, level, shares, total):
+    """The penalty of `RIDGES` with the least generalized cross-validation error."""
+    probes = numpy_generator(0, "trace").choice([-1.0, 1.0], (len(gram), _PROBES))
+    scores = []
+    for ridge_share in RIDGES:
+        penalty = ridge_share * level
+        matrix = gram.copy(order="F")
+        _add_to_diagonal(matrix, penalty)
+        solved = _solved(matrix, np.concatenate([products, probes], axis=1))
+        kernel, answers = np.split(solved, [products.shape[1]], axis=1)
+        inverse_trace = np.mean(np.sum(probes * answers, axis=0))
+        degrees = len(gram) - penalty * inverse_trace
+        fitted = np.sum(kernel * products) - penalty * np.sum(kernel**2)  # kernel^T gram kernel
+        residual = total * np.sum(shares * (1 - shares)) - 2 * np.sum(kernel * products) + fitted
+        scores.append(residual / max(total - 1 - degrees, 1e-9 * total) ** 2)
+    return RIDGES[int(np.argmin(scores))]
+
+
+def _means(statistics):
+    if not statistics.counts.all():
+        raise UserError("closed form: expected vectors of each class, got a class without any")
+    return statistics.sums / statistics.counts[:, None]
+
+
+def _subtract_products(matrix, rows):
+    """Subtracts rows^T rows from a lower triangle, in place."""
+    blas.dsyrk(-1.0, np.ascontiguousarray(rows).T, beta=1.0, c=matrix, lower=1, overwrite_c=1)
+
+
+def _add_to_diagonal(matrix, value):
+    matrix[np.diag_indices(len(matrix))] += value
+
+
+def _squares(matrix):
+    """Sum of squares of a symmetric matrix, of which the lower triangle is there."""
+    diagonal = np.diag(matrix)
+    return 2 * sum(float(column[i:] @ column[i:]) for i, column in enumerate(matrix.T)) - float(diagonal @ diagonal)
+
+
+def _solved(matrix, right):
+    """Solution of matrix @ x = right; matrix: positive definite, its lower triangle, and it is overwritten."""
+    stopping.check()
+    try:
+        factor = linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+    except linalg.LinAlgError as error:
+        raise UserError(
+            "closed form: expected a positive definite matrix, got one that is not; try a higher "
+            "ClosedForm.regularization"
+        ) from error
+    return linalg.cho_solve(factor, right, check_finite=False)
