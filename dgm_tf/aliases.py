@@ -110,10 +110,14 @@ DEFAULT_EPOCHS = 100
 EARLIER_DEFAULTS = {
     "GANSettings.auxiliary_loss": False,
     "GANSettings.gradient_penalty_share": 1.0,
+    "GANSettings.min_batches_per_class": False,
     "ClassifierSettings.replay_schedule": "balanced",
     "ClassifierSettings.own_optimizer": False,
     "ClassifierSettings.generated_current": 0.0,
 }
+
+# Those of `GANSettings` that learners of 0.1.0 have not saved, though it learned them with the earlier default.
+_LATER_GAN_SETTINGS = ("min_batches_per_class",)
 
 # Folders of shipped gin files.
 GIN_FOLDERS = {"gin/benchmarks": "gin/data", "gin/suites": "gin/compare"}
@@ -192,6 +196,8 @@ def saved_settings(names, settings):
 
     names: of their class and its bases; settings: {name: JSON value}.
     """
+    if "GANSettings" in names:
+        return dict.fromkeys(_LATER_GAN_SETTINGS, False) | settings
     if _CLASS not in names or _S_MAX not in settings or _PER_EPOCH in settings:
         return settings
     gan = settings.get("gan")

@@ -40,6 +40,8 @@ class GANSettings:
       epochs: passes over a task's images.
       batch_size: images a step, over all replicas.
       min_batches: steps of an epoch at least; with fewer images it passes over them several times.
+      min_batches_per_class: whether they count for each class of a task. None: in tasks of several classes, which then
+        get as many steps as their classes would get one after the other.
       generator_learning_rate, discriminator_learning_rate: of Adam.
       learning_rate_decay: share in [0, 1] of a task's steps, the last ones, over which both fall linearly to zero.
       beta_1, beta_2: of Adam.
@@ -57,6 +59,7 @@ class GANSettings:
     epochs: int = 100
     batch_size: int = 64
     min_batches: int = 1
+    min_batches_per_class: bool | None = None
     generator_learning_rate: float = 2e-3
     discriminator_learning_rate: float = 2e-3
     learning_rate_decay: float = 0.0
@@ -79,10 +82,11 @@ class GANSettings:
         checks.number(self, "gradient_penalty_weight", "[0, inf)")
         if self.gradient_penalty_share is not None:
             checks.number(self, "gradient_penalty_share", "(0, 1]")
-        if self.auxiliary_loss is not None:
-            checks.flag(self, "auxiliary_loss")
+        for name in ("auxiliary_loss", "min_batches_per_class"):
+            if getattr(self, name) is not None:
+                checks.flag(self, name)
 
-    of_task_size = ("auxiliary_loss", "gradient_penalty_share")  # where they are None; see `task_size`
+    of_task_size = ("auxiliary_loss", "gradient_penalty_share", "min_batches_per_class")  # where they are None; see `task_size`
 
     remedies = (
         Remedy("gan", CRITIC_LOSSES, "a lower", "discriminator_learning_rate"),

@@ -23,7 +23,8 @@ class GANBatches:
     def __init__(self, pool, gan, classifier, joint, seed):
         self._pool, self._gan, self._classifier, self._joint, self._seed = pool, gan, classifier, joint, seed
         self._pass = schedules.num_batches(len(pool.current), gan.batch_size)
-        self.per_epoch = max(gan.min_batches, self._pass)
+        classes = len(np.unique(pool.labels[pool.current])) if gan.min_batches_per_class else 1
+        self.per_epoch = max(gan.min_batches * classes, self._pass)
         self._plan = (None, None)
 
     def of_step(self, index):

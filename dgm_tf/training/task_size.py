@@ -22,6 +22,7 @@ def settled(gan, classifier, sizes):
         gan,
         auxiliary_loss=asks,
         gradient_penalty_share=_stated(gan.gradient_penalty_share, SHARE if several else 1.0),
+        min_batches_per_class=_stated(gan.min_batches_per_class, several),
     )
     classifier = dataclasses.replace(
         classifier,
