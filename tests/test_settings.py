@@ -39,10 +39,10 @@ _MERGAN_GAN = GANSettings(
 )  # fmt: skip
 DEFAULTS = {
     GANSettings: {
-        "epochs": 100, "batch_size": 64, "min_batches": 1, "generator_learning_rate": 2e-3,
-        "discriminator_learning_rate": 2e-3, "learning_rate_decay": 0.0, "beta_1": 0.5, "beta_2": 0.999,
-        "gradient_penalty_weight": 1.0, "gradient_penalty_share": None, "critic_steps": 1, "auxiliary_loss": None,
-        "clip_norm": 1e4,
+        "epochs": 100, "batch_size": 64, "min_batches": 1, "min_batches_per_class": None,
+        "generator_learning_rate": 2e-3, "discriminator_learning_rate": 2e-3, "learning_rate_decay": 0.0,
+        "beta_1": 0.5, "beta_2": 0.999, "gradient_penalty_weight": 1.0, "gradient_penalty_share": None,
+        "critic_steps": 1, "auxiliary_loss": None, "clip_norm": 1e4,
     },
     ClassifierSettings: {
         "replay_schedule": "balanced", "updates": 1, "own_optimizer": None, "current_share": None, "closing_epochs": 0,

@@ -86,7 +86,8 @@ class GANSettings:
             if getattr(self, name) is not None:
                 checks.flag(self, name)
 
-    of_task_size = ("auxiliary_loss", "gradient_penalty_share", "min_batches_per_class")  # where they are None; see `task_size`
+    # Where they are None: see `task_size`.
+    of_task_size = ("auxiliary_loss", "gradient_penalty_share", "min_batches_per_class")
 
     remedies = (
         Remedy("gan", CRITIC_LOSSES, "a lower", "discriminator_learning_rate"),

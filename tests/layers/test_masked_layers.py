@@ -191,7 +191,7 @@ def test_reserve_stores_the_bits_and_cumulates_them(geometry, plastic):
 def test_reserving_twice_is_reserving_once(geometry, plastic):
     layer = built(geometry, plastic)
     learn(layer, 0)
-    before = [np.array(v) for v in layer.weights]
+    before = [v.numpy().copy() for v in layer.weights]
     layer.reserve()
     for old, new in zip(before, layer.weights, strict=True):
         np.testing.assert_array_equal(old, np.asarray(new))
@@ -255,7 +255,7 @@ def test_growing_keeps_old_weights_in_their_corner(geometry, plasticity):
 def test_growing_leaves_the_layer_it_came_from_alone(geometry, plastic):
     layer = built(geometry, plastic)
     learn(layer, 0)
-    before = [np.array(v) for v in layer.weights]
+    before = [v.numpy().copy() for v in layer.weights]
     grown = layer.grow(WIDTH + 2)
     grown.kernel.assign(np.zeros(grown.kernel.shape))
     for old, new in zip(before, layer.weights, strict=True):

@@ -53,7 +53,7 @@ def test_the_vector_has_an_entry_for_each_output_and_is_not_trained():
 
 def test_only_training_moves_the_vector():
     layer = _layer(steps=1)
-    vector = np.array(layer.singular_vector)
+    vector = layer.singular_vector.numpy().copy()
     layer(IMAGES)
     np.testing.assert_array_equal(layer.singular_vector, vector)
     layer(IMAGES, training=True)

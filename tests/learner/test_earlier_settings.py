@@ -34,6 +34,11 @@ def test_what_is_saved_has_the_names_of_today():
     assert saved["mask_scale_per_epoch"] == 25.0 and "max_mask_scale" not in saved
 
 
+@pytest.mark.parametrize("folder", SAVED)
+def test_a_saved_learner_goes_on_with_as_many_steps_an_epoch(folder):
+    assert dgm_tf.load(EARLIER / folder).method.gan.min_batches_per_class is False
+
+
 @pytest.mark.parametrize("gan", [{}, {"gan": {"new": "GANSettings", "settings": {}}}])
 def test_without_epochs_those_of_the_default_count(gan):
     saved = {"new": "DGM", "settings": {"max_mask_scale": 500.0, **gan}}
@@ -52,7 +57,7 @@ def test_other_classes_never_had_it():
 
 
 OPEN = ClassifierSettings(None, closing_epochs=1)
-STATED = {"auxiliary_loss": True, "gradient_penalty_share": 0.5}
+STATED = {"auxiliary_loss": True, "gradient_penalty_share": 0.5, "min_batches_per_class": True}
 OF_CLASSIFIER = {"replay_schedule": "constant", "own_optimizer": False, "generated_current": 0.25}
 
 

@@ -223,7 +223,7 @@ def test_what_growth_adds_follows_from_the_seed_and_the_task():
         context = dataclasses.replace(context_of(method), seed=seed)
         set_embeddings(method, 0)
         method.end_task(dataclasses.replace(context, task=dataclasses.replace(context.task, index=index)))
-        return [np.array(layer.kernel) for layer in method.networks.generator.masked_layers]
+        return [layer.kernel.numpy().copy() for layer in method.networks.generator.masked_layers]
 
     same, again, other_seed, other_task = (grown(*each) for each in ((0, 0), (0, 0), (1, 0), (0, 1)))
     assert all(np.array_equal(a, b) for a, b in zip(same, again, strict=True))
@@ -335,7 +335,7 @@ def test_training_a_later_task_leaves_replay_bit_for_bit(plasticity):
     learner, watch = Learner(tiny.dgm(plasticity, classifier)), ReplayWatch()
     learner.learn(tiny.task(0))
     before = learner.method.replay(LABELS, seed=7)
-    kernels = [np.array(layer.kernel) for layer in learner.method.networks.generator.masked_layers]
+    kernels = [layer.kernel.numpy().copy() for layer in learner.method.networks.generator.masked_layers]
     learner.learn(tiny.task(1), (watch,))
     after = learner.method.replay(LABELS, seed=7)
     assert before.std() > 0.0

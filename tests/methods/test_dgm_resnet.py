@@ -104,7 +104,7 @@ class Watch(Callback):
 
 
 def kernels(learner):
-    return {layer.name: np.array(layer.kernel) for layer in learner.method.networks.generator.masked_layers}
+    return {layer.name: layer.kernel.numpy().copy() for layer in learner.method.networks.generator.masked_layers}
 
 
 @pytest.mark.parametrize(("generator", "num_tasks"), [(ResNetWeights, 2), (ResNetUnitsPerClass, 2), (DCGANPerClass, 3)])

@@ -42,12 +42,12 @@ def equal(learner, other):
 
 
 def test_tasks_of_one_class_are_learned_to_the_bit_as_with_all_stated():
-    stated = dataclasses.replace(GAN, auxiliary_loss=False, gradient_penalty_share=1.0)
+    stated = dataclasses.replace(GAN, auxiliary_loss=False, gradient_penalty_share=1.0, min_batches_per_class=False)
     assert equal(learned([1, 1])[0], learned([1, 1], stated, OF_ONE)[0])
 
 
 def test_a_task_of_several_classes_is_learned_as_with_all_stated():
-    stated = dataclasses.replace(GAN, auxiliary_loss=True, gradient_penalty_share=0.25)
+    stated = dataclasses.replace(GAN, auxiliary_loss=True, gradient_penalty_share=0.25, min_batches_per_class=True)
     learner, _ = learned([2])
     assert equal(learner, learned([2], stated, OF_SEVERAL)[0])
     assert not equal(learner, learned([2], GAN, OF_ONE)[0])

@@ -155,7 +155,7 @@ def test_discriminator_moves_its_averages_only_when_asked_to():
     network = DCGANDiscriminator(filters=(2, 4, 6))
     images = tf.random.stateless_normal([5, 32, 32, 1], [0, 0])
     averages = [v for v in network.weights if v.name.startswith("moving")]
-    before = [np.array(v) for v in averages]
+    before = [v.numpy().copy() for v in averages]
     network(images, training=True)
     assert all(np.array_equal(old, np.asarray(new)) for old, new in zip(before, averages, strict=True))
     network(images, training=True, update_statistics=True)

@@ -206,7 +206,7 @@ def test_reserved_masks_follow_from_the_stored_bits(plasticity):
         generator.reserve()
         generator = generator.grow()
     derived = [v for v in generator.weights if v.name in ("reserved", "reserved_inputs")]
-    before = [np.array(v) for v in derived]
+    before = [v.numpy().copy() for v in derived]
     for variable in derived:
         variable.assign(np.full(variable.shape, 0.5))
     if plasticity == "units":

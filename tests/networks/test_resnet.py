@@ -281,7 +281,7 @@ def test_reserved_masks_follow_from_the_stored_bits(plasticity):
         generator.reserve()
         generator = generator.grow()
     derived = [v for v in generator.weights if v.name in ("reserved", "reserved_inputs")]
-    before = [np.array(v) for v in derived]
+    before = [v.numpy().copy() for v in derived]
     dense = generator.masked_layers[0]
     for variable in derived:
         if plasticity == "weights" or variable is not dense.reserved_inputs:
@@ -385,7 +385,7 @@ def test_each_class_has_its_own_output_layer_and_code(kind):
     np.testing.assert_array_equal(latents[:, 2:LATENT], tf.repeat(z[:, 2:], 2, 0))
     np.testing.assert_array_equal(latents[:, LATENT:], np.eye(2))
     images = generator.plain(0)(latents).numpy()
-    kernel = np.array(generator.output_layer.kernel)
+    kernel = generator.output_layer.kernel.numpy().copy()
     kernel[..., :3] += 1.0  # the first class's
     generator.output_layer.kernel.assign(kernel)
     changed = generator.plain(0)(latents).numpy()
@@ -394,7 +394,7 @@ def test_each_class_has_its_own_output_layer_and_code(kind):
 
 def test_codes_are_trained_for_the_present_classes_and_frozen_for_the_others():
     generator = new_generator(**KINDS["weights per class"], classes=[2]).for_classes(3)
-    first = np.array(generator.codes.table)
+    first = generator.codes.table.numpy().copy()
     generator.reserve()
     grown = generator.grow().for_classes(2)
     assert [v.shape for v in grown.trainable_variables if v.path.startswith("codes/")] == [(2, LATENT // 4)]

@@ -57,7 +57,7 @@ def test_every_pixel_counts():
 def test_averages_move_only_when_asked_to(network):
     averages = [v for v in network.weights if "moving" in v.name]
     assert len(averages) == 2 * (1 + 4 * 2 + 3 + 1)  # stem, stages of two and their shortcuts, dense
-    before = [np.array(v) for v in averages]
+    before = [v.numpy().copy() for v in averages]
     network(images(), training=True)
     assert all(np.array_equal(old, np.asarray(new)) for old, new in zip(before, averages, strict=True))
     network(images(), training=True, update_statistics=True)

@@ -43,10 +43,10 @@ def before_and_after():
     """(weights before, weights after) a few augmented steps, by name."""
     network = new_network()
     phase = new_phase(network, augmentation=Augmentation())
-    before = {v.path: np.array(v) for v in network.weights}
+    before = {v.path: v.numpy().copy() for v in network.weights}
     for i in range(phase.num_steps):
         phase.step(i)
-    return before, {v.path: np.array(v) for v in network.weights}
+    return before, {v.path: v.numpy().copy() for v in network.weights}
 
 
 def test_all_but_the_realness_head_is_trained(before_and_after):

@@ -247,6 +247,15 @@ def test_an_epoch_of_few_images_passes_over_them_again():
     assert Training(images=pool(count=80)).phase.batches == 10  # the least is no limit
 
 
+@pytest.mark.parametrize(("per_class", "steps"), [(True, 15), (False, 5)])
+def test_the_least_steps_of_an_epoch_count_for_each_class_where_the_settings_say_so(per_class, steps):
+    few = [(images, labels + np.arange(len(labels)) % 3) for images, labels in [group(1, 18)]]
+    earlier = [group(0, count=90)]  # whose classes do not count
+    settings = dataclasses.replace(SETTINGS, min_batches=5, min_batches_per_class=per_class)
+    phase = Training(settings, images=Pool(earlier, few[0])).phase
+    assert (phase.batches, phase.num_steps) == (steps, 2 * steps)
+
+
 def test_progress_is_the_annealing():
     phase = Training().phase
     scales = [phase.progress(i) for i in range(4)]
@@ -271,7 +280,7 @@ def test_plain_rules_change_nothing():
     "bad",
     [
         {"epochs": 0}, {"batch_size": 0}, {"critic_steps": 0}, {"beta_1": 1.0}, {"auxiliary_loss": 1},
-        {"gradient_penalty_share": 0.0},
+        {"gradient_penalty_share": 0.0}, {"min_batches_per_class": 1},
     ],
 )  # fmt: skip
 def test_bad_settings_are_named(bad):

@@ -21,8 +21,8 @@ def values(gan, classifier, sizes):
 @pytest.mark.parametrize("sizes", [[1], [1, 1, 1]])
 def test_tasks_of_one_class_are_trained_as_ever(sizes):
     assert values(GANSettings(), ClassifierSettings(), sizes) == {
-        "auxiliary_loss": False, "gradient_penalty_share": 1.0, "replay_schedule": "balanced", "own_optimizer": False,
-        "generated_current": 0.0,
+        "auxiliary_loss": False, "gradient_penalty_share": 1.0, "min_batches_per_class": False,
+        "replay_schedule": "balanced", "own_optimizer": False, "generated_current": 0.0,
     }  # fmt: skip
     assert values(*OPEN, sizes)["replay_schedule"] == "none"
 
@@ -30,8 +30,8 @@ def test_tasks_of_one_class_are_trained_as_ever(sizes):
 @pytest.mark.parametrize("sizes", [[2], [1, 3], [4, 1, 2]])
 def test_tasks_of_several_classes_tell_the_generator_their_classes(sizes):
     assert values(*OPEN, sizes) == {
-        "auxiliary_loss": True, "gradient_penalty_share": 0.25, "replay_schedule": "constant", "own_optimizer": True,
-        "generated_current": 0.5,
+        "auxiliary_loss": True, "gradient_penalty_share": 0.25, "min_batches_per_class": True,
+        "replay_schedule": "constant", "own_optimizer": True, "generated_current": 0.5,
     }  # fmt: skip
     assert task_size.settled(*OPEN, sizes)[1].updates == 1
 
@@ -42,8 +42,8 @@ def test_a_task_of_one_class_after_larger_ones_has_their_classifier_alone():
 
 
 STATED = {
-    "auxiliary_loss": False, "gradient_penalty_share": 0.5, "replay_schedule": "balanced", "own_optimizer": False,
-    "generated_current": 1.0,
+    "auxiliary_loss": False, "gradient_penalty_share": 0.5, "min_batches_per_class": False,
+    "replay_schedule": "balanced", "own_optimizer": False, "generated_current": 1.0,
 }  # fmt: skip
 
 

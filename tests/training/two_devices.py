@@ -47,7 +47,7 @@ def networks_after_phases():
     closing = ClassifierPhase(discriminator, pool, 1, 8, RATE, 0, Augmentation())
     metrics = [phase.step(i) for phase in (gan, closing) for i in range(2)]
     variables = generator.weights + discriminator.weights + gan.variables() + closing.variables()
-    weights = {f"{i}/{v.path}": np.array(v) for i, v in enumerate(variables)}
+    weights = {f"{i}/{v.path}": v.numpy().copy() for i, v in enumerate(variables)}
     return weights | {f"{k}/{i}": np.array(v) for i, m in enumerate(metrics) for k, v in m.items()}
 
 
