@@ -54,7 +54,8 @@ class ExemplarMemory:
     @staticmethod
     def array_specs(num_classes, image_shape):
         """For `Method.array_specs`: images of every class."""
-        spec = ArraySpec((None, *image_shape), np.dtype(np.uint8))
+        is_vector = len(image_shape) == 1  # in a feature space
+        spec = ArraySpec((None, *image_shape), np.dtype(np.float32 if is_vector else np.uint8))
         return {f"exemplars/{label:04d}": spec for label in range(num_classes)}
 
     def restore(self, arrays):

@@ -70,6 +70,7 @@ def ridge(statistics, regularization=None, balanced=True):
         generalized cross-validation (Golub, Heath and Wahba, Technometrics 21, 1979), from the statistics alone.
       balanced: whether each class counts as much as any other, however many vectors it has.
     """
+    _means(statistics)  # checks that each class has vectors
     counts, sums = statistics.counts.astype(float), statistics.sums
     weights = counts.sum() / (len(counts) * counts) if balanced else np.ones(len(counts))
     gram = statistics.gram(weights if balanced else None)
