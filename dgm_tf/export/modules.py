@@ -74,9 +74,9 @@ class ClassifierModule(tf.Module):
       learner: `Learner` that has begun at least one task.
 
     Method, also under `signatures`:
-      classify(images uint8 [N, H, W, C]) -> {"logits": float32 [N, classes], "label": int32 [N]}, labels
-        as above. Images are taken as files hold them and scaled inside, so that no caller can scale them
-        otherwise than training did.
+      classify(images uint8 [N, H, W, C]) -> {"logits": float32 [N, classes], "label": int32 [N], "probabilities":
+        float32 [N, classes]}, labels as above. Images are taken as files hold them and scaled inside, so that no caller
+        can scale them otherwise than training did.
 
     Raises, when called:
       ValueError, TypeError: for images of another type, floats of NumPy too, or another shape, naming it. (Under
@@ -94,16 +94,39 @@ class ClassifierModule(tf.Module):
             count = tf.shape(images)[0]
             # Convolutions cannot do with no images: then they get one, whose logits are left out.
             images = tf.pad(images, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
-            logits = network(to_float(images), training=False)[1][:count]
-            return {"logits": logits, "label": tf.argmax(logits, axis=1, output_type=tf.int32)}
+            return _classified(network(to_float(images), training=False)[1][:count])
 
         self.classify = classify
-        self._images = tf.TensorSpec([None, *learner.image_shape], tf.uint8, name="images")
+        self._images = _images_spec(learner)
         classify.get_concrete_function(self._images)
 
     def signatures(self):
         """Returns the function by name."""
         return {"classify": self.classify.get_concrete_function(self._images)}
+
+
+def plain_classifier(learner):
+    """`tf.function` of one image or more -> {"label", "probabilities"}, without what other runtimes do not know."""
+    network = learner.method.classifier
+
+    @tf.function(input_signature=[_images_spec(learner)])
+    def classify(images):
+        classified = _classified(network(to_float(images), training=False)[1])
+        return {name: classified[name] for name in ("label", "probabilities")}
+
+    return classify
+
+
+def _images_spec(learner):
+    return tf.TensorSpec([None, *learner.image_shape], tf.uint8, name="images")
+
+
+def _classified(logits):
+    return {
+        "logits": logits,
+        "label": tf.argmax(logits, axis=1, output_type=tf.int32),
+        "probabilities": tf.nn.softmax(tf.cast(logits, tf.float32)),
+    }
 
 
 def _labels_spec():

@@ -67,7 +67,7 @@ def randomize(method):
     for name, network in method.networks.by_name().items():
         for variable in network.trainable_variables:
             variable.assign(rng.normal(0.05, 0.3 if name == "generator" else 0.05, variable.shape))
-        for norm in network.norms:
+        for norm in getattr(network, "norms", ()):
             norm.moving_mean.assign(rng.normal(0, 0.2, norm.moving_mean.shape))
             norm.moving_variance.assign(rng.uniform(0.5, 2, norm.moving_variance.shape))
     return []  # no phases
@@ -239,7 +239,7 @@ def test_failing_export_leaves_the_earlier_one(exported, generator, monkeypatch)
     tf.saved_model.load(str(folder / "generator"))
 
 
-def _write_little(learner, directory):
+def _write_little(learner, directory, formats):
     """Instead of what takes long: names that an export has."""
     for name in writing.MODELS:
         (directory / name).mkdir()
@@ -270,9 +270,9 @@ def test_exports_at_the_same_time_are_both_whole(exported, monkeypatch):
     learner, folder, sizes = exported
     write, written = writing._write, []
 
-    def write_while_another_exports(learner, directory):
+    def write_while_another_exports(learner, directory, formats):
         monkeypatch.undo()
-        own = write(learner, directory)
+        own = write(learner, directory, formats)
         written.append(export(learner, folder))
         return own
 
