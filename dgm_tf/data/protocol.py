@@ -11,11 +11,13 @@ class Stream(abc.ABC):
     """Tasks in the order in which a run learns them.
 
     Attributes:
+        is_like_imagenet: as of its source.
         complete: whether all real images of the stream can be had anew, for what only measures: then it has
             `ClassIncrementalStream.fresh_copy`.
     """
 
     complete: bool = True
+    is_like_imagenet: bool = False
 
     @property
     def caution(self) -> str | None:

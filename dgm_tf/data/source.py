@@ -14,6 +14,8 @@ class Source:
     smallest, in `sources/packaged.py`.
 
     Attributes:
+        is_like_imagenet: whether its classes are among ImageNet's: then a network that was trained on those has seen
+            their labels, and learns no new class here.
         name: what tells these images from others: what a run keeps for the next one on the same data goes by it.
         size: height and width of its images where it decodes them itself, which the stream's `image_size` must be;
             None: the stream resizes them.
@@ -24,6 +26,7 @@ class Source:
     name: str
     size: int | None = None
     report: dict | None = None
+    is_like_imagenet: bool = False
 
     def load(self) -> Arrays:
         """All images and labels, for training and for the test; the stream orders, splits and resizes them.

@@ -62,6 +62,7 @@ class ClassIncrementalStream(Stream):
         image_size=32,
     ):
         self._source = as_source(source)
+        self.is_like_imagenet = self._source.is_like_imagenet
         check_sizes(classes_per_task, num_tasks)
         check_order(class_order)
         if not isinstance(class_order, str) and classes_per_task is not None:

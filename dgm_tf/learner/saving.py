@@ -123,10 +123,10 @@ def _outlines(state):
         if not registry.same(type(network), classes[name]):
             expected, got = classes[name].__name__, type(network).__name__
             raise UserError(f"networks.{name}: expected {expected}, as in the method's settings, got {got}")
-    read = outlines.get("extractor")
+    extractor = outlines.get("extractor")
+    read = state.image_shape if extractor is None else (extractor.num_features,)
     for name, network in outlines.items():
-        is_behind = read is not None and network is not read
-        _check_sizes(name, network, state, (read.num_features,) if is_behind else state.image_shape)
+        _check_sizes(name, network, state, state.image_shape if network is extractor else read)
     return outlines
 
 

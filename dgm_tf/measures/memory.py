@@ -3,7 +3,7 @@
 import numpy as np
 
 from dgm_tf.layers.storage import Storage, storage_of
-from dgm_tf.measures.measure import Detail
+from dgm_tf.measures.measure import Detail, Kept
 
 
 class MemoryBytes(Detail):
@@ -14,6 +14,17 @@ class MemoryBytes(Detail):
     def after_task(self, view):
         """{what: bytes}."""
         return view.learner.method.memory_bytes()
+
+
+class WhatIsKept(Detail):
+    """What is kept of earlier images, in words."""
+
+    name, kept = "what_is_kept", Kept.LAST
+
+    def after_task(self, view):
+        """{"of images": a `Keeps`, "pretrained": whether something of it was trained on other images}."""
+        method = view.learner.method
+        return {"of images": str(method.keeps), "pretrained": method.pretrained}
 
 
 class Parameters(Detail):

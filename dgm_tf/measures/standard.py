@@ -20,14 +20,15 @@ from dgm_tf.measures.forgetting import BackwardTransfer, Forgetting
 from dgm_tf.measures.gan_test import GANTest
 from dgm_tf.measures.gan_train import GANTrain
 from dgm_tf.measures.incremental import AverageIncrementalAccuracy
-from dgm_tf.measures.memory import MemoryBytes, Parameters
+from dgm_tf.measures.memory import MemoryBytes, Parameters, WhatIsKept
 
 # In the order in which tables have them.
 STANDARD = (
     AverageAccuracy(), BestAccuracy(), Top5Accuracy(), GANTest(), GANTrain(), AverageIncrementalAccuracy(),
     ExpectedCalibrationError(), Forgetting(), BackwardTransfer(), MicroAccuracy(), AccuracyMatrix(),
     PerClassAccuracy(), Confusion(), ValidationAccuracy(), Readings(), AccuracyOnReplay(), ReplayIsFrozen(),
-    LargestDrift(), DeviceDifference(), Fidelity(), Capacity(), MemoryBytes(), Parameters(), ReliabilityDiagram(),
+    LargestDrift(), DeviceDifference(), Fidelity(), Capacity(), MemoryBytes(), WhatIsKept(), Parameters(),
+    ReliabilityDiagram(),
     Bounds(),
 )  # fmt: skip
 # What a results.json holds that does not say what it holds.

@@ -112,7 +112,8 @@ def _task_facts(record):
         **_measured_facts(record),
         **_replay_facts(record.final("accuracy_on_replay")),
         **_fidelity_facts(record.final("fidelity")),
-        "generator size": f"{_count(_sizes(record)[-1])} parameters",
+        **_generator_size(_sizes(record)[-1:]),
+        **_kept(record),
         "time": duration(_total(seconds)) + (f" ({detail})" if detail else ""),
     }
 
@@ -142,13 +143,36 @@ def _run_facts(record):
     return {
         **_measured_facts(record),
         **_fidelity_facts(record.final("fidelity")),
-        "replay drift": _drift(record.last.get("replay_drift"), frozen),
+        **({"replay drift": _drift(record.last.get("replay_drift"), frozen)} if record.has("replay_drift") else {}),
         **_device_difference(record.last.get("replay_device_difference"), frozen),
-        "generator size": f"{_count(sizes[0])} -> {_count(sizes[-1])} parameters",
-        "on disk": f"weights {byte_text(record.sizes.get('weights_bytes'))}, "
-        f"masks {byte_text(record.sizes.get('masks_bytes'))}",
+        **_generator_size([sizes[0], sizes[-1]]),
+        **_kept(record),
+        "on disk": _on_disk(record.sizes),
         "time": duration(sum(times) if times else None),
     }
+
+
+def _generator_size(sizes):
+    """Of methods with a generator."""
+    if all(map(_missing, sizes)):
+        return {}
+    return {"generator size": f"{' -> '.join(map(_count, sizes))} parameters"}
+
+
+def _kept(record):
+    """What is kept of earlier images, in words and bytes."""
+    kept = record.last.get("what_is_kept")
+    if not isinstance(kept, dict):  # of an earlier version
+        return {}
+    count = sum((record.final("memory_bytes") or {}).values())
+    pretrained = "; features pretrained on other images" if kept.get("pretrained") else ""
+    return {"kept of images": f"{kept.get('of images')}, {byte_text(count)}{pretrained}"}
+
+
+def _on_disk(sizes):
+    parts = [f"{name} {byte_text(sizes.get(f'{name}_bytes'))}" for name in ("weights", "masks")]
+    stored = sizes.get("stored_bytes") or 0
+    return ", ".join([*parts, *([f"stored {byte_text(stored)}"] if stored > 1000 else [])])
 
 
 def _facts(facts):

@@ -21,6 +21,12 @@ from dgm_tf.text import shown_names
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_uint8
 
+_LEAKAGE = (
+    "Leakage: the features come from a network that was trained on other images with labels, and these classes are "
+    "among those of ImageNet. The accuracies are none of learning them one after the other from scratch; do not put "
+    "them beside such."
+)
+
 
 class Recorder(Callback):
     """Measures a learner after each task and writes everything into the run folder.
@@ -60,7 +66,8 @@ class Recorder(Callback):
         if self._seconds:
             self._clock.restart(self._seconds)
             self._seconds = {}
-        for caution in (learner.method.caution, self._stream.caution):
+        leaks = learner.method.pretrained and self._stream.is_like_imagenet
+        for caution in (learner.method.caution, self._stream.caution, _LEAKAGE if leaks else None):
             if caution and caution not in self._record.cautions:
                 self._record.cautions.append(caution)
                 tables.print_report(tables.caution_panel(caution))

@@ -70,7 +70,7 @@ def cautioned(tmp_path_factory):
 
 def test_results_are_there_before_the_first_task_is_learned(tmp_path):
     stream = ClassIncrementalStream(PackagedMNIST(), num_tasks=2)
-    learner = types.SimpleNamespace(method=types.SimpleNamespace(caution=None), clock=Clock())
+    learner = types.SimpleNamespace(method=FineTuning(), clock=Clock())
     recorder = Recorder(RunFolder(tmp_path), stream, EvaluationSettings(), None, None, None, None)
     recorder.on_task_begin(learner, None)
     results = tiny_run.read_results(tmp_path)

@@ -22,6 +22,16 @@ from dgm_tf.text import shown
 # A name, perhaps a configuration and a version; with a namespace before it, TFDS would fetch and run somebody's code.
 _NAME = re.compile(r"\w+(/[\w.+=,-]+)*(:(\d+|\*)(\.(\d+|\*)){2})?", re.ASCII)
 # Where TFDS keeps ready-made copies of many data sets, asked besides the data set's own servers.
+_LIKE_IMAGENET = (
+    "cifar",
+    "cinic",
+    "downsampled_imagenet",
+    "imagenet",
+    "imagenette",
+    "imagewang",
+    "stl10",
+    "tiny_imagenet",
+)
 _TFDS_BUCKET = "https://storage.googleapis.com/tfds-data"
 
 
@@ -47,6 +57,7 @@ class TFDS(Source):
                 "namespace would run its code"
             )
         self.name = name
+        self.is_like_imagenet = name.startswith(_LIKE_IMAGENET)
         self._splits = {"train_split": train_split, "test_split": test_split}
         # An empty flag is no folder. TFDS itself reads the variable only once, when it is imported.
         folder = data_dir or os.environ.get("TFDS_DATA_DIR")
