@@ -29,6 +29,15 @@ MAX_CLASSES = 1_000_000
 # Features
 MAX_FEATURES_BYTES = 256_000_000  # of feature vectors that are held in memory; more are memory-mapped or made anew
 
+# Backbones
+MAX_BACKBONE_LAYERS = 2000
+MAX_BACKBONE_WEIGHTS = 250_000_000  # numbers, of all layers together
+MAX_BACKBONE_VALUES = 64_000_000  # that a layer may put out for one image
+MAX_BACKBONE_FEATURES = 65_536
+MAX_BACKBONE_DEPTH = 8  # models inside each other in a file
+MAX_BACKBONE_CONFIG_BYTES = 16_000_000  # of the description in a .keras file
+MAX_BACKBONE_FILE_BYTES = 4_000_000_000  # of a file of weights
+
 
 def free_memory():
     """Bytes of memory that this process may still take, or None where that is not told.

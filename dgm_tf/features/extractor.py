@@ -1,0 +1,110 @@
+"""The network of a backbone: layers of the closed list, which extract a vector of features from an image."""
+
+import gin
+import keras
+import tensorflow as tf
+
+from dgm_tf import checks, limits
+from dgm_tf.errors import UserError
+from dgm_tf.features import graph
+from dgm_tf.features.features import FeatureExtractor
+from dgm_tf.registry import register
+from dgm_tf.text import shown
+
+CHANNELS = 3
+# What models take that were trained on ImageNet by the habits of PyTorch and of Caffe: RGB in [0, 1] less its mean and
+# divided by its deviation, and BGR in [0, 255] less its mean.
+IMAGENET, CAFFE = "imagenet", "caffe"
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CAFFE_MEAN = (103.939, 116.779, 123.68)
+
+
+@gin.register(denylist=["image_shape"])
+@register
+@keras.saving.register_keras_serializable("dgm_tf")
+class BackboneExtractor(FeatureExtractor):
+    """A fixed backbone. It is always in inference mode, computes in float32, and has nothing to train.
+
+    Args:
+      image_shape: (H, W, 3).
+      layers: plain lists as `graph.to_config` gives them; the last layer puts out maps, which are averaged over
+        positions, or a vector.
+      input_range: (low, high), the values that black and white have for the first layer, "imagenet" or "caffe".
+
+    Shapes: images float32 [N, H, W, 3] in [-1, 1] -> features float32 [N, num_features].
+    """
+
+    def __init__(self, image_shape=(128, 128, 3), layers=(), input_range=(0, 255)):
+        super().__init__(name="backbone", dtype="float32")
+        self.image_shape = _checked_shape(image_shape)
+        self.input_range = checked_range(input_range, "BackboneExtractor.input_range")
+        self.nodes = graph.from_config(layers)
+        self.row, shape = graph.layers(self.nodes, self.image_shape)
+        if len(shape) not in (2, 4):
+            raise UserError(f"layers: expected maps or a vector as the last output, got the shape {list(shape[1:])}")
+        self.num_features = shape[-1]
+        checks.integer_in("features of an image", self.num_features, f"[1, {limits.MAX_BACKBONE_FEATURES}]")
+        self._last_use = _last_use(self.nodes)
+        self.trainable = False
+        self.built = True
+
+    def call(self, images, training=False):
+        """The features, whatever `training` is."""
+        values = {graph.IMAGE: _rescaled(tf.cast(images, tf.float32), self.input_range)}
+        for position, (node, layer) in enumerate(zip(self.nodes, self.row, strict=True), start=1):
+            given = [values[value] for value in node.inputs]
+            options = {"training": False} if node.kind == "BatchNormalization" else {}
+            values[position] = layer(given if len(given) > 1 else given[0], **options)
+            for value in self._last_use.get(position, ()):
+                del values[value]  # or all maps of a batch would be held at once
+        features = values[len(self.nodes)]
+        return tf.reduce_mean(features, [1, 2]) if len(features.shape) == 4 else features
+
+    def get_config(self):
+        """Plain values."""
+        given = self.input_range
+        return {
+            "image_shape": list(self.image_shape),
+            "layers": graph.to_config(self.nodes),
+            "input_range": given if isinstance(given, str) else list(given),
+        }
+
+
+def checked_range(value, name):
+    """Returns "imagenet", "caffe" or (low, high), two numbers of which the first is smaller."""
+    if isinstance(value, str) and value in (IMAGENET, CAFFE):
+        return value
+    fits = isinstance(value, (list, tuple)) and len(value) == 2
+    if not fits or not all(checks.inside(v, "[-1000, 1000]") for v in value) or not value[0] < value[1]:
+        expected = f"(low, high) in [-1000, 1000], {IMAGENET!r} or {CAFFE!r}"
+        raise UserError(f"{name}: expected {expected}, got {shown(repr(value), most=80)}")
+    return tuple(value)
+
+
+def _checked_shape(shape):
+    fits = isinstance(shape, (list, tuple)) and len(shape) == 3 and all(type(size) is int for size in shape)
+    if not fits or not all(1 <= size < 65536 for size in shape) or shape[2] != CHANNELS:
+        raise UserError(f"image_shape: expected (height, width, {CHANNELS}), got {shown(repr(shape), most=80)}")
+    return tuple(shape)
+
+
+def _last_use(nodes):
+    """{position of a layer: values that no later one takes}; the last layer's output stays."""
+    last = {}
+    for position, node in enumerate(nodes, start=1):
+        last |= dict.fromkeys((position, *node.inputs), position)
+    positions = {}
+    for value, position in last.items():
+        if value != len(nodes):
+            positions.setdefault(position, []).append(value)
+    return positions
+
+
+def _rescaled(images, input_range):
+    """Images in [-1, 1] as the backbone takes them."""
+    if input_range == IMAGENET:
+        return ((images + 1) / 2 - _MEAN) / _DEVIATION
+    if input_range == CAFFE:
+        return (images[..., ::-1] + 1) * 127.5 - _CAFFE_MEAN
+    low, high = input_range
+    return images if (low, high) == (-1, 1) else (images + 1) * ((high - low) / 2) + low
