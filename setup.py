@@ -92,6 +92,7 @@ setup(
             "dgm-train = dgm_tf.cli.train:main",
             "dgm-export = dgm_tf.cli.export:main",
             "dgm-sample = dgm_tf.cli.sample:main",
+            "dgm-predict = dgm_tf.cli.predict:main",
             "dgm-learn = dgm_tf.cli.learn:main",
             "dgm-compare = dgm_tf.cli.compare:main",
             "dgm-benchmark = dgm_tf.cli.compare:main",  # its earlier name

@@ -114,7 +114,7 @@ def difference(path, text):
       UserError: if the file is damaged or no text.
     """
     lines = read_own(path).split("\n")
-    saved, given = (_bindings(each, str(path)) for each in (lines, text.split("\n")))
+    saved, given = (_bindings(each, str(path)).all() for each in (lines, text.split("\n")))
     if _today(lines, str(path)) != lines:
         saved = aliases.EARLIER_DEFAULTS | saved
     for name in {name for name in saved | given if name.rpartition("/")[2] in aliases.EARLIER_DEFAULTS}:
@@ -127,8 +127,17 @@ def difference(path, text):
     return "\n".join(difflib.unified_diff(*sides, str(path), "this command", lineterm="", n=0))
 
 
+def bindings(path):
+    """`Bindings` of a run folder's configuration, of which nothing is run.
+
+    Raises:
+      UserError: if the file is damaged or no text.
+    """
+    return _bindings(read_own(path).split("\n"), str(path))
+
+
 def _bindings(lines, name):
-    return Bindings(_statements("\n".join(_today(lines, name)), name)).all()
+    return Bindings(_statements("\n".join(_today(lines, name)), name))
 
 
 @contextlib.contextmanager

@@ -122,6 +122,28 @@ def _sync_names(folder):
             os.close(descriptor)
 
 
+@contextlib.contextmanager
+def replacing(path):
+    """Opens a temporary file beside `path` for text, UTF-8. It gets that name when all of it is on disk, or is removed.
+
+    For what is too long to be held in memory; see `write_atomically`.
+    """
+    path = pathlib.Path(path)
+    watched_folder.make(path.parent)
+    temporary = temporary_name(path)
+    try:
+        with named(path), open(temporary, "x", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        with named(path):
+            os.replace(temporary, path)
+        _sync_names(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def write_atomically(path, data, synced=True):
     """Writes bytes or text to a temporary name beside `path`, then renames it; synced: as of `written_together`."""
     with written_together(synced) as write:

@@ -18,7 +18,7 @@ class RunFolder:
 
     Attributes:
       path, and what lies in it: config (the flattened configuration), operative_config, results, starts (run.json),
-      metrics, memory, checkpoints, images, figures, export, samples.
+      metrics, memory, checkpoints, images, figures, export, samples, labels.
     """
 
     def __init__(self, path):
@@ -29,6 +29,7 @@ class RunFolder:
         self.memory, self.checkpoints = self.path / "memory", self.path / "checkpoints"
         self.images, self.figures = self.path / "images", self.path / "figures"
         self.export, self.samples = self.path / "export", self.path / "samples"
+        self.labels = self.path / "labels.csv"
 
     def __str__(self):
         return str(self.path)

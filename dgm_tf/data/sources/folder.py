@@ -74,12 +74,8 @@ class ImageFolder(OwnImages):
         self._directory = user_path(directory, "ImageFolder.directory").absolute()
         checks.argument("ImageFolder.size", size, size in SIZES, f"one of {', '.join(map(str, SIZES))}")
         super().__init__(channels, test_fraction, seed, memory_limit, cache_dir)
-        checks.number_in("ImageFolder.max_pixels", max_pixels, "[1, inf)")
-        if white is not None:
-            checks.number_in("ImageFolder.white", white, "(0, inf)")
         self.size = size
-        default = max_pixels == limits.MAX_PIXELS
-        self._decoding = store.Decoding(size, channels, None if default else int(max_pixels), white)
+        self._decoding = store.decoding(size, channels, max_pixels, white)
 
     @property
     def name(self):  # type: ignore[override]

@@ -63,10 +63,11 @@ class Walk:
         classes: `Entry`s of the folder of classes; one of them that is no link owns its files, also where a link to it
             comes first.
         skipped: list that (place, why) of what is left out is added to.
+        empty: why a folder without files is left out.
     """
 
-    def __init__(self, root, classes, skipped):
-        self._root, self._skipped = root, skipped
+    def __init__(self, root, classes, skipped, empty="a class without files"):
+        self._root, self._skipped, self._empty = root, skipped, empty
         real = pathlib.Path(os.path.realpath(root))
         self._above = {str(p) for p in (real, *real.parents)}
         self._owners = {os.path.realpath(e.path): e.path for e in classes if e.is_folder and not e.path.is_symlink()}
@@ -89,7 +90,7 @@ class Walk:
             for entry in self._own_entries(where, folder):
                 (waiting if entry.is_folder else found).append(entry.path)
         if not found and not any(what == f"{self._place(folder)}/" for what, _ in self._skipped[before:]):
-            self._skip(folder, "a class without files", "/")
+            self._skip(folder, self._empty, "/")
         return sorted(found)
 
     def _own_entries(self, where, folder):

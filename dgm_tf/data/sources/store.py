@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgm_tf import output, stopping
+from dgm_tf import checks, limits, output, stopping
 from dgm_tf.data.fingerprints import FACTS, facts_of
 from dgm_tf.data.sources import cache
 from dgm_tf.data.sources.decoding import Unreadable, decode, is_grey
@@ -26,6 +26,14 @@ class Decoding(NamedTuple):
     channels: int | None
     max_pixels: int | None = None
     white: float | None = None
+
+
+def decoding(size, channels, max_pixels=limits.MAX_PIXELS, white=None):
+    """`Decoding` with the settings of `ImageFolder`, which are checked."""
+    checks.number_in("ImageFolder.max_pixels", max_pixels, "[1, inf)")
+    if white is not None:
+        checks.number_in("ImageFolder.white", white, "(0, inf)")
+    return Decoding(size, channels, None if max_pixels == limits.MAX_PIXELS else int(max_pixels), white)
 
 
 class Stored(NamedTuple):
@@ -108,7 +116,7 @@ def _write(path, files, decoding):
             decoding = decoding._replace(channels=_common_channels(files, unreadable, bar, decoding.max_pixels))
         row = bar.add_task("Reading images", total=len(files))
         array = _new_file(path, (len(files), decoding.size, decoding.size, decoding.channels))
-        for start, images, reasons in _decoded(files, decoding):
+        for start, images, reasons in decoded(files, decoding):
             array[start : start + len(images)] = images
             facts[start : start + len(images)] = facts_of(images)
             stopping.check()
@@ -157,8 +165,11 @@ def _common_channels(files, unreadable, bar, max_pixels):
     return 1 if all_grey else 3
 
 
-def _decoded(files, decoding):
-    """Yields (first row, uint8 [n, size, size, channels], n reasons as bytes, empty for what is readable)."""
+def decoded(files, decoding):
+    """Yields (first row, uint8 [n, size, size, channels], n reasons as bytes, empty for what is readable).
+
+    Files are decoded in parallel and in their order, not many more than are handed over at once.
+    """
     import tensorflow as tf  # here, so that importing the package stays quick
 
     shape, failed = (decoding.size, decoding.size, decoding.channels), []
