@@ -10,6 +10,7 @@ import numpy as np
 from dgm_tf.compare import runs as states
 from dgm_tf.compare.statistics import estimate
 from dgm_tf.compare.suite import ACCURACY, GAN_TEST, TOP_5, parse_figure
+from dgm_tf.measures import kinds
 from dgm_tf.measures.measure import Description, Unit
 from dgm_tf.training.clock import NOT_LEARNING
 
@@ -103,7 +104,7 @@ def _compared(records):
     found: dict[str, Description] = {}
     for record in records:
         for name, about in record.measures.items():
-            if about.compared and isinstance(record.final(name), int | float):
+            if about.compared and kinds.is_number(record.final(name)):
                 found.setdefault(name, about)
     return found
 
@@ -146,8 +147,10 @@ def _run(run, record, measures):
 
 
 def _scaled(value, about):
-    """A measure's value as a comparison has it: fractions in percent."""
-    return value if value is None or about.unit is not Unit.PERCENT else 100 * value
+    """A measure's value as a comparison has it: fractions in percent, None for what is no number."""
+    if not kinds.is_number(value):
+        return None
+    return 100 * value if about.unit is Unit.PERCENT else value
 
 
 def _measured(records, about):

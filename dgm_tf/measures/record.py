@@ -5,8 +5,6 @@ results.json hundreds of megabytes. They stand in results.npz instead, which res
 are put back when both are read. The same bytes go into checkpoints.
 """
 
-import contextlib
-import copy
 import dataclasses
 import hashlib
 import itertools
@@ -16,27 +14,22 @@ import typing
 
 import numpy as np
 
+from dgm_tf import limits
 from dgm_tf.disk import files
 from dgm_tf.errors import UserError
+from dgm_tf.measures import kinds
 from dgm_tf.measures import large as large_entries
+from dgm_tf.measures.kinds import entries_told
 from dgm_tf.measures.measure import FACTS, METRICS_HEAD, Description, Kept, Large
-from dgm_tf.text import shown
 
 RESULTS, LARGE = "results.json", "results.npz"
 FORMAT = 2  # of results.json; files of before had none, and were not signed
 MANY_CLASSES = 100  # the most of which all entries are in results.json
 ADVICE = "restore it from a copy, or delete it and give the run's last command again: its checkpoint has all of it"
 LARGE_ADVICE = f"restore it from a copy, or delete {RESULTS} beside it and give the run's last command again"
-_BESIDE = "beside"  # results.json's entry about results.npz
+_BESIDE = kinds.BESIDE
 _IN_CHECKPOINT = "results/npz"  # name of a checkpoint's array
-_EXCERPTS = "test_excerpts"  # the one fact that may be large
-_KINDS = {
-    **dict.fromkeys(("class_names", "tasks", "later", "warnings", "cautions", "seconds", _EXCERPTS), list),
-    **dict.fromkeys(("measures", "seconds_end", "excerpt", "data", _BESIDE), dict),
-    "finished": bool, "protocol": str, METRICS_HEAD: str,
-}  # fmt: skip
-_MANY = {str: "texts", list: "lists", dict: "objects"}
-_KINDS_WITHIN = {"class_names": str, "tasks": list, "later": dict, "seconds": dict, "warnings": str, "cautions": str}
+_EXCERPTS = kinds.EXCERPTS
 
 
 @dataclasses.dataclass
@@ -163,9 +156,9 @@ class Record:
         Raises:
           Damaged: if the entries are not of the kinds that they should be.
         """
-        _check(entries, path, advice)
+        entries = kinds.checked(entries, path, advice)
         with entries_told(path, advice):
-            return cls._from_json(dict(entries))
+            return cls._from_json(entries)
 
     @classmethod
     def _from_json(cls, entries):
@@ -174,12 +167,7 @@ class Record:
         columns = {name: entries.pop(name, []) for name, about in measures.items() if about.kept is Kept.EACH}
         kept_last = [name for name, about in measures.items() if about.kept is Kept.LAST]
         last = {name: entries.pop(name) for name in kept_last if name in entries}
-        for name, column in columns.items():
-            if not isinstance(column, list):
-                raise ValueError(f"{name}: expected a list, got {column!r:.40}")
-        for row in columns["accuracy_matrix"]:
-            if not isinstance(row, list | None):
-                raise ValueError(f"accuracy_matrix: expected lists, got {row!r:.40}")
+        kinds.check_columns(columns | {"seconds": seconds})
         learned = max(map(len, [seconds, *columns.values()]))
         tasks = [
             TaskRecord(
@@ -193,6 +181,8 @@ class Record:
         facts["metrics_head"] = entries.pop(METRICS_HEAD, None)
         sizes = entries.pop("classes_per_task", None)
         facts.setdefault("tasks", _tasks_of([1] * learned if sizes is None else sizes))
+        if len(facts["tasks"]) < learned:
+            raise ValueError(f"tasks: expected {learned} or more, as many have been learned, got {len(facts['tasks'])}")
         bytes_of = {name: entries.pop(name) for name in [n for n in FACTS if n.endswith("_bytes")] if name in entries}
         return cls(**facts, measures=measures, task_records=tasks, last=last, sizes=bytes_of, others=entries)
 
@@ -242,8 +232,7 @@ def read(path, large=True):
     """
     path = pathlib.Path(path)
     path = path / RESULTS if path.is_dir() else path
-    entries = files.read_json(path, ADVICE)
-    _check(entries, path, ADVICE)
+    entries = kinds.checked(files.read_json(path, ADVICE), path, ADVICE)
     found = entries.pop(files.FORMAT, FORMAT)
     if found != FORMAT:
         raise UserError(f"{path}: expected format {FORMAT} or none, got {found}: a newer version has written it")
@@ -265,21 +254,6 @@ def _read_large(path, digest):
     return large_entries.read(path, LARGE_ADVICE)
 
 
-def _check(entries, path, advice):
-    """Raises Damaged if entries are not of the kinds that they should be."""
-    if not isinstance(entries, dict):
-        raise files.damaged(path, f"expected results, got {type(entries).__name__}", advice)
-    for name, kind in _KINDS.items():
-        if not isinstance(entries.get(name, kind()), kind) and entries[name] is not None:
-            raise files.damaged(path, f"{name}: expected a {kind.__name__}, got {entries[name]!r:.40}", advice)
-    for name, kind in _KINDS_WITHIN.items():
-        for entry in entries.get(name, ()):
-            if not isinstance(entry, kind):
-                raise files.damaged(path, f"{name}: expected {_MANY[kind]}, got {entry!r:.40}", advice)
-    if not all(type(label) is int for task in entries.get("tasks", ()) for label in task):
-        raise files.damaged(path, "tasks: expected lists of labels", advice)
-
-
 def _descriptions(entries):
     """{name: `Description`} of results.json's entry; of earlier versions, which had none, those of that time."""
     if entries is None:
@@ -291,23 +265,10 @@ def _descriptions(entries):
 
 def _tasks_of(sizes):
     """Labels of tasks of these sizes, for files of earlier versions that lack them."""
+    if not all(type(size) is int and size >= 0 for size in sizes) or sum(sizes) > limits.MAX_CLASSES:
+        raise ValueError(f"classes_per_task: expected sizes of tasks, got {sizes!r:.40}")
     ends = itertools.accumulate(sizes)
     return [list(range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
-
-
-@contextlib.contextmanager
-def entries_told(place, advice="restore it from a copy, or delete it and start again"):
-    """Converts errors of missing or wrong entries into `Damaged`; place: of what was read.
-
-    A file with the right checksum may still come from a stranger.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        found = f"an entry is missing or of another kind ({type(error).__name__}: {shown(error, most=200)})"
-        raise files.damaged(place, found, advice) from error
 
 
 def to_checkpoint(packed):
@@ -321,8 +282,7 @@ def from_checkpoint(entries, arrays, path):
     Raises:
       Damaged: if that is none.
     """
-    data, entries = arrays.pop(_IN_CHECKPOINT, None), copy.copy(entries)
-    _check(entries, path, None)
+    data, entries = arrays.pop(_IN_CHECKPOINT, None), kinds.checked(entries, path, None)
     if data is not None:
         with tempfile.TemporaryDirectory() as folder:
             npz = pathlib.Path(folder) / LARGE
