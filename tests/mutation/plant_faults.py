@@ -32,38 +32,53 @@ COPIED = (
     "dgm_tf", "tests", "gin", "docs", "tools", "bin", "pyproject.toml", "setup.py", "README.md", "CHANGELOG.md",
     "CONTRIBUTING.md",
 )  # fmt: skip
+WORKER = pathlib.Path(__file__).with_name("worker.py")
 EXPLAINED = pathlib.Path(__file__).with_name("survivors.json")
 
 
 class Worker:
-    """A copy of the project and a process that judges faults in it."""
+    """A copy of the project and a process that judges faults in it.
 
-    def __init__(self, folder):
-        self._folder, self._passing = folder, set()
+    A fault may end that process, as may a machine that is short of memory: another one then tries once more.
+    """
+
+    def __init__(self, folder, script=WORKER):
+        self._folder, self._script, self._passing = folder, script, set()
         for name in COPIED:
             source = scope.ROOT / name
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             elif source.is_file():
                 shutil.copy(source, folder / name)
+        self._start()
+
+    def _start(self):
         environment = os.environ | {
-            "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": "-1",
+            "PYTHONPATH": str(self._folder), "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": "-1",
             "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
         }  # fmt: skip
-        script = pathlib.Path(__file__).with_name("worker.py")
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(script)], cwd=folder, env=environment, text=True,
+            [sys.executable, "-P", str(self._script)], cwd=self._folder, env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
     def judge(self, tests, path=None, text=None):
         """The worker's answer; with a path, while the file holds another text."""
         with self._planted(path, text):
+            answer = self._asked(tests) or self._asked(tests)
+        return json.loads(answer) if answer else {"outcome": "killed", "by": "the worker ended twice", "seconds": 0.0}
+
+    def _asked(self, tests):
+        """The process's answer, a line; "" if it has ended: then another one is there."""
+        answer = ""
+        with contextlib.suppress(BrokenPipeError):
             print(json.dumps(tests), file=self._process.stdin, flush=True)
             answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"the worker in {self._folder} has ended")
-        return json.loads(answer)
+            self._process.kill()
+            self.close()
+            self._start()
+        return answer
 
     def judge_fault(self, fault):
         """The fault with the answer, after a look whether the test that sees it passes without it."""
@@ -93,7 +108,9 @@ class Worker:
 
     def close(self):
         """Ends the process."""
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait()
 
 
