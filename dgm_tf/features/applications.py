@@ -43,7 +43,7 @@ def _families():
     for size in ("Small", "Large"):
         file = f"weights_mobilenet_v3_{size.lower()}_224_1.0_float_no_top_v2.h5"
         found[f"MobileNetV3{size}"] = Family(_LEVELS, file, f"MobileNetV3{size}")
-    kernels = {IMAGENET: ("DenseNet121", "DenseNet169", "DenseNet201")}
+    kernels: dict[tuple | str, tuple] = {IMAGENET: ("DenseNet121", "DenseNet169", "DenseNet201")}
     kernels[CAFFE] = ("ResNet50", "ResNet101", "ResNet152", "VGG16", "VGG19")
     kernels[_SIGNED] = ("ResNet50V2", "ResNet101V2", "ResNet152V2")
     for input_range, names in kernels.items():

@@ -1,5 +1,7 @@
 """The network of a backbone: layers of the closed list, which extract a vector of features from an image."""
 
+import math
+
 import gin
 import keras
 import tensorflow as tf
@@ -12,6 +14,7 @@ from dgm_tf.registry import register
 from dgm_tf.text import shown
 
 CHANNELS = 3
+_MOST_VALUES = 100_000_000  # of a layer for a batch: a few such outputs are in memory at once
 # What models take that were trained on ImageNet by the habits of PyTorch and of Caffe: RGB in [0, 1] less its mean and
 # divided by its deviation, and BGR in [0, 255] less its mean.
 IMAGENET, CAFFE = "imagenet", "caffe"
@@ -39,11 +42,14 @@ class BackboneExtractor(FeatureExtractor):
         self.image_shape = _checked_shape(image_shape)
         self.input_range = checked_range(input_range, "BackboneExtractor.input_range")
         self.nodes = graph.from_config(layers)
-        self.row, shape = graph.layers(self.nodes, self.image_shape)
+        self.row, shapes = graph.layers(self.nodes, self.image_shape)
+        shape = shapes[-1]
         if len(shape) not in (2, 4):
             raise UserError(f"layers: expected maps or a vector as the last output, got the shape {list(shape[1:])}")
         self.num_features = shape[-1]
         checks.integer_in("features of an image", self.num_features, f"[1, {limits.MAX_BACKBONE_FEATURES}]")
+        largest = max(math.prod(shape[1:]) for shape in shapes)
+        self.batch_size = max(1, min(FeatureExtractor.batch_size, _MOST_VALUES // largest))
         self._last_use = _last_use(self.nodes)
         self.trainable = False
         self.built = True
@@ -90,10 +96,10 @@ def _checked_shape(shape):
 
 def _last_use(nodes):
     """{position of a layer: values that no later one takes}; the last layer's output stays."""
-    last = {}
+    last: dict[int, int] = {}
     for position, node in enumerate(nodes, start=1):
         last |= dict.fromkeys((position, *node.inputs), position)
-    positions = {}
+    positions: dict[int, list[int]] = {}
     for value, position in last.items():
         if value != len(nodes):
             positions.setdefault(position, []).append(value)

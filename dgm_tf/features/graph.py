@@ -78,7 +78,7 @@ def _as_lists(value):
 
 
 def layers(nodes, image_shape):
-    """Makes and builds the layers, named by their position; returns (layers, shape of the last one's output).
+    """Makes and builds the layers, named by their position; returns (layers, shapes of the image and all outputs).
 
     The size of weights and outputs is checked before memory is taken for them.
 
@@ -96,10 +96,13 @@ def layers(nodes, image_shape):
         layer, shape = _built(entry, f"layer_{position:04d}", given, where)
         built.append(layer)
         shapes.append(shape)
-    return built, shapes[-1]
+    return built, shapes
 
 
 def _built(entry, name, given, where):
+    lengths = {len(value) for value in entry.settings.values() if entry.kind == "Rescaling" and isinstance(value, list)}
+    if lengths - {given[-1]}:
+        raise UserError(f"{where}: expected {given[-1]} numbers, one for each channel, got {max(lengths)}")
     try:
         layer = keras_layers.made(entry.kind, entry.settings, name)
         shape = tuple(layer.compute_output_shape(given))

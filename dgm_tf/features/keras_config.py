@@ -66,7 +66,7 @@ def _name_of(config):
     """The model's name; of a sequence of layers with a single model among them, that one's."""
     settings = config.get("config") if isinstance(config, dict) else None
     settings = settings if isinstance(settings, dict) else {}
-    entries = settings.get("layers") if isinstance(settings.get("layers"), list) else []
+    entries = settings.get("layers", []) if isinstance(settings.get("layers"), list) else []
     inner = [e for e in entries if isinstance(e, dict) and e.get("class_name") == "Functional"]
     return _name_of(inner[0]) if len(inner) == 1 else str(settings.get("name", ""))[:1000]
 

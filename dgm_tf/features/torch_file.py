@@ -5,6 +5,7 @@ The file is a pickle, and a pickle may call anything. Here it can name three thi
 """
 
 import collections
+import math
 import pickle
 
 import numpy as np
@@ -51,6 +52,8 @@ def read(file, where):
 
 
 def _storage(file, dtype):
+    if dtype not in _TYPES.values():
+        raise ValueError("a storage of no numbers")
     count = int.from_bytes(file.read(8), "little")
     data = file.read(count * np.dtype(dtype).itemsize)
     return np.frombuffer(data, dtype, count)
@@ -62,7 +65,7 @@ def _arrays(tensors, storages):
 
 def _array(numbers, offset, shape, strides):
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    if min((offset, *shape, *strides)) < 0 or 0 in shape or last >= len(numbers):
+    if min((offset, *shape, *strides)) < 0 or last >= len(numbers) or not 0 < math.prod(shape) <= len(numbers):
         raise ValueError("a tensor outside its storage")
     byte_strides = [stride * numbers.itemsize for stride in strides]
     return np.lib.stride_tricks.as_strided(numbers[offset:], shape, byte_strides, writeable=False).copy()

@@ -9,6 +9,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.text import shown
 
 _NAMES = "layer_names"
+_WHOSE = "are they of this model?"
 
 
 @contextlib.contextmanager
@@ -44,10 +45,11 @@ def read(content, places, shapes, where):
     groups = found(content, [places[i] for i in weighted], where)
     arrays: list[list[np.ndarray]] = [[] for _ in shapes]
     for i, (name, datasets) in zip(weighted, groups, strict=True):
-        # Keras counts images in a third weight of its normalization.
-        if len(datasets) != len(shapes[i]) and (len(datasets), len(shapes[i])) != (3, 2):
-            raise UserError(f"{where}: expected {len(shapes[i])} weights in {name}, got {len(datasets)}")
-        for dataset, shape in zip(datasets, shapes[i], strict=False):
+        if len(shapes[i]) == 2 and len(datasets) == 3 and getattr(datasets[2], "shape", None) == ():
+            datasets = datasets[:2]  # Keras counts images in its normalization
+        if len(datasets) != len(shapes[i]):
+            raise UserError(f"{where}: expected {len(shapes[i])} weights in {name}, got {len(datasets)}; {_WHOSE}")
+        for dataset, shape in zip(datasets, shapes[i], strict=True):
             arrays[i].append(_array(dataset, shape, f"{where}: {name}"))
     return arrays
 
@@ -68,7 +70,7 @@ def _of_earlier_file(content, places, where):
         if weights:
             groups.append((shown(name, most=80), [_descend(group, weight, where) for weight in weights]))
     if len(groups) != len(places):
-        raise UserError(f"{where}: expected {len(places)} layers with weights, got {len(groups)}; is it of this model?")
+        raise UserError(f"{where}: expected {len(places)} layers with weights, got {len(groups)}; {_WHOSE}")
     return groups
 
 
@@ -82,7 +84,8 @@ def _texts(group, name, where):
     """Names that an earlier file lists, in several attributes where they are many."""
     import h5py
 
-    names, parts = [], [name] if name in group.attrs else []
+    names: list[str] = []
+    parts = [name] if name in group.attrs else []
     while not parts or parts[-1] != name and len(parts) < limits.MAX_BACKBONE_LAYERS:
         if f"{name}{len(parts)}" not in group.attrs:
             break
@@ -101,7 +104,7 @@ def _member(group, name, where):
 
     link = group.get(name, getlink=True) if isinstance(group, h5py.Group) and name else None
     if link is None:
-        raise UserError(f"{where}: expected weights of {shown(name, most=80)}, got none; is the file of this model?")
+        raise UserError(f"{where}: expected weights of {shown(name, most=80)}, got none; {_WHOSE}")
     if not isinstance(link, h5py.HardLink):
         raise UserError(f"{where}: expected weights in the file itself, got a link in {shown(name, most=80)}")
     return group[name]
@@ -114,7 +117,7 @@ def _array(dataset, shape, where):
         raise UserError(f"{where}: expected weights in the file itself, got another object")
     stored, dtype = tuple(dataset.shape or ()), dataset.dtype
     if stored != shape and not (len(shape) == 1 and stored[-1:] == shape and np.prod(stored) == shape[0]):
-        raise UserError(f"{where}: expected weights of shape {list(shape)}, got {list(stored)}; is it of this model?")
+        raise UserError(f"{where}: expected weights of shape {list(shape)}, got {list(stored)}; {_WHOSE}")
     if dtype.kind != "f" or dtype.itemsize not in (2, 4, 8):
         raise UserError(f"{where}: expected weights of floating point, got {shown(str(dtype), most=80)}")
     array = np.asarray(dataset[()], np.float32).reshape(shape)
