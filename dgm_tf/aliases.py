@@ -119,6 +119,9 @@ EARLIER_DEFAULTS = {
 # Those of `GANSettings` that learners of 0.1.0 have not saved, though it learned them with the earlier default.
 _LATER_GAN_SETTINGS = ("min_batches_per_class",)
 
+# Entries of a comparison's table.json, whose writer gives both names.
+_COMPARISON_KEYS = {"scores": "figures", "score": "figure"}
+
 # Folders of shipped gin files.
 GIN_FOLDERS = {"gin/benchmarks": "gin/data", "gin/suites": "gin/compare"}
 
@@ -205,6 +208,20 @@ def saved_settings(names, settings):
     epochs = gan.get("epochs", DEFAULT_EPOCHS) if isinstance(gan, dict) else DEFAULT_EPOCHS
     rest = {name: value for name, value in settings.items() if name != _S_MAX}
     return rest | {_PER_EPOCH: per_epoch(settings[_S_MAX], epochs)}
+
+
+def comparison(value):
+    """A comparison, or a part of it, with its entries under their earlier names, too, for programs that read those."""
+    if isinstance(value, list):
+        return [comparison(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    entries = {}
+    for name, item in value.items():
+        entries |= dict.fromkeys(
+            [name, *([_COMPARISON_KEYS[name]] if name in _COMPARISON_KEYS else [])], comparison(item)
+        )
+    return entries
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -16,7 +16,7 @@ from dgm_tf.text import shown
 METRIC_NAMES = {ACCURACY: "accuracy", "gan_test": "GAN-test"}
 LEGEND = (
     "Percent: mean ± standard deviation over seeds (± half of the 95 % interval of the mean, Student's t). A_k: mean "
-    "accuracy over the first k classes on real test images, class-incremental. Published figures are accuracies or "
+    "accuracy over the first k classes on real test images, class-incremental. Published scores are accuracies or "
     "GAN-test (of generated images, by a classifier trained on real ones) and compare only with what stands as ours, "
     "measured so, by the last epoch. Remembered: bytes kept to learn the next task with, the classifier left out; "
     "DGM's with the free units that its generator has grown. Parameters: trainable weights of all networks kept. "
@@ -29,19 +29,19 @@ def headers_and_rows(comparison, interval=True, text=shown):
 
     interval: whether it is shown; text: what makes a label fit for where it is printed.
     """
-    figures = comparison["figures"]
-    published = [figure for figure in figures if any(figure in row["published"] for row in comparison["rows"])]
-    headers = ["method", "seeds", *figures]
+    scores = comparison["scores"]
+    published = [score for score in scores if any(score in row["published"] for row in comparison["rows"])]
+    headers = ["method", "seeds", *scores]
     if published:
-        headers += [*(f"published {figure}" for figure in published), "published as"]
-        headers += [f"ours so, {figure}" for figure in published]
+        headers += [*(f"published {score}" for score in published), "published as"]
+        headers += [f"ours so, {score}" for score in published]
     headers += [_title(entry) for entry in comparison["measures"].values()]
     headers += ["remembered", "of which", "parameters", "time"]
     marks = _marks(comparison)
     spread = _with_interval if interval else _with_deviation
     rows = [row | {"label": text(row["label"])} for row in comparison["rows"]]
     measures = comparison["measures"]
-    return headers, [_cells(row, figures, published, measures, marks[row["name"]], spread) for row in rows]
+    return headers, [_cells(row, scores, published, measures, marks[row["name"]], spread) for row in rows]
 
 
 def _title(description):
@@ -56,25 +56,25 @@ def remarks(comparison):
 
 
 def _marks(comparison):
-    """Row name -> figure (None: the row itself) -> " [1] [2]"."""
+    """Row name -> score (None: the row itself) -> " [1] [2]"."""
     marks: dict[str, dict[str | None, str]] = {}
     number = 0
     for row in comparison["rows"]:
         mine = marks.setdefault(row["name"], {})
         for remark in row["remarks"]:
             number += 1
-            figure = remark["figure"] if remark["figure"] in row["figures"] else None
-            mine[figure] = f"{mine.get(figure, '')} [{number}]"
+            score = remark["score"] if remark["score"] in row["scores"] else None
+            mine[score] = f"{mine.get(score, '')} [{number}]"
     return marks
 
 
-def _cells(row, figures, published, measures, marks, spread):
+def _cells(row, scores, published, measures, marks, spread):
     cells = [row["label"] + marks.get(None, ""), str(len(row["seeds"]))]
-    cells += [spread(row["figures"][figure]) + marks.get(figure, "") for figure in figures]
+    cells += [spread(row["scores"][score]) + marks.get(score, "") for score in scores]
     if published:
-        cells += [_number(row["published"].get(figure)) for figure in published]
+        cells += [_number(row["published"].get(score)) for score in published]
         cells.append(METRIC_NAMES[row["metric"]] if row["published"] else "-")
-        cells += [spread(row["same_metric"].get(figure)) for figure in published]
+        cells += [spread(row["same_metric"].get(score)) for score in published]
     cells += [spread(row["measured"].get(name)) for name in measures]
     parts = row["memory_bytes"]
     known = row["seconds"] is not None  # a run has ended
@@ -117,7 +117,7 @@ def markdown(comparison):
 
 
 def latex(comparison):
-    """A LaTeX table for the package booktabs, with the accuracies and the published figures."""
+    """A LaTeX table for the package booktabs, with the accuracies and the published scores."""
     headers, rows = headers_and_rows(comparison)
     kept = [i for i, header in enumerate(headers) if header != "of which"]
     lines = [
@@ -144,14 +144,14 @@ def _tex_row(cells):
 
 
 def csv_table(comparison):
-    """CSV with one line for each row: every figure with n, mean, sd and the ends of the interval."""
+    """CSV with one line for each row: every score with n, mean, sd and the ends of the interval."""
     lines = []
     for row in comparison["rows"]:
         line = {"method": row["name"], "label": row["label"], "seeds": len(row["seeds"])}
-        for figure in comparison["figures"]:
-            line |= _flat(figure, row["figures"][figure])
-            line[f"{figure} published"] = row["published"].get(figure)
-            line |= _flat(f"{figure} as published", row["same_metric"].get(figure))
+        for score in comparison["scores"]:
+            line |= _flat(score, row["scores"][score])
+            line[f"{score} published"] = row["published"].get(score)
+            line |= _flat(f"{score} as published", row["same_metric"].get(score))
         line["published as"] = row["metric"] if row["published"] else None
         for name in comparison["measures"]:
             line |= _flat(name, row["measured"].get(name))

@@ -1,6 +1,6 @@
 """Numbers of a comparison: results of each row of a suite over its seeds, as one JSON-ready dict.
 
-All accuracies are in percent. This dict is all that the writers in `formats`, `hparams` and the figure know.
+All accuracies are in percent. This dict is all that the writers in `formats`, `hparams` and the drawing know.
 """
 
 import itertools
@@ -9,7 +9,7 @@ import numpy as np
 
 from dgm_tf.compare import runs as states
 from dgm_tf.compare.statistics import estimate
-from dgm_tf.compare.suite import ACCURACY, GAN_TEST, TOP_5, parse_figure
+from dgm_tf.compare.suite import ACCURACY, GAN_TEST, TOP_5, parse_score
 from dgm_tf.measures import kinds
 from dgm_tf.measures.measure import Description, Unit
 from dgm_tf.training.clock import NOT_LEARNING
@@ -27,9 +27,9 @@ def compare(suite, runs):
         they are there.
 
     Returns:
-      {"title", "at", "figures", "measures", "rows": [{"name", "label", "metric", "note", "seeds", "figures",
+      {"title", "at", "scores", "measures", "rows": [{"name", "label", "metric", "note", "seeds", "scores",
       "same_metric", "published", "measured", "memory_bytes", "parameters", "seconds", "curve", "remarks", "runs"}]};
-      `figures`, `same_metric` (measured as the published figures were) and `measured` (the last values of the measures
+      `scores`, `same_metric` (measured as the published scores were) and `measured` (the last values of the measures
       that are compared) are dicts of a name -> {"n", "mean", "sd", "low", "high"} or None; what is remembered, how
       large and how long are means over finished runs; `measures` is {name: description} of those compared.
     """
@@ -45,13 +45,13 @@ def compare(suite, runs):
     _remark_orders(suite, rows)
     described = {name: about.to_json() for name, about in measures.items()}
     return {
-        "title": suite.title, "at": list(suite.at), "figures": suite.figures, "measures": described, "rows": rows
+        "title": suite.title, "at": list(suite.at), "scores": suite.scores, "measures": described, "rows": rows
     }  # fmt: skip
 
 
-def reading(record, figure):
-    """A figure such as "A10 gan_test" of a run's `Record`, in percent; None if it is missing."""
-    classes, metric = parse_figure(figure)
+def score_of(record, score):
+    """A score such as "A10 gan_test" of a run's `Record`, in percent; None if it is missing."""
+    classes, metric = parse_score(score)
     value = record.at_classes(classes, _NAMES[metric])
     return None if value is None else 100 * value
 
@@ -118,7 +118,7 @@ def _row(suite, row, runs, records, measures):
         "metric": row.metric,
         "note": row.note,
         "seeds": sorted(records),
-        "figures": {name: _estimate(records, name) for name in suite.figures},
+        "scores": {name: _estimate(records, name) for name in suite.scores},
         "same_metric": {name: _estimate(records, name + suffix) for name in row.published},
         "published": dict(row.published),
         "measured": {name: _measured(finished, about) for name, about in measures.items()},
@@ -159,8 +159,8 @@ def _measured(records, about):
     return _described(estimate([value for value in values if value is not None]))
 
 
-def _estimate(records, figure):
-    values = [value for value in (reading(record, figure) for record in records.values()) if value is not None]
+def _estimate(records, score):
+    values = [value for value in (score_of(record, score) for record in records.values()) if value is not None]
     return _described(estimate(values))
 
 
@@ -185,11 +185,11 @@ def _mean_of_dicts(dicts):
 def _outside(row, records):
     """Remarks on means outside of the expected range of a row."""
     remarks = []
-    for figure, (low, high) in row.expected.items():
-        found = _estimate(records, figure)
+    for score, (low, high) in row.expected.items():
+        found = _estimate(records, score)
         if found is not None and not low <= found["mean"] <= high:
-            text = f"{row.label}: {figure} is {found['mean']:.2f}, expected {low:g} to {high:g}"
-            remarks.append({"figure": figure, "text": text})
+            text = f"{row.label}: {score} is {found['mean']:.2f}, expected {low:g} to {high:g}"
+            remarks.append({"score": score, "text": text})
     return remarks
 
 
@@ -198,15 +198,15 @@ def _unfinished(runs):
     for run in runs:
         if run.state == states.CHANGED:
             text = f"{run.row.label}: the run of seed {run.seed} is of another configuration and does not count"
-            remarks.append({"figure": None, "text": text})
+            remarks.append({"score": None, "text": text})
         elif run.state == states.DAMAGED:
             text = f"{run.row.label}: the run of seed {run.seed} does not count: {run.reason}"
-            remarks.append({"figure": None, "text": text})
+            remarks.append({"score": None, "text": text})
         elif run.state != states.FINISHED:
             record = run.record()
             learned = 0 if record is None else record.learned
             text = f"{run.row.label}: seed {run.seed} is not finished ({run.state}, {learned} tasks learned)"
-            remarks.append({"figure": None, "text": text})
+            remarks.append({"score": None, "text": text})
     return remarks
 
 
@@ -214,10 +214,10 @@ def _remark_orders(suite, rows):
     """Remarks on pairs of rows in the wrong order."""
     last, rows = f"A{suite.at[-1]}", {row["name"]: row for row in rows}
     for lower, higher in suite.orders:
-        below, above = rows[lower]["figures"][last], rows[higher]["figures"][last]
+        below, above = rows[lower]["scores"][last], rows[higher]["scores"][last]
         if below and above and below["mean"] > above["mean"] + suite.slack:
             text = (
                 f"{rows[lower]['label']}: {last} is {below['mean']:.2f}, expected no more than "
                 f"{rows[higher]['label']}'s {above['mean']:.2f}"
             )
-            rows[lower]["remarks"].append({"figure": last, "text": text})
+            rows[lower]["remarks"].append({"score": last, "text": text})

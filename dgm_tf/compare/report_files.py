@@ -2,6 +2,7 @@
 
 import pathlib
 
+from dgm_tf import aliases
 from dgm_tf.compare import formats
 from dgm_tf.compare.hparams import write_hparams
 from dgm_tf.disk import files
@@ -22,7 +23,7 @@ def write_report(comparison, directory):
     }  # fmt: skip
     for name, write in texts.items():
         files.write_atomically(directory / name, write(comparison))
-    files.write_json(directory / "table.json", comparison)
+    files.write_json(directory / "table.json", aliases.comparison(comparison))
     curves = {row["label"]: row["curve"] for row in comparison["rows"] if row["curve"]["mean"]}
     if curves:
         title = comparison["title"] or "Accuracy after each task"

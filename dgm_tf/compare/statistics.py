@@ -11,7 +11,7 @@ CONFIDENCE = 0.95
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Estimate of a figure from a few seeds.
+    """Estimate of a score from a few seeds.
 
     Attributes:
       n: number of values.

@@ -1,4 +1,4 @@
-"""Suite: rows of a table, each a gin file to run, with published and expected figures.
+"""Suite: rows of a table, each a gin file to run, with published and expected scores.
 
 A suite is a gin file of its own (see gin/compare/). Each row is a scope, and the scope's name is the row's name:
 
@@ -11,7 +11,7 @@ A suite is a gin file of its own (see gin/compare/). Each row is a scope, and th
     dgmw/SuiteRow.gin_file = "gin/mnist_dgmw_fast.gin"
     dgmw/SuiteRow.published = {"A5": 98.75}
 
-Figures go by names such as "A10" (mean accuracy over the first 10 classes, after the task that brings the tenth),
+Scores go by names such as "A10" (mean accuracy over the first 10 classes, after the task that brings the tenth),
 "A30 top-5" and, in `SuiteRow.expected`, "A10 gan_test". All are in percent.
 """
 
@@ -28,8 +28,8 @@ METRICS = (ACCURACY, GAN_TEST)
 _FIGURE = re.compile(r"A(\d+)(?: (gan_test|top-5))?")
 
 
-def parse_figure(name):
-    """Parses a figure's name to (number of classes, "accuracy", "gan_test" or "top-5"); None for other names."""
+def parse_score(name):
+    """Parses a score's name to (number of classes, "accuracy", "gan_test" or "top-5"); None for other names."""
     match = _FIGURE.fullmatch(name) if isinstance(name, str) else None
     return match and (int(match[1]), match[2] or ACCURACY)
 
@@ -44,9 +44,9 @@ class SuiteRow:
       params: gin bindings that win over the file's, a list; lists in it count with what they hold.
       label: what the table calls the row; default: its name.
       name: its folder's name; default: the gin scope that it is made in, else the gin file's.
-      published: figure -> percent, as published.
-      metric: "accuracy" or "gan_test": what the published figures are; the two are not comparable.
-      expected: figure -> (low, high) in percent; a mean outside is marked in the table.
+      published: score -> percent, as published.
+      metric: "accuracy" or "gan_test": what the published scores are; the two are not comparable.
+      expected: score -> (low, high) in percent; a mean outside is marked in the table.
       note: a remark for below the table.
 
     Raises:
@@ -74,22 +74,22 @@ class SuiteRow:
         object.__setattr__(self, "label", self.label or name)
         object.__setattr__(self, "params", flat_params("SuiteRow.params", self.params))
         checks.choice(self, "metric", METRICS)
-        self._check_figures()
+        self._check_scores()
 
-    def _check_figures(self):
+    def _check_scores(self):
         comparable = (ACCURACY, TOP_5) if self.metric == ACCURACY else (ACCURACY,)
-        kinds = [parse_figure(name)[1] for name, _ in self._items("published")]
+        kinds = [parse_score(name)[1] for name, _ in self._items("published")]
         fits, place = set(kinds) <= set(comparable), f"SuiteRow.published of {self.name}"
-        checks.argument(place, self.published, fits, f"figures such as A10, measured as metric = '{self.metric}' says")
-        for figure, value in self._items("published"):
-            checks.number_in(f"SuiteRow.published[{figure!r}] of {self.name}", value, "[0, 100]")
-        for figure, value in self._items("expected"):
-            checks.pair_in(f"SuiteRow.expected[{figure!r}] of {self.name}", value, "[0, 100]")
+        checks.argument(place, self.published, fits, f"scores such as A10, measured as metric = '{self.metric}' says")
+        for score, value in self._items("published"):
+            checks.number_in(f"SuiteRow.published[{score!r}] of {self.name}", value, "[0, 100]")
+        for score, value in self._items("expected"):
+            checks.pair_in(f"SuiteRow.expected[{score!r}] of {self.name}", value, "[0, 100]")
 
     def _items(self, field):
         value = getattr(self, field)
-        fits = isinstance(value, dict) and all(parse_figure(name) for name in value)
-        checks.argument(f"SuiteRow.{field} of {self.name}", value, fits, "figures such as {'A10': 97.9}")
+        fits = isinstance(value, dict) and all(parse_score(name) for name in value)
+        checks.argument(f"SuiteRow.{field} of {self.name}", value, fits, "scores such as {'A10': 97.9}")
         return value.items()
 
 
@@ -135,7 +135,7 @@ class Suite:
             checks.argument("Suite.orders", pair, fits, f"pairs of {', '.join(names)}")
 
     @property
-    def figures(self):
+    def scores(self):
         """Names of the accuracies that the table shows, without GAN-test."""
         return [f"A{k}" for k in self.at] + ([f"A{k} {TOP_5}" for k in self.at] if self.top_5 else [])
 

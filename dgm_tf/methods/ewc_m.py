@@ -52,7 +52,7 @@ class EWCM(GenerativeMethod):
     is the generator as the last task left it.
 
     The paper's network has ordinary batch norm, whose moving averages no penalty holds; here they, gamma and beta
-    are per class, as in the generator that the published figures on MNIST come from (Wu et al., 2018).
+    are per class, as in the generator that the published scores on MNIST come from (Wu et al., 2018).
 
     Attributes:
       consolidation_weight: lambda >= 0; the critic's scores have no unit, so that it depends on the data and networks.

@@ -59,7 +59,7 @@ class TrainingLog(Callback):
             return
         step_ms = 1e3 * (now - self._last) / max(1, step - self._since)
         self._last, self._since = now, step
-        schedule = phase.progress(step - 1)
+        schedule = phase.schedule_at(step - 1)
         scalars, histograms = learner.method.watch(schedule)
         values = {k: float(v) for k, v in metrics.items()} | {f"schedule/{k}": v for k, v in schedule.items()}
         values |= scalars | {"speed/step_ms": step_ms}

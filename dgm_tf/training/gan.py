@@ -268,12 +268,12 @@ class GANPhase(Phase):
         """The optimizers'."""
         return [variable for optimizer in self._optimizers for variable in optimizer.variables]
 
-    def progress(self, index):
+    def schedule_at(self, index):
         """The method's schedule at this step."""
         return self._rules.schedule_at(*divmod(index, self.batches), self.epochs, self.batches)
 
     def _schedule(self, index):
-        return {name: tf.constant(value, tf.float32) for name, value in self.progress(index).items()}
+        return {name: tf.constant(value, tf.float32) for name, value in self.schedule_at(index).items()}
 
     def preview(self, index, labels):
         """float32 [N, H, W, C]: images of the classes as generated now, from the same z always; labels: int [N]."""

@@ -33,6 +33,6 @@ class Phase:
         """Images [N, H, W, C] in [-1, 1] of the classes (labels: int [N]) as generated now, or None."""
         return None
 
-    def progress(self, index):
+    def schedule_at(self, index):
         """Dict of floats that describe the schedule at this step, for logs."""
         return {}

@@ -83,7 +83,7 @@ def test_markdown_shows_text_as_it_is(text, expected):
     assert markdown(text) == expected
 
 
-def test_without_published_figures_there_are_no_columns_for_them(tmp_path):
+def test_without_published_scores_there_are_no_columns_for_them(tmp_path):
     row = fake.row()
     done = [fake.finished(tmp_path, row, 0, fake.results([1.0]))]
     headers, _ = formats.headers_and_rows(numbers.compare(Suite([row], at=(1,)), done))
@@ -127,7 +127,16 @@ def test_a_report_is_all_of_them(compared, tmp_path):
     assert path.read_text() == formats.markdown(compared)
     names = {file.name for file in path.parent.iterdir()}
     assert names == {"table.md", "table.tex", "table.csv", "runs.csv", "table.json", "accuracy.png", "hparams"}
-    assert json.loads((path.parent / "table.json").read_text()) == compared
+    table = json.loads((path.parent / "table.json").read_text())
+    assert {name: table[name] for name in compared if name != "rows"} == {
+        n: v for n, v in compared.items() if n != "rows"
+    }
+    assert [table["figures"], table["rows"][0]["figures"]] == [compared["scores"], compared["rows"][0]["scores"]]
+    for row, written in zip(compared["rows"], table["rows"], strict=True):
+        assert {name: written[name] for name in row if name != "remarks"} == {
+            n: v for n, v in row.items() if n != "remarks"
+        }
+        assert [(r["figure"], r["score"]) for r in written["remarks"]] == [(r["score"],) * 2 for r in row["remarks"]]
     with Image.open(path.parent / "accuracy.png") as image:
         assert np.asarray(image).std() > 0
 

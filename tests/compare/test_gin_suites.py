@@ -13,7 +13,7 @@ def path(request):
     return request.param
 
 
-# Ostapenko et al., CVPR 2019, tables 1 and 2, by row: accuracies in percent in the order of the figures' names.
+# Ostapenko et al., CVPR 2019, tables 1 and 2, by row: accuracies in percent in the order of the scores' names.
 TABLE_1_MNIST = {  # A5, A10; of EWC-S, RWalk-S, PI-S and iCaRL-S A10 alone
     "jt": (97.66, 98.10), "ewc_s": (79.7,), "rwalk_s": (82.5,), "pi_s": (78.7,), "icarl": (55.8,),
     "ewc_m": (70.62, 77.03), "dgr": (90.39, 85.40), "mergan_jtr": (98.19, 97.00), "mergan_ra": (98.19, 97.00),
@@ -32,7 +32,7 @@ PUBLISHED = {"table1_mnist": (TABLE_1_MNIST, 10), "table1_cifar10": (TABLE_1_CIF
 GAN_TESTED = {"ewc_m", "dgr", "mergan_jtr", "mergan_ra"}  # taken over from MeRGAN's paper, which measured GAN-test
 
 
-def test_published_figures_are_those_of_the_paper(path, clean_gin):
+def test_published_scores_are_those_of_the_paper(path, clean_gin):
     rows, classes = PUBLISHED.get(path.stem.removesuffix("_fast"), ({}, 0))
     wanted = {name: dict(zip(FIGURES[len(v), classes], v, strict=True)) for name, v in rows.items()}
     suite = read_suite(path)

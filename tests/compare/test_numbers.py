@@ -33,19 +33,19 @@ def compared(tmp_path):
 def test_figures_are_in_percent_over_the_seeds_that_have_come_so_far(compared):
     dgmw = compared["rows"][0]
     assert dgmw["seeds"] == [0, 1, 2]
-    assert dgmw["figures"]["A2"] == pytest.approx(
+    assert dgmw["scores"]["A2"] == pytest.approx(
         {"n": 3, "mean": 80.0, "sd": 17.3205, "low": 80 - 43.0265, "high": 80 + 43.0265}, abs=1e-3
     )
-    assert dgmw["figures"]["A3"] == pytest.approx(
+    assert dgmw["scores"]["A3"] == pytest.approx(
         {"n": 2, "mean": 82.0, "sd": 2.8284, "low": 82 - 25.4124, "high": 82 + 25.4124}, abs=1e-3
     )
 
 
 def test_a_published_figure_stands_beside_ours_in_the_same_metric(compared):
     dgmw, dgr = compared["rows"]
-    assert dgmw["same_metric"]["A3"]["mean"] == dgmw["figures"]["A3"]["mean"]
+    assert dgmw["same_metric"]["A3"]["mean"] == dgmw["scores"]["A3"]["mean"]
     assert dgr["same_metric"]["A3"]["mean"] == pytest.approx(70.0)
-    assert dgr["figures"]["A3"]["mean"] == pytest.approx(90.0)
+    assert dgr["scores"]["A3"]["mean"] == pytest.approx(90.0)
 
 
 def test_what_is_outside_of_what_is_expected_is_remarked(compared):
@@ -53,7 +53,7 @@ def test_what_is_outside_of_what_is_expected_is_remarked(compared):
     texts = [remark["text"] for remark in dgmw["remarks"]]
     assert texts[0] == "dgmw: A3 is 82.00, expected 95 to 99"
     assert texts[1] == "dgmw: seed 2 is not finished (new, 2 tasks learned)"
-    remarks = [(remark["figure"], remark["text"]) for remark in dgr["remarks"]]
+    remarks = [(remark["score"], remark["text"]) for remark in dgr["remarks"]]
     assert remarks[0] == ("A3 gan_test", "dgr: A3 gan_test is 70.00, expected 75 to 95")
     assert remarks[1] == ("A3", "dgr: A3 is 90.00, expected no more than dgmw's 82.00")
 
@@ -95,24 +95,24 @@ def test_a_run_of_another_configuration_does_not_count(tmp_path):
     run = fake.finished(tmp_path, row, 0, fake.results([1.0]))
     run.state = runs.CHANGED
     found = numbers.compare(Suite([row], at=(1,)), [run])["rows"][0]
-    assert found["seeds"] == [] and found["figures"]["A1"] is None and found["seconds"] is None
+    assert found["seeds"] == [] and found["scores"]["A1"] is None and found["seconds"] is None
     (remark,) = found["remarks"]
     assert "the run of seed 0 is of another configuration" in remark["text"]
 
 
 def test_a_row_without_runs_is_empty(tmp_path):
     found = numbers.compare(Suite([fake.row()], at=(1,)), [fake.run(tmp_path)])["rows"][0]
-    assert found["figures"] == {"A1": None} and found["curve"]["mean"] == []
+    assert found["scores"] == {"A1": None} and found["curve"]["mean"] == []
     assert found["memory_bytes"] == {} and found["parameters"] is None
 
 
 def test_top_5_and_larger_tasks():
     tasks = {"tasks": [list(range(10)), list(range(10, 20))], "classes_per_task": [10, 10]}
     results = _record(fake.results([0.9, 0.8]) | tasks | {"top5_average_accuracy": [0.99, 0.95]})
-    assert numbers.reading(results, "A20") == pytest.approx(80.0)
-    assert numbers.reading(results, "A20 top-5") == pytest.approx(95.0)
-    assert numbers.reading(results, "A5") is None  # no task ends there
-    assert numbers.reading(results, "A20 gan_test") is None
+    assert numbers.score_of(results, "A20") == pytest.approx(80.0)
+    assert numbers.score_of(results, "A20 top-5") == pytest.approx(95.0)
+    assert numbers.score_of(results, "A5") is None  # no task ends there
+    assert numbers.score_of(results, "A20 gan_test") is None
 
 
 def test_an_order_holds_within_the_slack(tmp_path):

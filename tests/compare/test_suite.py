@@ -2,7 +2,7 @@
 
 import pytest
 
-from dgm_tf.compare.suite import Suite, SuiteRow, flat_params, parse_figure, read_suite
+from dgm_tf.compare.suite import Suite, SuiteRow, flat_params, parse_score, read_suite
 from dgm_tf.errors import UserError
 from tests.compare import fake
 
@@ -72,9 +72,9 @@ def test_without_a_scope_a_row_is_called_like_its_file():
         ("ewc/SuiteRow.gin_file = ''", "SuiteRow.gin_file: expected the path of a gin file, got ''"),
         ("ewc/SuiteRow.name = '../ewc'", "SuiteRow.name: expected a name fit for a folder, got '../ewc'"),
         ("ewc/SuiteRow.metric = 'gan-test'", "SuiteRow.metric: expected one of 'accuracy', 'gan_test', got"),
-        ("ewc/SuiteRow.published = {'a5': 3}", "SuiteRow.published of ewc: expected figures such as"),
+        ("ewc/SuiteRow.published = {'a5': 3}", "SuiteRow.published of ewc: expected scores such as"),
         ("ewc/SuiteRow.published = {'A5': 979}", r"published\['A5'\] of ewc: expected a number in \[0, 100\], got 979"),
-        ("ewc/SuiteRow.published = {'A5 gan_test': 9}", "published of ewc: expected figures such as A10, measured as"),
+        ("ewc/SuiteRow.published = {'A5 gan_test': 9}", "published of ewc: expected scores such as A10, measured as"),
         ("dgmw/SuiteRow.published = {'A5 top-5': 9}", "measured as metric = 'gan_test' says"),
         (
             "ewc/SuiteRow.expected = {'A5': 97}",
@@ -107,13 +107,13 @@ def test_what_is_missing_is_named(read):
     ],
 )  # fmt: skip
 def test_names_of_figures(name, parsed):
-    assert parse_figure(name) == parsed
+    assert parse_score(name) == parsed
 
 
 def test_figures_follow_the_numbers_of_classes():
     rows = [fake.row()]
-    assert Suite(rows, at=(30, 50)).figures == ["A30", "A50"]
-    assert Suite(rows, at=(30, 50), top_5=True).figures == ["A30", "A50", "A30 top-5", "A50 top-5"]
+    assert Suite(rows, at=(30, 50)).scores == ["A30", "A50"]
+    assert Suite(rows, at=(30, 50), top_5=True).scores == ["A30", "A50", "A30 top-5", "A50 top-5"]
 
 
 def test_nested_params_are_flattened():

@@ -22,7 +22,7 @@ class Phase:
     def __init__(self, preview=None):
         self._preview = preview
 
-    def progress(self, index):
+    def schedule_at(self, index):
         return {"mask_scale": 10.0 * index}
 
     def preview(self, index, labels):

@@ -258,7 +258,7 @@ def test_the_least_steps_of_an_epoch_count_for_each_class_where_the_settings_say
 
 def test_progress_is_the_annealing():
     phase = Training().phase
-    scales = [phase.progress(i) for i in range(4)]
+    scales = [phase.schedule_at(i) for i in range(4)]
     assert [s["epoch_mask_scale"] for s in scales] == [1 / 50, 1 / 50, 50, 50]
     assert [s["mask_scale"] for s in scales] == pytest.approx([50, 1 / 50, 1 / 50, 50])
 

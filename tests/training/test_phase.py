@@ -11,7 +11,7 @@ def test_steps_are_epochs_times_batches():
 
 def test_a_phase_that_says_nothing_has_nothing_to_keep_or_show():
     phase = Phase(1, 1)
-    assert phase.variables() == [] and phase.progress(0) == {} and not phase.trains_classifier
+    assert phase.variables() == [] and phase.schedule_at(0) == {} and not phase.trains_classifier
 
 
 def test_what_a_step_does_is_up_to_the_subclass():
