@@ -67,11 +67,17 @@ def _unit(vectors):
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
-def convolution(mean, matrix, filters):
-    """(kernel [length, count], offset [count]) of filters on whitened patches.
+def principal_axes(batches, count):
+    """(mean, axes [channels, count]) along which vectors vary most.
 
-    For a patch p with standard deviation d, `(p / d) @ kernel - offset` is the product of each filter with the
-    whitened patch: the kernel takes away the patch's own mean.
+    batches: iterable of float32 [..., channels]; each is let go before the next.
     """
-    kernel = matrix @ filters.T
-    return kernel - kernel.mean(axis=0), mean @ kernel
+    number, total, products = 0, 0.0, 0.0
+    for batch in batches:
+        vectors = batch.reshape(-1, batch.shape[-1])
+        number += len(vectors)
+        total = total + vectors.sum(axis=0, dtype=np.float64)
+        products = products + np.float64(vectors.T @ vectors)
+    mean = total / number
+    _, axes = np.linalg.eigh(products / number - np.outer(mean, mean))
+    return np.float32(mean), np.float32(axes[:, ::-1][:, :count])

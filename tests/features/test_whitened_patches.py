@@ -11,10 +11,12 @@ from dgm_tf import serialization
 from dgm_tf.data.rows import Rows
 from dgm_tf.errors import UserError
 from dgm_tf.features import patches
-from dgm_tf.features.whitened_patches import PatchExtractor, WhitenedPatches
+from dgm_tf.features.patch_extractor import PatchExtractor
+from dgm_tf.features.whitened_patches import WhitenedPatches
 from dgm_tf.training.pool import to_float
 
-SMALL = WhitenedPatches(patch_sizes=(3, 5), filters=4, grid=2, patches=500, iterations=3)
+SMALL = WhitenedPatches(patch_sizes=(3, 5), filters=4, cells=4, grid=2, patches=500, iterations=3)
+TWO_LAYERS = dataclasses.replace(SMALL, second_filters=6, second_size=2, second_components=5)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def extractor(images):
-    return SMALL.extractor(images, seed=0)
+    return TWO_LAYERS.extractor(images, seed=0)
 
 
 def _images(count, shape=(12, 10, 3), seed=0):
@@ -38,11 +40,15 @@ def _features(extractor, images):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_features_are_standardised_vectors(channels):
+@pytest.mark.parametrize(
+    ("settings", "size"),
+    [(SMALL, 2 * 2 * 4 * 4), (TWO_LAYERS, 64 + 2 * 6 * 4), (dataclasses.replace(TWO_LAYERS, grid=0), 2 * 6 * 4)],
+)
+def test_features_are_standardised_vectors(settings, size, channels):
     images = _images(40, (12, 10, channels))
-    extractor = SMALL.extractor(images, seed=0)
+    extractor = settings.extractor(images, seed=0)
     features = _features(extractor, images)
-    assert features.dtype == np.float32 and features.shape == (40, extractor.num_features) == (40, 2 * 2 * 4 * 4)
+    assert features.dtype == np.float32 and features.shape == (40, extractor.num_features) == (40, size)
     np.testing.assert_allclose(features.mean(axis=0), 0.0, atol=1e-3)
     np.testing.assert_allclose(features.std(axis=0), 1.0, atol=1e-2)
     assert extractor.image_shape == (12, 10, channels)
@@ -52,14 +58,14 @@ def test_filters_follow_from_the_given_images_and_the_seed_alone(images, extract
     def differ(other):
         return not np.array_equal(_features(other, images), _features(extractor, images))
 
-    assert not differ(SMALL.extractor(images, seed=0))
-    assert differ(SMALL.extractor(images, seed=1))
-    assert differ(SMALL.extractor(_images(40, seed=1), seed=0))
+    assert not differ(TWO_LAYERS.extractor(images, seed=0))
+    assert differ(TWO_LAYERS.extractor(images, seed=1))
+    assert differ(TWO_LAYERS.extractor(_images(40, seed=1), seed=0))
 
 
 def test_rows_of_a_file_give_the_features_of_the_array(images, extractor):
     rows = Rows([images[:15], images[15:]])
-    np.testing.assert_array_equal(_features(SMALL.extractor(rows, seed=0), images), _features(extractor, images))
+    np.testing.assert_array_equal(_features(TWO_LAYERS.extractor(rows, seed=0), images), _features(extractor, images))
 
 
 def test_a_saved_extractor_gives_the_same_features(images, extractor):
@@ -67,7 +73,7 @@ def test_a_saved_extractor_gives_the_same_features(images, extractor):
     outline = serialization.network_outline(description)
     loaded = serialization.network_from_json(description)
     names = serialization.network_keys("features", extractor)
-    assert serialization.network_keys("features", outline) == names and len(set(names)) == 6
+    assert serialization.network_keys("features", outline) == names and len(set(names)) == 10
     arrays = {name: np.asarray(weight) for name, weight in zip(names, extractor.weights, strict=True)}
     serialization.assign_arrays("features", loaded.weights, arrays, names)
     np.testing.assert_array_equal(_features(loaded, images), _features(extractor, images))
@@ -86,7 +92,7 @@ def test_nothing_is_trained(extractor):
 def test_an_image_and_its_mirror_image_have_the_same_features(images, extractor):
     mirrored = images[:, :, ::-1]
     np.testing.assert_allclose(_features(extractor, mirrored), _features(extractor, images), atol=1e-5)
-    other = dataclasses.replace(SMALL, mirrored=False).extractor(images, seed=0)
+    other = dataclasses.replace(TWO_LAYERS, mirrored=False).extractor(images, seed=0)
     assert np.max(np.abs(_features(other, mirrored) - _features(other, images))) > 0.1
 
 
@@ -117,20 +123,36 @@ def test_filters_are_unit_vectors_along_the_patches():
 
 
 def test_a_feature_is_the_pooled_product_of_a_filter_and_the_whitened_patch(images):
-    """Both signs, each beyond the threshold, computed patch by patch."""
-    settings = dataclasses.replace(SMALL, patch_sizes=(3,), mirrored=False, threshold=0.5, grid=2)
+    """Of both signs, computed patch by patch."""
+    settings = dataclasses.replace(SMALL, patch_sizes=(3,), cells=2, mirrored=False)
     extractor = settings.extractor(images, seed=0)
     floats = to_float(tf.constant(images[:1])).numpy()
     windows = np.lib.stride_tricks.sliding_window_view(floats[0], (3, 3), axis=(0, 1))
-    flat = np.moveaxis(windows, 2, -1).reshape(10, 8, 27)
-    contrast = settings.contrast / 127.5**2
-    normal = patches.normalised(flat.reshape(80, 27), contrast).reshape(10, 8, 27)
+    flat = np.moveaxis(windows, 2, -1).reshape(80, 27)
+    normal = patches.normalised(flat, settings.contrast / 127.5**2).reshape(10, 8, 27)
     responses = normal @ np.reshape(extractor.kernels[0], (27, 4)) - np.asarray(extractor.offsets[0])
-    signs = np.concatenate([np.maximum(sign * responses - 0.5, 0) for sign in (1, -1)], axis=2)
+    signs = np.concatenate([np.maximum(sign * responses, 0) for sign in (1, -1)], axis=2)
     cells = [signs[y : y + 5, x : x + 4].mean(axis=(0, 1)) for y in (0, 5) for x in (0, 4)]
-    # In the order of the features: sign by sign within a cell.
     expected = (np.sqrt(np.concatenate(cells)) - extractor.means) * extractor.scales
     np.testing.assert_allclose(extractor(floats)[0], expected, atol=1e-3)
+
+
+def test_the_second_layer_is_of_the_first_ones_principal_components(images, extractor):
+    """Its features computed cell by cell."""
+    other = dataclasses.replace(TWO_LAYERS, mirrored=False).extractor(images, seed=0)
+    roots = other.roots(to_float(tf.constant(images))).numpy()
+    assert roots.shape == (40, 4, 4, 16)
+    components = roots @ np.asarray(other.axes[0, 0]) - np.asarray(other.origin)
+    covariance = np.cov(components.reshape(-1, 5).T)
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-3 * np.max(covariance))
+    windows = np.lib.stride_tricks.sliding_window_view(components[0], (2, 2), axis=(0, 1))
+    flat = np.moveaxis(windows, 2, -1).reshape(9, 20)
+    unit = flat / np.sqrt(np.mean(np.square(flat), axis=1, keepdims=True) + 1e-3)
+    responses = unit @ np.reshape(other.second_kernel, (20, 6)) - np.asarray(other.second_offset)
+    signs = np.concatenate([np.maximum(sign * responses, 0) for sign in (1, -1)], axis=1).reshape(3, 3, 12)
+    cells = [signs[y : y + 2, x : x + 2].mean(axis=(0, 1)) for y in (0, 1) for x in (0, 1)]
+    expected = (np.sqrt(np.concatenate(cells)) - other.means[64:]) * other.scales[64:]
+    np.testing.assert_allclose(_features(other, images[:1])[0, 64:], expected, atol=1e-3)
 
 
 def test_brightness_and_contrast_of_an_image_matter_little(images, extractor):
@@ -141,7 +163,7 @@ def test_brightness_and_contrast_of_an_image_matter_little(images, extractor):
 
 def test_few_or_equal_images_are_enough(images):
     for given in (images[:1], np.zeros_like(images)):
-        features = _features(SMALL.extractor(given, seed=0), images)
+        features = _features(TWO_LAYERS.extractor(given, seed=0), images)
         assert np.all(np.isfinite(features))
 
 
@@ -152,8 +174,11 @@ def test_few_or_equal_images_are_enough(images):
         ({"patch_sizes": (4, 4)}, "patch_sizes: expected different sizes"),
         ({"filters": 0}, "filters: expected an integer"),
         ({"grid": 1.5}, "grid: expected an integer"),
-        ({"root": 1}, "root: expected True or False"),
-        ({"threshold": -1.0}, "threshold: expected a number"),
+        ({"grid": 0}, r"grid: expected an integer in \[1, 6\]"),
+        ({"grid": 7}, r"grid: expected an integer in \[1, 6\]"),
+        ({"second_filters": 4, "second_size": 3, "second_grid": 5}, r"second_grid: expected an integer in \[1, 4\]"),
+        ({"second_filters": 4, "second_components": 781}, r"second_components: expected an integer in \[1, 780\]"),
+        ({"mirrored": 1}, "mirrored: expected True or False"),
         ({"whitening": 0.0}, "whitening: expected a number"),
     ],
 )
@@ -163,6 +188,6 @@ def test_bad_settings_are_named(settings, message):
 
 
 def test_images_too_small_for_a_patch_are_refused():
-    SMALL.check((6, 6, 1))
-    with pytest.raises(UserError, match="patch_sizes: expected at most 4 pixels for images of 28x5 and a grid of 2"):
-        SMALL.check((28, 5, 1))
+    SMALL.check((8, 8, 1))
+    with pytest.raises(UserError, match="patch_sizes: expected at most 4 pixels for images of 28x7 and 4 cells"):
+        SMALL.check((28, 7, 1))

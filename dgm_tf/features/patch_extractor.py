@@ -1,0 +1,170 @@
+"""The network that extracts features of whitened patches: one or two layers of filters, rectified and pooled."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dgm_tf.features.features import FeatureExtractor
+from dgm_tf.registry import register
+
+GREY_LEVELS = 127.5  # of uint8 that make 1 in images in [-1, 1]
+_BATCH = 50
+_LEAST_DEVIATION = 1e-6
+
+
+@register
+@keras.saving.register_keras_serializable("dgm_tf")
+class PatchExtractor(FeatureExtractor):
+    """Convolutions of patches that are normalised by contrast, rectified in both signs and pooled.
+
+    Args: as in `WhitenedPatches`, and image_shape (H, W, channels).
+
+    Attributes:
+      num_channels: of the first layer, 2 * filters for each patch size.
+      num_features: grid * grid of each channel, and second_grid * second_grid of 2 * second_filters.
+
+    Shapes: images float32 [N, H, W, channels] in [-1, 1] -> features float32 [N, num_features].
+    """
+
+    def __init__(
+        self, image_shape=(32, 32, 3), patch_sizes=(4, 6, 9), filters=130, cells=6, grid=3, second_filters=0,
+        second_size=1, second_components=100, second_grid=2, mirrored=True, contrast=10.0,
+    ):  # fmt: skip
+        super().__init__(name="features")
+        self.image_shape, self.patch_sizes, self.filters = tuple(image_shape), tuple(patch_sizes), filters
+        self.cells, self.grid, self.mirrored, self.contrast = cells, grid, mirrored, contrast
+        self.second_filters, self.second_size = second_filters, second_size
+        self.second_components, self.second_grid = second_components, second_grid
+        self.num_channels = 2 * filters * len(self.patch_sizes)
+        self.num_features = self.num_channels * grid**2 + 2 * second_filters * second_grid**2
+        self._build_first()
+        if second_filters:
+            self._build_second()
+        self.means = self._constant("means", (self.num_features,))
+        self.scales = self._constant("scales", (self.num_features,))
+        self.built = True
+
+    def _build_first(self):
+        depth, filters = self.image_shape[2], self.filters
+        self.kernels = [self._constant(f"kernel_{s}", (s, s, depth, filters)) for s in self.patch_sizes]
+        self.offsets = [self._constant(f"offset_{s}", (filters,)) for s in self.patch_sizes]
+
+    def _build_second(self):
+        size, depth, filters = self.second_size, self.second_components, self.second_filters
+        self.axes = self._constant("axes", (1, 1, self.num_channels, depth))
+        self.origin = self._constant("origin", (depth,))
+        self.second_kernel = self._constant("second_kernel", (size, size, depth, filters))
+        self.second_offset = self._constant("second_offset", (filters,))
+
+    def _constant(self, name, shape):
+        return self.add_weight(shape=shape, initializer="zeros", trainable=False, name=name)
+
+    def assign_first(self, size, kernel, offset):
+        """Takes the filters of a patch size: kernel [size * size * channels, filters], offset [filters]."""
+        i = self.patch_sizes.index(size)
+        self.kernels[i].assign(np.reshape(kernel, self.kernels[i].shape))
+        self.offsets[i].assign(offset)
+
+    def assign_axes(self, mean, axes):
+        """Takes the mean of the first layer's channels and axes [channels, second_components] through it."""
+        self.axes.assign(axes[None, None])
+        self.origin.assign(mean @ axes)
+
+    def assign_second(self, kernel, offset):
+        """Takes the second layer's filters, as `assign_first`."""
+        self.second_kernel.assign(np.reshape(kernel, self.second_kernel.shape))
+        self.second_offset.assign(offset)
+
+    def standardise(self, images):
+        """Makes the features of these images have mean 0 and variance 1. Constant ones become 0."""
+        features = np.concatenate(list(self.in_batches(self._pooled, images))).astype(np.float64)
+        deviations = features.std(axis=0)
+        self.means.assign(features.mean(axis=0))
+        scales = 1.0 / np.maximum(deviations, _LEAST_DEVIATION)
+        self.scales.assign(np.where(deviations > _LEAST_DEVIATION, scales, 0.0))
+
+    def in_batches(self, function, images):
+        """Yields arrays, the function's results for batches of the images."""
+        compiled = tf.function(function, reduce_retracing=True)
+        for i in range(0, len(images), _BATCH):
+            yield compiled(tf.constant(images[i : i + _BATCH])).numpy()
+
+    def call(self, images, training=False):
+        """Features [N, num_features]."""
+        return (self._pooled(images) - self.means) * self.scales
+
+    def _pooled(self, images):
+        views = [images, tf.reverse(images, [2])] if self.mirrored else [images]
+        return tf.add_n([self._of_view(view) for view in views]) / len(views)
+
+    def _of_view(self, images):
+        cells = self._cells(images)
+        parts = []
+        if self.grid:
+            parts.append(_flat(tf.sqrt(_grid_of_means(cells, self.grid))))
+        if self.second_filters:
+            responses = self._second_responses(self._components(tf.sqrt(cells)))
+            parts.append(_flat(tf.sqrt(_grid_of_means(responses, self.second_grid))))
+        return tf.concat(parts, axis=1)
+
+    def components(self, images):
+        """What the second layer's patches are of, [N, cells, cells, second_components]."""
+        return self._components(self.roots(images))
+
+    def roots(self, images):
+        """Square roots of the first layer's channels in each cell, [N, cells, cells, num_channels]."""
+        return tf.sqrt(self._cells(images))
+
+    def _cells(self, images):
+        parts = [
+            _grid_of_means(self._responses(images, size, kernel, offset), self.cells)
+            for size, kernel, offset in zip(self.patch_sizes, self.kernels, self.offsets, strict=True)
+        ]
+        return tf.concat(parts, axis=3)
+
+    def _responses(self, images, size, kernel, offset):
+        contrast = self.contrast / GREY_LEVELS**2
+        mean, square = (tf.reduce_mean(x, axis=3, keepdims=True) for x in (images, tf.square(images)))
+        variance = tf.nn.relu(_mean_of_patches(square, size) - tf.square(_mean_of_patches(mean, size)))
+        return _both_signs(_convolved(images, kernel) / tf.sqrt(variance + contrast) - offset)
+
+    def _components(self, roots):
+        return _convolved(roots, self.axes) - self.origin
+
+    def _second_responses(self, components):
+        square = tf.reduce_mean(tf.square(components), axis=3, keepdims=True)
+        length = tf.sqrt(_mean_of_patches(square, self.second_size) + 1e-3)
+        return _both_signs(_convolved(components, self.second_kernel) / length - self.second_offset)
+
+    def get_config(self):
+        """Keras config."""
+        names = (
+            "filters", "cells", "grid", "second_filters", "second_size", "second_components", "second_grid", "mirrored",
+            "contrast",
+        )  # fmt: skip
+        lists = {"image_shape": list(self.image_shape), "patch_sizes": list(self.patch_sizes)}
+        return lists | {name: getattr(self, name) for name in names}
+
+
+def _convolved(images, kernel):
+    return tf.nn.conv2d(images, kernel, 1, "VALID")
+
+
+def _mean_of_patches(images, size):
+    return tf.nn.avg_pool2d(images, size, 1, "VALID")
+
+
+def _both_signs(responses):
+    return tf.concat([tf.nn.relu(responses), tf.nn.relu(-responses)], axis=3)
+
+
+def _grid_of_means(channels, grid):
+    """Means over grid x grid windows of equal size, which overlap if the grid does not divide the side."""
+    sides = channels.shape[1:3]
+    strides = [side // grid for side in sides]
+    window = [side - (grid - 1) * stride for side, stride in zip(sides, strides, strict=True)]
+    return tf.nn.avg_pool2d(channels, window, strides, "VALID")
+
+
+def _flat(channels):
+    return tf.reshape(channels, [-1, int(np.prod(channels.shape[1:]))])
