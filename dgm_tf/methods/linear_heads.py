@@ -10,6 +10,8 @@ from dgm_tf import stopping
 from dgm_tf.errors import UserError
 from dgm_tf.training.randomness import numpy_generator
 
+SHRINKAGES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8)  # candidates
+_MOST_FOLDS, _MOST_FEATURES = 5, 2048  # of leaving classes out, which takes an eigendecomposition a fold
 RIDGES = tuple(10.0 ** (e / 2) for e in range(-10, 5))  # candidates, as shares of the mean diagonal
 _PROBES = 16  # random vectors that estimate a trace
 _SAMPLES = 200  # logits drawn of each class
@@ -43,16 +45,20 @@ def lda(statistics, regularization=None, balanced=True):
 
     Args:
       statistics: `ClassStatistics`.
-      regularization: share in (0, 1] of that multiple; None: the oracle approximating shrinkage (Chen, Wiesel, Eldar
-        and Hero, IEEE Transactions on Signal Processing 58, 2010, eq. 23), which follows from the statistics alone.
+      regularization: share in (0, 1] of that multiple; None: what the statistics alone ask for. That is the one of
+        `SHRINKAGES` by which the covariance of some classes makes the vectors of others most likely, see `held_out`;
+        with a single class, a common Gram matrix or many features it is `oracle_shrinkage`.
       balanced: whether all classes are equally likely beforehand; else as likely as they were often.
     """
     means, total = _means(statistics), int(statistics.counts.sum())
     scatter = statistics.gram()
     _subtract_products(scatter, statistics.sums / np.sqrt(statistics.counts)[:, None])
     degrees = max(1, total - statistics.num_classes)
+    share = regularization
+    if share is None:
+        others = statistics.per_class and statistics.num_classes > 1 and statistics.num_features <= _MOST_FEATURES
+        share = held_out(statistics, scatter) if others else oracle_shrinkage(scatter / degrees, degrees)
     scatter /= degrees
-    share = oracle_shrinkage(scatter, degrees) if regularization is None else regularization
     level = np.trace(scatter) / len(scatter)
     scatter *= 1.0 - share
     _add_to_diagonal(scatter, share * level or np.finfo(np.float32).tiny)
@@ -89,8 +95,47 @@ def ridge(statistics, regularization=None, balanced=True):
 HEADS = {"ridge": ridge, "lda": lda, "nearest_mean": nearest_mean}
 
 
+def held_out(statistics, scatter):
+    """The share of `SHRINKAGES` by which the other classes' covariance makes each class's vectors most likely.
+
+    Classes are left out in at most five groups, which do not depend on their order. Vectors of a class resemble each
+    other more than those of different classes do, so this asks for more shrinkage than leaving vectors out would.
+
+    Args:
+      statistics: `ClassStatistics` with a Gram matrix of each class.
+      scatter: [D, D], lower triangle: of all vectors around their classes' means.
+    """
+    own = [_scatter_of(statistics, label) for label in range(statistics.num_classes)]
+    order = np.lexsort((statistics.counts, [np.trace(matrix) for matrix in own]))
+    likelihoods = np.zeros(len(SHRINKAGES))
+    for fold in range(min(_MOST_FOLDS, len(own))):
+        left_out = order[fold::_MOST_FOLDS]
+        apart = sum(own[label] for label in left_out)
+        count = int(statistics.counts[left_out].sum())
+        rest = int(statistics.counts.sum()) - count - (len(own) - len(left_out))
+        values, vectors = linalg.eigh((scatter - apart) / max(1, rest), lower=True, check_finite=False)
+        values = np.maximum(values, 0.0)
+        along = np.sum(vectors * blas.dsymm(1.0, np.asfortranarray(apart), vectors, lower=1), axis=0)
+        for i, share in enumerate(SHRINKAGES):
+            shrunk = (1.0 - share) * values + share * (values.mean() or np.finfo(np.float32).tiny)
+            likelihoods[i] -= count * np.sum(np.log(shrunk)) + np.sum(along / shrunk)
+    return SHRINKAGES[int(np.argmax(likelihoods))]
+
+
+def _scatter_of(statistics, label):
+    """Scatter of a class's vectors around their mean, lower triangle."""
+    matrix = statistics.grams[label].copy(order="F")
+    _subtract_products(matrix, statistics.sums[label][None] / np.sqrt(statistics.counts[label]))
+    return matrix
+
+
 def oracle_shrinkage(covariance, degrees):
-    """Share of the mean variance in a shrunk covariance; covariance: [D, D], its lower triangle; see `lda`."""
+    """Share of the mean variance in a shrunk covariance of Gaussian vectors, from its trace and squares alone.
+
+    Chen, Wiesel, Eldar and Hero, IEEE Transactions on Signal Processing 58, 2010, eq. 23.
+
+    covariance: [D, D], its lower triangle; degrees: of freedom that it was estimated with.
+    """
     size = len(covariance)
     trace, squares = np.trace(covariance), _squares(covariance)
     distance = squares - trace**2 / size

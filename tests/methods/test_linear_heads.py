@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dgm_tf.errors import UserError
 from dgm_tf.methods.class_statistics import ClassStatistics
-from dgm_tf.methods.linear_heads import HEADS, RIDGES, lda, nearest_mean, oracle_shrinkage, ridge, temperature
+from dgm_tf.methods.linear_heads import HEADS, RIDGES, SHRINKAGES, lda, nearest_mean, oracle_shrinkage, ridge, temperature
 
 COUNTS, FEATURES = (30, 50, 20, 45), 7
 RNG = np.random.default_rng(0)
@@ -98,6 +99,27 @@ def test_oracle_shrinkage_is_slight_where_vectors_are_many_and_strong_where_they
     assert oracle_shrinkage(covariance, 100_000) < 0.001
     assert oracle_shrinkage(covariance, 3) > 0.5
     assert oracle_shrinkage(np.eye(10), 1000) == 1.0
+
+
+def test_shrinkage_makes_classes_that_were_left_out_most_likely():
+    """By the density of each group's vectors, given the shrunk covariance of the others."""
+    rng, size = np.random.default_rng(5), 12
+    roots = [np.eye(size) * rng.uniform(0.3, 3.0, size) for _ in range(3)]
+    classes = [rng.normal(size=(n, size)) @ root for n, root in zip((40, 60, 50), roots, strict=True)]
+    likelihoods = []
+    for share in SHRINKAGES:
+        total = 0.0
+        for left in range(3):
+            others = [c - c.mean(axis=0) for i, c in enumerate(classes) if i != left]
+            scatter = sum(c.T @ c for c in others) / (sum(map(len, others)) - 2)
+            shrunk = (1 - share) * scatter + share * np.trace(scatter) / size * np.eye(size)
+            centred = classes[left] - classes[left].mean(axis=0)
+            total += stats.multivariate_normal(np.zeros(size), shrunk).logpdf(centred).sum()
+        likelihoods.append(total)
+    best = int(np.argmax(likelihoods))
+    assert 0 < best < len(SHRINKAGES) - 1
+    for order in ([0, 1, 2], [2, 0, 1]):
+        assert lda(statistics(classes, order=order)).regularization == SHRINKAGES[best]
 
 
 def test_the_nearest_mean_is_the_nearest():
