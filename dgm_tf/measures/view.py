@@ -1,6 +1,8 @@
 """View: what a measure may use. It holds a learner after a task, test images, and shared results such as logits."""
 
+import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -10,25 +12,50 @@ from dgm_tf.measures.images import seen_test_images
 from dgm_tf.training.inference import network_logits
 
 
+@dataclasses.dataclass(frozen=True)
+class MeasuredRun:
+    """What stays the same over the tasks of a run that is measured.
+
+    Attributes:
+      stream: of the run.
+      settings: `EvaluationSettings`.
+      record: the run's `Record`.
+      best: `BestEpoch`; drift: `ReplayDrift`; judge: `Judge`.
+      warn: function that is given a warning's text.
+    """
+
+    stream: Any
+    settings: Any
+    record: Any
+    best: Any = None
+    drift: Any = None
+    judge: Any = None
+    warn: Any = None
+
+
 class View:
     """Learner that has just learned a task, with its run.
 
     What is computed of it, and may take long, is computed when it is first asked for, and once.
 
-    Attributes:
+    Args:
       learner: `Learner`.
-      stream: of the run.
       context: `TaskContext` of the task; None after a run that was resumed at its end.
       outcome: dict, what the method's `end_task` has given.
-      settings: `EvaluationSettings`.
-      record: the run's `Record`: for `after_task` of all before this task, later with it.
-      best: `BestEpoch`; drift: `ReplayDrift`.
+      run: `MeasuredRun`.
+
+    Attributes:
+      learner, context, outcome: as above.
+      stream, settings, best, drift: of the run.
+      record: the run's, too: for `after_task` of all before this task, later with it.
     """
 
-    def __init__(self, learner, stream, context, outcome, settings, record, best, drift, judge, warn):
-        self.learner, self.stream, self.context, self.outcome = learner, stream, context, outcome
-        self.settings, self.record, self.best, self.drift = settings, record, best, drift
-        self._judge, self._warn = judge, warn
+    def __init__(self, learner, context, outcome, run):
+        self.learner, self.context, self.outcome = learner, context, outcome
+        self.stream, self.settings, self.record, self.best, self.drift = (
+            run.stream, run.settings, run.record, run.best, run.drift
+        )  # fmt: skip
+        self._judge, self._warn = run.judge, run.warn
 
     @property
     def task(self):

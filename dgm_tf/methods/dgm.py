@@ -18,7 +18,8 @@ from dgm_tf.registry import register
 from dgm_tf.training.classifier import PLAIN_RULES
 from dgm_tf.training.distillation import Distillation, DistillationRules
 from dgm_tf.training.divergence import Remedy
-from dgm_tf.training.gan import GENERATOR_LOSSES, GeneratorRules
+from dgm_tf.training.gan import GENERATOR_LOSSES
+from dgm_tf.training.generator_rules import GeneratorRules
 from dgm_tf.training.randomness import seeded_initializers
 
 

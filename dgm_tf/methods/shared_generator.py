@@ -8,7 +8,7 @@ and at the end of the task takes its place.
 import numpy as np
 
 from dgm_tf.methods.method import network_bytes
-from dgm_tf.training.gan import GeneratorRules
+from dgm_tf.training.generator_rules import GeneratorRules
 
 
 class SharedGeneratorRules(GeneratorRules):

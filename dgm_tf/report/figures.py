@@ -13,23 +13,29 @@ from typing import Any
 
 import numpy as np
 from matplotlib import ticker
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 from dgm_tf.disk import files
+from dgm_tf.report.drawing import (
+    BLUE,
+    GREY,
+    LIGHT,
+    MOST_NAMED,
+    ORANGE,
+    empty_figure,
+    figure_with_axes,
+    heat_map,
+    plain,
+    plain_text,
+    some,
+    task_ticks,
+)
 from dgm_tf.report.grids import PADDING, as_uint8, image_grid
-from dgm_tf.text import shown
 
-BLUE, ORANGE, GREY, LIGHT = "#2f6db3", "#e08a2c", "#6b7280", "#e5e7eb"
 # Told apart by most people with a colour vision deficiency too (Okabe and Ito, 2008), then by their markers.
 MANY_COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#6b7280", "#000000")
 MARKERS = ("o", "s", "^")
 BOUND_STYLES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-MOST_ANNOTATED = 12  # rows of a heat map up to which numbers fit into its cells
-MOST_NAMED = 100  # names along an axis; of more only some are written
-MOST_LETTERS = 40  # of a name
 MOST_DRAWN = 2000  # classes of a heat map up to which each has a row of its own
 
 
@@ -52,11 +58,11 @@ def accuracy_figure(average_accuracy, classes_per_task=None, bounds=None, title=
     """
     num_tasks = len(average_accuracy)
     seen = np.cumsum(np.ones(num_tasks, int) if classes_per_task is None else classes_per_task)
-    figure, axes = _figure(6.4, 4.2)
+    figure, axes = figure_with_axes(6.4, 4.2)
     for index, (name, values) in enumerate((bounds or {}).items()):
         values = np.full(num_tasks, values, float) if np.isscalar(values) else np.array(values, float)
         style = BOUND_STYLES[index % len(BOUND_STYLES)]
-        line = {"color": GREY, "linestyle": style, "label": _plain_text(name)}
+        line = {"color": GREY, "linestyle": style, "label": plain_text(name)}
         axes.plot(seen[: len(values)], 100 * values[:num_tasks], **line)
     percent = 100 * np.array(average_accuracy, float)
     axes.plot(seen, percent, color=BLUE, marker="o", linewidth=2, label="this run")
@@ -64,7 +70,7 @@ def accuracy_figure(average_accuracy, classes_per_task=None, bounds=None, title=
         if np.isnan(y):  # there were no test images
             continue
         axes.annotate(f"{y:.1f}", (x, y), (0, 7), textcoords="offset points", ha="center", color=BLUE)
-    axes.set(title=_plain(title), xlabel="classes learned so far", ylabel="mean test accuracy (%)", ylim=(0, 106))
+    axes.set(title=plain(title), xlabel="classes learned so far", ylabel="mean test accuracy (%)", ylim=(0, 106))
     axes.set_xticks(seen if num_tasks <= 20 else seen[:: num_tasks // 10])
     if bounds:
         figure.legend(loc="outside lower center", ncols=min(3, 1 + len(bounds)), frameon=False)
@@ -77,15 +83,15 @@ def comparison_figure(curves, title="Accuracy after each task", bounds=None, low
     curves: name -> {"classes": numbers of classes [T], "mean": percent [T], "sd": percent [T]}, None where unknown;
     bounds likewise, drawn in grey without a band; lowest: where the axis of the accuracies begins, in percent.
     """
-    figure, axes = _figure(7.6, 4.8)
+    figure, axes = figure_with_axes(7.6, 4.8)
     for dashes, (name, bound) in zip(itertools.cycle(BOUND_STYLES), (bounds or {}).items()):
-        axes.plot(bound["classes"], bound["mean"], color=GREY, linestyle=dashes, label=_plain_text(name))
+        axes.plot(bound["classes"], bound["mean"], color=GREY, linestyle=dashes, label=plain_text(name))
     for index, (name, curve) in enumerate(curves.items()):
         classes, mean, sd = (np.array(curve[key], float) for key in ("classes", "mean", "sd"))
         style = _style(index)
-        axes.plot(classes, mean, label=_plain_text(name), linewidth=1.6, markersize=4, **style)
+        axes.plot(classes, mean, label=plain_text(name), linewidth=1.6, markersize=4, **style)
         axes.fill_between(classes, mean - sd, np.minimum(mean + sd, 100), color=style["color"], alpha=0.15, linewidth=0)
-    axes.set(title=_plain(title), xlabel="classes learned so far", ylabel="mean test accuracy (%)")
+    axes.set(title=plain(title), xlabel="classes learned so far", ylabel="mean test accuracy (%)")
     axes.set_ylim(lowest, 100 + 0.04 * (100 - lowest))
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     figure.legend(loc="outside right center", frameon=False, fontsize=9)
@@ -102,14 +108,14 @@ def bytes_figure(curves, title="Accuracy against what is kept"):
 
     curves: name -> points (bytes > 0, accuracy as a fraction), joined by a line in the order of their bytes.
     """
-    figure, axes = _figure(7.6, 4.8)
+    figure, axes = figure_with_axes(7.6, 4.8)
     for index, (name, points) in enumerate(curves.items()):
         style = _style(index)
         sizes, accuracies = np.array(sorted(points), float).T
         if len(sizes) == 1:  # a ring that a curve's point beneath it does not hide
             style |= {"markersize": 11, "markeredgewidth": 2, "fillstyle": "none", "linestyle": "none", "zorder": 3}
-        axes.plot(sizes, 100 * accuracies, label=_plain_text(name), linewidth=1.6, **style)
-    axes.set(title=_plain(title), xlabel="bytes kept", ylabel="mean test accuracy (%)", xscale="log")
+        axes.plot(sizes, 100 * accuracies, label=plain_text(name), linewidth=1.6, **style)
+    axes.set(title=plain(title), xlabel="bytes kept", ylabel="mean test accuracy (%)", xscale="log")
     axes.xaxis.set_major_formatter(ticker.EngFormatter("B"))
     figure.legend(loc="outside right center", frameon=False, fontsize=9)
     return figure
@@ -121,7 +127,7 @@ def accuracy_matrix_figure(accuracies, task_names):
     accuracies: fractions [T, T], NaN where not learned yet; task_names: [T].
     """
     percent = 100 * np.array(accuracies, float)
-    figure, axes = _heat_map(percent, 100, task_names, task_names, "accuracy (%)")
+    figure, axes = heat_map(percent, 100, task_names, task_names, "accuracy (%)")
     axes.set(title="What is left of each task", xlabel="tested on", ylabel="after learning")
     return figure
 
@@ -134,7 +140,7 @@ def confusion_figure(confusion, class_names):
     """
     confusion, class_names = _blocks(np.asarray(confusion), class_names)
     percent = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    figure, axes = _heat_map(percent, 100, class_names, class_names, "share of the true class (%)")
+    figure, axes = heat_map(percent, 100, class_names, class_names, "share of the true class (%)")
     axes.set(title="Which class is taken for which", xlabel="predicted (in the order learned)", ylabel="true")
     return figure
 
@@ -152,12 +158,12 @@ def capacity_figure(capacity):
     names = list(dict.fromkeys(name for entry in capacity for name in entry["layers"]))  # growth may add layers
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
-    figure = _empty_figure(1.2 + 3.1 * columns, 1.2 + 2.6 * rows)
+    figure = empty_figure(1.2 + 3.1 * columns, 1.2 + 2.6 * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, name in zip(grid.flat, names, strict=False):
         present = [entry for entry in capacity if name in entry["layers"]]
         _stack(axes, [entry["task"] + 1 for entry in present], _shares([entry["layers"][name] for entry in present]))
-        axes.set(title=_plain_text(name), ylim=(0, 100))
+        axes.set(title=plain_text(name), ylim=(0, 100))
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
     for axes in grid[:, 0]:
@@ -177,13 +183,13 @@ def size_figure(capacity):
     """
     tasks = np.arange(1, len(capacity) + 1)
     sizes = np.array([entry["size"] for entry in capacity], float)
-    figure, axes = _figure(6.4, 4.2)
+    figure, axes = figure_with_axes(6.4, 4.2)
     axes.plot(tasks, sizes[0] * tasks, color=GREY, linestyle="--", label="worst case: nothing reused")
     axes.plot(tasks, sizes, color=BLUE, marker="o", linewidth=2, label="this run")
     axes.fill_between(tasks, sizes, sizes[0] * tasks, where=sizes <= sizes[0] * tasks, color=LIGHT, alpha=0.6)
     axes.set(title="Size of the generator", xlabel="task", ylabel="trainable parameters", ylim=(0, None))
     axes.yaxis.set_major_formatter(ticker.EngFormatter(sep=""))
-    _task_ticks(axes, tasks)
+    task_ticks(axes, tasks)
     axes.legend(frameon=False, loc="upper left")
     return figure
 
@@ -193,7 +199,7 @@ def fidelity_figure(fidelity, class_names):
 
     fidelity: {"precision": fractions [n], "recall": fractions [n]}, None where not measured; class_names: [n].
     """
-    figure, axes = _figure(min(40.0, max(6.4, 1.2 + 0.3 * len(class_names))), 4.2)
+    figure, axes = figure_with_axes(min(40.0, max(6.4, 1.2 + 0.3 * len(class_names))), 4.2)
     places = np.arange(len(class_names))
     for side, (name, color) in enumerate((("precision", BLUE), ("recall", ORANGE))):
         percent = 100 * np.array(fidelity[name], float)
@@ -201,7 +207,7 @@ def fidelity_figure(fidelity, class_names):
         axes.bar(places + 0.4 * side - 0.2, percent, 0.36, color=color, label=label)
     axes.set(title="Replay beside real images", ylabel="share (%)", ylim=(0, 100))
     long = max(len(str(name)) for name in class_names) > 3
-    axes.set_xticks(*_some(places, class_names), rotation=90 if long else 0, fontsize=9)
+    axes.set_xticks(*some(places, class_names), rotation=90 if long else 0, fontsize=9)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
@@ -218,10 +224,10 @@ def class_grid_figure(images_per_class, title="Generated images"):
     height, width = rows[0].shape[1:3]
     grid = image_grid(np.concatenate(rows), columns)
     side = 0.55 if len(rows) <= 20 else 0.35
-    names = [_plain_text(name) for name in images_per_class]
+    names = [plain_text(name) for name in images_per_class]
     name_width = 0.5 + 0.1 * max(map(len, names))
-    figure = _empty_figure(name_width + side * columns * width / height, 0.6 + side * len(rows))
-    axes = figure.add_subplot(title=_plain(title))
+    figure = empty_figure(name_width + side * columns * width / height, 0.6 + side * len(rows))
+    axes = figure.add_subplot(title=plain(title))
     axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     centres = (np.arange(len(rows)) + 0.5) * (height + PADDING) + PADDING / 2 - 0.5
     size = 10 if len(rows) <= 20 else 8
@@ -234,45 +240,6 @@ def class_grid_figure(images_per_class, title="Generated images"):
 
 def _white_up_to(count, images):
     return np.pad(images, [[0, count - len(images)], [0, 0], [0, 0], [0, 0]], constant_values=255)
-
-
-def _empty_figure(width, height):
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _figure(width, height):
-    figure = _empty_figure(width, height)
-    axes = figure.add_subplot()
-    axes.grid(color=LIGHT)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _heat_map(values, largest, row_names, column_names, unit):
-    """A labelled heat map of [R, C] with values in its cells where they fit; NaN cells stay empty."""
-    side = max(4.2, min(11.0, 1.8 + 0.55 * len(values)))
-    figure = _empty_figure(side + 1.2, side)
-    axes = figure.add_subplot()
-    image = axes.imshow(values, cmap="Blues", vmin=0, vmax=largest)
-    figure.colorbar(image, ax=axes, label=unit, shrink=0.8)
-    size = 9 if len(values) <= 2 * MOST_ANNOTATED else 6
-    axes.set_xticks(*_some(range(len(column_names)), column_names), fontsize=size)
-    axes.set_yticks(*_some(range(len(row_names)), row_names), fontsize=size)
-    if max(len(str(name)) for name in column_names) > 3:
-        angle = 90 if len(values) > MOST_ANNOTATED else 45
-        axes.tick_params(axis="x", rotation=angle)
-        for label in axes.get_xticklabels():
-            label.set(ha="right", va="center" if angle == 90 else "top", rotation_mode="anchor")
-    axes.spines[:].set_visible(False)
-    if len(values) <= MOST_ANNOTATED:
-        for row, column in np.argwhere(np.isfinite(values)):
-            value = values[row, column]
-            color = "white" if value > 0.55 * largest else "black"
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9, color=color)
-    return figure, axes
 
 
 def _shares(layers):
@@ -298,26 +265,5 @@ def _stack(axes, tasks, shares):
     for (name, values), color in zip(shares.items(), (ORANGE, BLUE, "#b9cfe8", LIGHT), strict=True):
         axes.bar(tasks, values, bottom=bottom, color=color, label=name, width=0.8)
         bottom += values
-    _task_ticks(axes, tasks)
+    task_ticks(axes, tasks)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _plain_text(name):
-    """`name`, shortened, without the meaning that matplotlib gives to dollar signs and a first underscore."""
-    return _plain(shown(name, most=MOST_LETTERS))
-
-
-def _plain(text):
-    text = shown(text).replace("$", r"\$")
-    return f" {text}" if text.startswith("_") else text
-
-
-def _some(places, names):
-    """(places, names) of all, or of as many, at equal distances, as can be read."""
-    step = -(-len(names) // MOST_NAMED)
-    return list(places)[::step], [_plain_text(name) for name in list(names)[::step]]
-
-
-def _task_ticks(axes, tasks):
-    axes.set_xticks(tasks if len(tasks) <= 10 else tasks[:: -(-len(tasks) // 10)])
-    axes.set_xlim(tasks[0] - 0.6, tasks[-1] + 0.6)

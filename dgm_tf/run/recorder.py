@@ -15,7 +15,7 @@ from dgm_tf.measures.fidelity import means
 from dgm_tf.measures.measure import METRICS_HEAD, Kept, Large, Measure, as_json
 from dgm_tf.measures.record import Record, TaskRecord
 from dgm_tf.measures.standard import descriptions
-from dgm_tf.measures.view import View
+from dgm_tf.measures.view import MeasuredRun, View
 from dgm_tf.report import figures, grids, tables
 from dgm_tf.text import shown_names
 from dgm_tf.training.loop import Callback
@@ -42,8 +42,9 @@ class Recorder(Callback):
 
     def __init__(self, folder, stream, settings, best, drift, judge, log, saved=None):
         self._folder, self._stream, self._settings = folder, stream, settings
-        self._best, self._drift, self._judge, self._log = best, drift, judge, log
+        self._log = log
         self._record = new_record(stream, settings) if saved is None else saved.record
+        self._run = MeasuredRun(stream, settings, self._record, best, drift, judge, self._warn_once)
         self._record.measures |= descriptions(settings.all_measures)
         self._seconds, self._clock, self._view = {} if saved is None else saved.seconds, None, None
         self._packed = self._record.packed()
@@ -96,8 +97,7 @@ class Recorder(Callback):
         tables.print_report(tables.task_table(record))
 
     def _view_of(self, learner, context, outcome):
-        settings, watchers = self._settings, (self._best, self._drift, self._judge)
-        self._view = View(learner, self._stream, context, outcome, settings, self._record, *watchers, self._warn_once)
+        self._view = View(learner, context, outcome, self._run)
         return self._view
 
     def _measure(self, view):

@@ -15,7 +15,7 @@ from dgm_tf.disk import files
 from dgm_tf.errors import told
 from dgm_tf.measures.settings import EvaluationSettings
 from dgm_tf.methods.fine_tuning import FineTuning
-from dgm_tf.report import figures
+from dgm_tf.report import drawing
 from dgm_tf.run import experiment, recorder
 from tests import tiny_run
 
@@ -97,7 +97,7 @@ def export(learner, directory):
 def cheap(monkeypatch):
     """What takes long and is written as other things are is left out."""
     monkeypatch.setattr(recorder, "export", export)
-    monkeypatch.setattr(figures.Figure, "savefig", lambda figure, buffer, **options: buffer.write(b"figure"))
+    monkeypatch.setattr(drawing.Figure, "savefig", lambda figure, buffer, **options: buffer.write(b"figure"))
 
 
 def run(folder):

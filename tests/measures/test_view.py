@@ -10,7 +10,7 @@ from dgm_tf.measures import accuracy, images
 from dgm_tf.measures.forgetting import BackwardTransfer, Forgetting
 from dgm_tf.measures.incremental import AverageIncrementalAccuracy
 from dgm_tf.measures.record import Record, TaskRecord
-from dgm_tf.measures.view import View
+from dgm_tf.measures.view import MeasuredRun, View
 
 
 class Stream:
@@ -34,7 +34,7 @@ def view_of(logits, tasks, counts, earlier=(), name="logits"):
     )  # fmt: skip
     rows = [TaskRecord({"accuracy_matrix": row, "average_accuracy": np.mean(row)}) for row in earlier]
     record = Record(learner.class_names, [list(task) for task in tasks], task_records=rows)
-    return View(learner, Stream(tasks, counts), None, {}, None, record, None, None, None, None)
+    return View(learner, None, {}, MeasuredRun(Stream(tasks, counts), None, record))
 
 
 def test_accuracies_are_means_over_classes():

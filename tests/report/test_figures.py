@@ -6,7 +6,7 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from dgm_tf.report import figures
+from dgm_tf.report import drawing, figures
 from dgm_tf.text import shown
 from tests import hostile
 
@@ -71,7 +71,7 @@ def test_names_are_drawn_as_they_are_and_nothing_is_said_of_their_letters(name, 
         figure = HOSTILE_FIGURES[name](hostile.NAMES)
         figures.save(figure, tmp_path / "a.png")
     texts = [text.get_text() for text in figure.findobj(Text)]
-    drawn = [shown(n, most=figures.MOST_LETTERS).replace("$", "\\$") for n in hostile.NAMES]
+    drawn = [shown(n, most=drawing.MOST_LETTERS).replace("$", "\\$") for n in hostile.NAMES]
     assert not [text for text in drawn if text not in texts and f" {text}" not in texts]
     assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
 

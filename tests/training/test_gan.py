@@ -16,7 +16,8 @@ from dgm_tf.training import gan, task_size
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.compilation import jit, jit_compilation
-from dgm_tf.training.gan import GANPhase, GANSettings, GeneratorRules
+from dgm_tf.training.gan import GANPhase, GANSettings
+from dgm_tf.training.generator_rules import GeneratorRules
 from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import seeded_initializers
 
@@ -52,7 +53,7 @@ class Training:
 
     def weights(self):
         networks = {"G": self.generator, "D": self.discriminator}
-        return {f"{k} {v.path}": np.array(v) for k, network in networks.items() for v in network.weights}
+        return {f"{k} {v.path}": v.numpy().copy() for k, network in networks.items() for v in network.weights}
 
     def state(self):
         """All variables, the optimizers' included."""

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from dgm_tf.training import gan, task_size
 from dgm_tf.training.classifier import ClassifierSettings
-from dgm_tf.training.gan import GANPhase, GANSettings, GeneratorRules
+from dgm_tf.training.gan import GANPhase, GANSettings
+from dgm_tf.training.generator_rules import GeneratorRules
 from dgm_tf.training.optimizer import LinearDecay
 from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import seeded_initializers
