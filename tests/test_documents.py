@@ -18,7 +18,7 @@ PAGES = {
     for path in (*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md")))
 }
 SECTIONS = [(name, section) for name, text in PAGES.items() for section in documents.sections(text)]
-COMMANDS = ("bin/train", "bin/learn", "bin/compare", "bin/export", "bin/sample")
+COMMANDS = ("bin/train", "bin/learn", "bin/compare", "bin/export", "bin/sample", "bin/predict")
 
 
 def test_the_readme_is_short():
@@ -162,7 +162,13 @@ def test_the_python_of_all_pages_runs_as_written(tmp_path):
     between = """
 assert len(labels) == len(task.test.images) and replayed.shape == (3, 32, 32, 1)
 from dgm_tf.export import export
-export(learner, "runs/quickstart/export")
+import os, shutil
+from PIL import Image
+export(learner, "runs/quickstart/export", ["saved_model", "litert", "onnx"])
+shutil.copytree("memory", "runs/quickstart/memory")
+os.mkdir("new_photos")
+Image.radial_gradient("L").save("new_photos/photo.jpg")
+shutil.copy("new_photos/photo.jpg", "photo.jpg")
 from dgm_tf.measures import record as records
 names = [str(number) for number in range(records.MANY_CLASSES + 1)]
 shares = [[0.5] * len(names)]
@@ -170,8 +176,9 @@ large = {"per_class_accuracy": shares, "fidelity": [{"recall": shares[0]}], "con
 entries = {"class_names": names, "average_accuracy": [0.5], **large}
 records.Record.from_json(entries, "results.json").write("runs/imagenet")
 """
+    code["docs/exporting.md"].append("assert images.shape == (3, 32, 32, 1) and label.shape == (1,)\n")
+    code["docs/serving.md"].append("assert photo.guesses and images.shape == (1, 32, 32, 1) and shares.shape == (3,)\n")
     after = """
-assert images.shape == (3, 32, 32, 1) and label.shape == (1,)
 assert accuracies.shape == recalls.shape == (1, 101) and confusion.shape == (1, 1)
 (stripes,) = ClassIncrementalStream(Stripes(), classes_per_task=2)
 assert stripes.class_names == ("across", "down")

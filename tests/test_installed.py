@@ -8,7 +8,7 @@ import venv
 
 import pytest
 
-from tests import builds, tiny_run
+from tests import builds, letters, tiny_run
 
 pytestmark = pytest.mark.ci
 
@@ -75,6 +75,13 @@ def test_dgm_sample_writes_images(installed, trained):
     installed("dgm-sample", RUN, "--count=3", "--output=samples")
     images = sorted(str(path.relative_to(installed.folder)) for path in (installed.folder / "samples").rglob("0*.png"))
     assert images == [f"samples/{digit}/0000{index}.png" for digit in (0, 1) for index in range(3)]
+
+
+def test_dgm_predict_labels_photos(installed, trained):
+    letters.write_letters(installed.folder / "photos", "01", count=3)
+    printed = installed("dgm-predict", RUN, "--image_dir=photos", "--output=labels.csv", "--html=labels.html")
+    lines = (installed.folder / "labels.csv").read_text().splitlines()
+    assert len(lines) == 7 and lines[1].startswith("0/00.png,") and "labels.html" in printed
 
 
 def test_dgm_export_writes_models_that_need_tensorflow_alone(installed, trained):

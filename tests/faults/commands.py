@@ -13,7 +13,7 @@ from unittest import mock
 import gin
 
 import dgm_tf
-from dgm_tf.cli import compare, export, learn, sample, train
+from dgm_tf.cli import compare, export, learn, predict, sample, train
 from dgm_tf.compare.launcher import LocalLauncher
 from dgm_tf.measures import bounds
 from dgm_tf.run.recorder import Recorder
@@ -118,12 +118,17 @@ def _learn(p):
         return give(learn, f"--run_dir={p.run_dir}", f"--image_dir={p.later}", f"--cache_dir={p.root / '.cache'}")
 
 
+def _predict(p):
+    return give(predict, f"--run_dir={p.run_dir}", f"--image_dir={p.later}", f"--output={p.output / 'labels.csv'}")
+
+
 COMMANDS = {
     "bin/train": _train,
     "bin/train, to its bounds": _train_to_bounds,
     "bin/train --gin_file=config.gin": _train_alike,
     "bin/learn": _learn,
     "bin/sample": lambda p: give(sample, f"--run_dir={p.run_dir}", "--count=1", f"--output={p.output}"),
+    "bin/predict": _predict,
     "bin/export": lambda p: give(export, f"--run_dir={p.run_dir}", f"--output={p.output}"),
     "dgm_tf.load": lambda p: _told(dgm_tf.load, p.run_dir),
     "bin/compare": _stream,

@@ -12,7 +12,7 @@ from dgm_tf.run.metrics_log import parse_line
 from tests.faults.commands import COMMANDS, Cut
 from tests.faults.prepared import BEGUN, ENDED, FINISHED, RUN
 
-_MEMORY = ("bin/sample", "bin/export", "dgm_tf.load")
+_MEMORY = ("bin/sample", "bin/predict", "bin/export", "dgm_tf.load")
 _TABLE = ("bin/compare", "bin/compare --dry_run", "bin/compare --report_only")
 _CURVES = ("learning_curves.py", "run_time.py", "method_time.py")
 _LATEST, _TASK_END = "checkpoints/latest.npz", "checkpoints/task_end.npz"
@@ -23,7 +23,7 @@ READERS = (
     (FINISHED, "results.json", ("bin/train", "bin/learn", *_TABLE, *_CURVES)),
     (FINISHED, "results.npz", ("bin/learn",)),
     (FINISHED, "run.json", ("bin/learn", "bin/compare", "method_time.py")),
-    (FINISHED, "config.gin", ("bin/train", "bin/train --gin_file=config.gin", "bin/learn", *_TABLE)),
+    (FINISHED, "config.gin", ("bin/train", "bin/train --gin_file=config.gin", "bin/learn", "bin/predict", *_TABLE)),
     (FINISHED, "metrics.jsonl", ("bin/learn", "run_time.py")),
     (FINISHED, _LATEST, ("bin/learn",)),
     (FINISHED, _TASK_END, ("bin/learn",)),
