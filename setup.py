@@ -84,6 +84,7 @@ setup(
             *("nbclient", "nbformat", "ipykernel"),  # the notebooks in examples/ are executed
             # Exports run in their runtimes. On macOS onnxruntime needs version 14, which nothing else does.
             *(*SERVING, "ai-edge-litert>=2", "onnxruntime; sys_platform != 'darwin'"),
+            "backports.strenum<1.3",  # which ai-edge-litert takes; later ones are not for Python 3.11
         ],
         "release": ["build", "twine"],
     },
