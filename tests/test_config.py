@@ -7,7 +7,7 @@ import sys
 import gin
 import pytest
 
-from dgm_tf import config
+from dgm_tf import config, gin_files
 from dgm_tf.errors import UserError
 
 
@@ -44,7 +44,7 @@ def shipped(tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    monkeypatch.setattr(config, "gin_directory", lambda: folder)
+    monkeypatch.setattr(gin_files, "gin_directory", lambda: folder)
     return folder
 
 
@@ -91,7 +91,7 @@ def test_the_name_of_an_included_file_is_no_way_to_an_import(write, module_that_
 @pytest.mark.parametrize("character", ["\n", "\r", "\x0b", "\x0c", "\x1b", "\x85", "\u2028", "\u202e"])
 def test_what_is_checked_is_what_gin_gets(write, module_that_must_not_run, monkeypatch, character):
     """Were a name with a line of its own let through, the text that gin is given would be refused all the same."""
-    monkeypatch.setattr(config, "shown", str)
+    monkeypatch.setattr(gin_files, "shown", str)
     name = f"x{character}import arbitrary_code{character}.gin"
     write(name, "")
     with contextlib.suppress(UserError):
@@ -211,7 +211,7 @@ def test_what_is_missing_inside_a_module_is_no_mistake_of_the_user(write, monkey
 
 @pytest.mark.parametrize("path", ["gin/mnist.gin", "mnist.gin"])
 def test_shipped_files_are_found_from_anywhere(shipped, path):
-    assert config.resolve(path) == shipped / "mnist.gin"
+    assert gin_files.resolve(path) == shipped / "mnist.gin"
 
 
 def test_a_file_in_the_working_directory_comes_first(shipped, write):
@@ -221,7 +221,7 @@ def test_a_file_in_the_working_directory_comes_first(shipped, write):
 
 def test_an_unknown_file_names_the_nearest(shipped):
     with pytest.raises(UserError, match=r"'gin/mnits.gin' does not exist. Did you mean gin/mnist.gin\?"):
-        config.resolve("gin/mnits.gin")
+        gin_files.resolve("gin/mnits.gin")
 
 
 def test_parameters_win_over_the_file_and_the_file_over_its_includes(shipped):

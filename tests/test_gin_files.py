@@ -6,12 +6,12 @@ import gin
 import pytest
 import tensorflow as tf
 
-from dgm_tf import config
+from dgm_tf import config, gin_files
 from dgm_tf.methods import selection
 from dgm_tf.run import experiment
 from tests import letters, small_tfds, tiny_run
 
-FILES = sorted(config.gin_directory().glob("*.gin"))
+FILES = sorted(gin_files.gin_directory().glob("*.gin"))
 # Run every day: whatever any file chooses, a method, a network or a setting, one of these does. CI runs the others.
 EVERY_DAY = (
     "quickstart", "image_folder", "mnist_dgmw_real", "fashion_mnist_dgma_plus", "svhn_dgma", "imagenet50_dgmw_plus",

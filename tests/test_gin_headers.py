@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from dgm_tf import config
+from dgm_tf import gin_files
 from tests.conftest import ROOT
 
-RUNS = sorted(config.gin_directory().glob("*.gin"))
-SUITES = sorted((config.gin_directory() / "compare").glob("*.gin"))
+RUNS = sorted(gin_files.gin_directory().glob("*.gin"))
+SUITES = sorted((gin_files.gin_directory() / "compare").glob("*.gin"))
 FILES = pytest.mark.parametrize("path", [*RUNS, *SUITES], ids=lambda path: path.stem)
 KEYS = {"GAN-test": "gan_test", "GAN-train": "gan_train", "top-5": "top5_average_accuracy"}
 

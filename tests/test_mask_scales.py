@@ -5,7 +5,7 @@ import pathlib
 import gin
 import pytest
 
-from dgm_tf import aliases, config
+from dgm_tf import aliases, config, gin_files
 from dgm_tf.compare.suite import read_suite
 from dgm_tf.errors import UserError
 from dgm_tf.methods.dgm import DGM
@@ -54,12 +54,14 @@ def _method():
     return gin.query_parameter("run_experiment.method").scoped_configurable_fn()
 
 
-@pytest.mark.parametrize("path", sorted(config.gin_directory().glob("*.gin")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(gin_files.gin_directory().glob("*.gin")), ids=lambda path: path.stem)
 def test_every_file_has_its_own(path, clean_gin):
     assert _s_max(path) == OF_FILE.get(path.stem)
 
 
-@pytest.mark.parametrize("path", sorted((config.gin_directory() / "compare").glob("*.gin")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((gin_files.gin_directory() / "compare").glob("*.gin")), ids=lambda path: path.stem
+)
 def test_every_row_has_its_own(path, clean_gin):
     suite = read_suite(path)
     found = {row.name: _s_max(row.gin_file, (*suite.params, *row.params)) for row in suite.rows}

@@ -27,8 +27,8 @@ for path in sorted((site / "dgm_tf").rglob("*.py")):
     assert pathlib.Path(module.__file__) == path, module.__file__
 seen = [m.__file__ for m in list(sys.modules.values()) if str(getattr(m, "__file__", "")).startswith(f"{checkout}/dgm")]
 assert not seen, seen
-from dgm_tf import config
-print(config.resolve("gin/added/deeper/new.gin"))
+from dgm_tf import gin_files
+print(gin_files.resolve("gin/added/deeper/new.gin"))
 """
 
 

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from dgm_tf import config
+from dgm_tf import config, gin_files
 from dgm_tf.disk import files, lock, sealed_text
 from dgm_tf.errors import UserError
 from dgm_tf.measures import record
@@ -61,7 +61,7 @@ class RunFolder:
 
     def config_text(self):
         """The configuration; raises UserError if it is damaged or no text."""
-        return config.read_own(self.config)
+        return gin_files.read_own(self.config)
 
     def difference(self, text):
         """The lines in which a configuration differs from the one here, as a diff; "" where they mean the same.

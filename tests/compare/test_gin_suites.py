@@ -2,10 +2,10 @@
 
 import pytest
 
-from dgm_tf import config
+from dgm_tf import config, gin_files
 from dgm_tf.compare.suite import read_suite
 
-FILES = sorted((config.gin_directory() / "compare").glob("*.gin"))
+FILES = sorted((gin_files.gin_directory() / "compare").glob("*.gin"))
 
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dgm_tf import config
+from dgm_tf import config, gin_files
 from dgm_tf.disk import sealed_text
 from dgm_tf.errors import Damaged
 from tests.disk.test_files import damages
@@ -56,6 +56,6 @@ def test_only_a_runs_own_configuration_cannot_be_empty(tmp_path):
 def test_a_damaged_gin_file_is_refused_wherever_it_is_read(tmp_path):
     path = tmp_path / "a.gin"
     path.write_text(sealed_text.sealed("A.b = 1\n").replace("= 1", "= 2"))
-    for read in (config.config_text, config.read_own, lambda path: config.difference(path, "A.b = 2\n")):
+    for read in (config.config_text, gin_files.read_own, lambda path: config.difference(path, "A.b = 2\n")):
         with pytest.raises(Damaged, match="a.gin is damaged: its content does not match the SHA-256 in its first line"):
             read(path)

@@ -6,7 +6,16 @@ from scipy import stats
 
 from dgm_tf.errors import UserError
 from dgm_tf.methods.class_statistics import ClassStatistics
-from dgm_tf.methods.linear_heads import HEADS, RIDGES, SHRINKAGES, lda, nearest_mean, oracle_shrinkage, ridge, temperature
+from dgm_tf.methods.linear_heads import (
+    HEADS,
+    RIDGES,
+    SHRINKAGES,
+    lda,
+    nearest_mean,
+    oracle_shrinkage,
+    ridge,
+    temperature,
+)
 
 COUNTS, FEATURES = (30, 50, 20, 45), 7
 RNG = np.random.default_rng(0)
