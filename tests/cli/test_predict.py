@@ -316,3 +316,32 @@ def test_a_run_that_has_been_trained_labels_photos(tmp_path, clean_gin):
     rows = rows_of(run / "labels.csv")
     classes = json.loads((run / "export" / "classes.json").read_text())
     assert len(rows) == 140 and {row["label"] for row in rows} <= set(classes)
+
+
+def test_it_does_not_write_through_a_link_that_the_run_folder_holds(photos, tmp_path, capsys):
+    run = run_of(tmp_path / "run", learner_of(["a", "b"]))
+    (tmp_path / "mine.csv").write_text("mine")
+    (run / "labels.csv").symlink_to(tmp_path / "mine.csv")
+    assert predict(f"--run_dir={run}", f"--image_dir={photos}") == 2
+    assert "labels.csv is a link, and would be written through" in capsys.readouterr().err
+    assert (tmp_path / "mine.csv").read_text() == "mine"
+
+
+def test_memory_holds_a_few_batches_however_many_photos_there_are(tmp_path, monkeypatch):
+    """A file is decoded when its turn comes, not all of them at the beginning."""
+    from dgm_tf.data.sources import store
+
+    folder, decoded = tmp_path / "photos", []
+    folder.mkdir()
+    for index in range(1500):
+        (folder / f"{index:04d}.png").touch()
+
+    def decode(path, size, channels, *rest):
+        decoded.append(path)
+        return np.zeros((size, size, channels), np.uint8)
+
+    monkeypatch.setattr(store, "decode", decode)
+    labelled = label_photos(learner_of(["a", "b"]), folder)
+    for number, photo in enumerate(labelled):
+        assert photo.path.name == f"{number:04d}.png" and len(decoded) <= number + 64 * 8
+    assert number == 1499
