@@ -18,10 +18,16 @@ def model(name="tiny", shape=(None, None, 3), range_layer=True):
     x = keras.layers.BatchNormalization()(x)
     x = keras.layers.Activation("relu6")(x)
     made = keras.Model(inputs, keras.layers.Add()([x, keras.layers.Conv2D(4, 1)(x)]), name=name)
-    statistics = np.random.default_rng(0)
-    for weight in made.weights:
-        weight.assign(statistics.random(weight.shape) + 0.1)
-    return made
+    return with_values(made)
+
+
+def with_values(network):
+    """Gives a network weights and statistics that let its features differ from image to image."""
+    random = np.random.default_rng(0)
+    for weight in network.weights:
+        values = random.normal(0.1, 0.3, weight.shape)
+        weight.assign(values**2 + 0.1 if weight.path.endswith("variance") else values)
+    return network
 
 
 def images(count=3, side=SIDE):

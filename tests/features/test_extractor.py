@@ -24,12 +24,8 @@ SHAPE = (32, 32, 3)
 IMAGES = models.signed(models.images())
 
 
-def made(layers=LAYERS, **settings):
-    network = BackboneExtractor(SHAPE, layers, **settings)
-    random = np.random.default_rng(0)
-    for weight in network.weights:
-        weight.assign(random.random(weight.shape) + 0.1)
-    return network
+def made(layers=LAYERS, input_range=(0, 1)):
+    return models.with_values(BackboneExtractor(SHAPE, layers, input_range))
 
 
 class TestFeatures:
@@ -37,16 +33,17 @@ class TestFeatures:
         maps = made([*LAYERS, ["Flatten", [5], []]])(IMAGES)
         assert maps.shape == (3, 16 * 16 * 4)
         features = made()(IMAGES)
-        assert features.shape == (3, made().num_features) == (3, 4)
+        assert features.shape == (3, made().num_features) == (3, 4) and np.all(np.std(features, axis=0) > 1e-4)
         np.testing.assert_allclose(features, np.reshape(maps, (3, -1, 4)).mean(1), rtol=1e-5)
 
     def test_it_is_in_inference_mode_and_never_moves(self):
         network = made()
         before = network.get_weights()
+        assert network.trainable_variables == []
+        network.trainable = True  # as whoever trains all networks of a learner might say
         np.testing.assert_array_equal(network(IMAGES, training=True), network(IMAGES))
         for weight, value in zip(network.weights, before, strict=True):
             np.testing.assert_array_equal(weight, value)
-        assert network.trainable_variables == []
 
     def test_it_computes_in_float32_whatever_the_policy(self):
         expected = made()(IMAGES)
