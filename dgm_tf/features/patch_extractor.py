@@ -9,7 +9,7 @@ from dgm_tf.registry import register
 
 GREY_LEVELS = 127.5  # of uint8 that make 1 in images in [-1, 1]
 _BATCH = 50
-_LEAST_DEVIATION = 1e-6
+_LEAST_DEVIATION = 0.1  # of a feature that is divided by it, as a share of all features' (root mean square)
 
 
 @register
@@ -76,12 +76,15 @@ class PatchExtractor(FeatureExtractor):
         self.second_offset.assign(offset)
 
     def standardise(self, images):
-        """Makes the features of these images have mean 0 and variance 1. Constant ones become 0."""
+        """Makes the features of these images have mean 0 and variance 1, but those that hardly vary less variance.
+
+        What is the same in all images of one class may still differ in others.
+        """
         features = np.concatenate(list(self.in_batches(self._pooled, images))).astype(np.float64)
         deviations = features.std(axis=0)
+        least = max(_LEAST_DEVIATION * np.sqrt(np.mean(np.square(deviations))), 1e-3)
         self.means.assign(features.mean(axis=0))
-        scales = 1.0 / np.maximum(deviations, _LEAST_DEVIATION)
-        self.scales.assign(np.where(deviations > _LEAST_DEVIATION, scales, 0.0))
+        self.scales.assign(1.0 / np.maximum(deviations, least))
 
     def in_batches(self, function, images):
         """Yields arrays, the function's results for batches of the images."""
@@ -104,7 +107,7 @@ class PatchExtractor(FeatureExtractor):
             parts.append(_flat(tf.sqrt(_grid_of_means(cells, self.grid))))
         if self.second_filters:
             responses = self._second_responses(self._components(tf.sqrt(cells)))
-            parts.append(_flat(tf.sqrt(_grid_of_means(responses, self.second_grid))))
+            parts.append(_flat(tf.sqrt(_means_of_both_signs(responses, self.second_grid))))
         return tf.concat(parts, axis=1)
 
     def components(self, images):
@@ -117,7 +120,7 @@ class PatchExtractor(FeatureExtractor):
 
     def _cells(self, images):
         parts = [
-            _grid_of_means(self._responses(images, size, kernel, offset), self.cells)
+            _means_of_both_signs(self._responses(images, size, kernel, offset), self.cells)
             for size, kernel, offset in zip(self.patch_sizes, self.kernels, self.offsets, strict=True)
         ]
         return tf.concat(parts, axis=3)
@@ -126,7 +129,7 @@ class PatchExtractor(FeatureExtractor):
         contrast = self.contrast / GREY_LEVELS**2
         mean, square = (tf.reduce_mean(x, axis=3, keepdims=True) for x in (images, tf.square(images)))
         variance = tf.nn.relu(_mean_of_patches(square, size) - tf.square(_mean_of_patches(mean, size)))
-        return _both_signs(_convolved(images, kernel) / tf.sqrt(variance + contrast) - offset)
+        return _convolved(images, kernel) * tf.math.rsqrt(variance + contrast) - offset
 
     def _components(self, roots):
         return _convolved(roots, self.axes) - self.origin
@@ -134,7 +137,7 @@ class PatchExtractor(FeatureExtractor):
     def _second_responses(self, components):
         square = tf.reduce_mean(tf.square(components), axis=3, keepdims=True)
         length = tf.sqrt(_mean_of_patches(square, self.second_size) + 1e-3)
-        return _both_signs(_convolved(components, self.second_kernel) / length - self.second_offset)
+        return _convolved(components, self.second_kernel) / length - self.second_offset
 
     def get_config(self):
         """Keras config."""
@@ -154,8 +157,11 @@ def _mean_of_patches(images, size):
     return tf.nn.avg_pool2d(images, size, 1, "VALID")
 
 
-def _both_signs(responses):
-    return tf.concat([tf.nn.relu(responses), tf.nn.relu(-responses)], axis=3)
+def _means_of_both_signs(responses, grid):
+    """Means of relu(x) and of relu(-x) = relu(x) - x, which so need not be computed."""
+    positive = _grid_of_means(tf.nn.relu(responses), grid)
+    negative = tf.nn.relu(positive - _grid_of_means(responses, grid))
+    return tf.concat([positive, negative], axis=3)
 
 
 def _grid_of_means(channels, grid):

@@ -27,7 +27,7 @@ class WhitenedPatches(Features):
 
     A filter gives two channels: how well it fits a patch, and how well its negative does. Features are square roots of
     a channel's means over parts of the image. They are made standard: mean 0 and variance 1 over the first task's
-    images.
+    images, less variance where they hardly vary.
 
     The second layer's filters are for patches of the first layer's channels, reduced to principal components.
 
