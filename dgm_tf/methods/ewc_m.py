@@ -1,7 +1,6 @@
 """EWC-M: a conditional GAN whose generator is held by elastic weight consolidation (Seff et al., 2017)."""
 
 import dataclasses
-import functools
 
 import gin
 import numpy as np
@@ -10,8 +9,13 @@ import tensorflow as tf
 from dgm_tf import checks, losses
 from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.generative import GenerativeMethod
-from dgm_tf.methods.generator_memory import GeneratorMemory
-from dgm_tf.methods.shared_generator import SharedGeneratorRules, generator_bytes, keep_student, next_student
+from dgm_tf.methods.shared_generator import (
+    SharedGeneratorRules,
+    generator_bytes,
+    keep_student,
+    next_networks,
+    student_phases,
+)
 from dgm_tf.networks.conditional import ConditionalGenerator
 from dgm_tf.registry import register
 from dgm_tf.serialization import keys
@@ -77,24 +81,12 @@ class EWCM(GenerativeMethod):
 
     def begin_task(self, context):
         """Generator and discriminator are trained on, with room for the new classes."""
-        networks = self.networks
-        with self.beginning(context):
-            networks.student = next_student(
-                networks.generator, self.generator, context.image_shape, context.num_classes
-            )
-            networks.classifier = self.next_discriminator(networks.classifier, context)
+        next_networks(self, context)
 
     def phases(self, context):
         """The GAN with its pull; in closing epochs the classifier, on what the student now remembers."""
-        fitting, classifier = self.fitting(context), self.networks.classifier
-        student = GeneratorMemory(self.networks.student, context.task_classes)
-        replayed = functools.cache(lambda: self.replayed(context))
-
-        def closing_phase():
-            self._measure(context)  # before the closing epochs change the critic; a checkpoint in them keeps it
-            return fitting.closing_phase(classifier, fitting.replay(student.replay), student.replay)
-
-        return fitting.phases(lambda: fitting.gan_phase(self.generator_rules(), classifier, replayed), closing_phase)
+        # The closing epochs change the critic that importances are measured by; a checkpoint in them keeps these.
+        return student_phases(self, context, before_closing=lambda: self._measure(context))
 
     def generator_rules(self):
         """The pull to where the last task left the generator, at the first task none."""

@@ -1,7 +1,6 @@
 """MeRGAN: a conditional GAN that learns from, or is aligned with, its own replay (Wu et al., NeurIPS 2018)."""
 
 import dataclasses
-import functools
 
 import gin
 import tensorflow as tf
@@ -9,8 +8,13 @@ import tensorflow as tf
 from dgm_tf import checks, losses
 from dgm_tf.errors import UserError
 from dgm_tf.methods.generative import GenerativeMethod
-from dgm_tf.methods.generator_memory import GeneratorMemory
-from dgm_tf.methods.shared_generator import SharedGeneratorRules, generator_bytes, keep_student, next_student
+from dgm_tf.methods.shared_generator import (
+    SharedGeneratorRules,
+    generator_bytes,
+    keep_student,
+    next_networks,
+    student_phases,
+)
 from dgm_tf.networks.conditional import ConditionalGenerator
 from dgm_tf.registry import register
 from dgm_tf.training.classifier import ClassifierSettings
@@ -98,22 +102,11 @@ class MeRGAN(GenerativeMethod):
 
     def begin_task(self, context):
         """Generator and discriminator are trained on, with room for the new classes."""
-        networks = self.networks
-        with self.beginning(context):
-            networks.student = next_student(
-                networks.generator, self.generator, context.image_shape, context.num_classes
-            )
-            networks.classifier = self.next_discriminator(networks.classifier, context)
+        next_networks(self, context)
 
     def phases(self, context):
         """The GAN; in closing epochs the classifier, on what the student now remembers."""
-        fitting, classifier = self.fitting(context), self.networks.classifier
-        student = GeneratorMemory(self.networks.student, context.task_classes)
-        replayed = functools.cache(lambda: self.replayed(context))
-        return fitting.phases(
-            lambda: fitting.gan_phase(self.generator_rules(), classifier, replayed),
-            lambda: fitting.closing_phase(classifier, fitting.replay(student.replay), student.replay),
-        )
+        return student_phases(self, context)
 
     def generator_rules(self):
         """Of the strategy, whose two are the same at the first task."""

@@ -5,8 +5,11 @@ classes, so that what is replayed in the middle of a task does not depend on the
 and at the end of the task takes its place.
 """
 
+import functools
+
 import numpy as np
 
+from dgm_tf.methods.generator_memory import GeneratorMemory
 from dgm_tf.methods.method import network_bytes
 from dgm_tf.training.generator_rules import GeneratorRules
 
@@ -38,6 +41,31 @@ def next_student(generator, make, image_shape, num_classes):
     make: generator class.
     """
     return make(image_shape=image_shape, num_classes=num_classes) if generator is None else generator.widen(num_classes)
+
+
+def next_networks(method, context):
+    """Begins a task of a `GenerativeMethod`: student and discriminator, trained on, with room for the new classes."""
+    networks = method.networks
+    with method.beginning(context):
+        networks.student = next_student(networks.generator, method.generator, context.image_shape, context.num_classes)
+        networks.classifier = method.next_discriminator(networks.classifier, context)
+
+
+def student_phases(method, context, before_closing=None):
+    """What `phases` returns: the GAN by `method.generator_rules()`, then the classifier on what the student remembers.
+
+    before_closing: function that is called between the two.
+    """
+    fitting, classifier = method.fitting(context), method.networks.classifier
+    student = GeneratorMemory(method.networks.student, context.task_classes)
+    replayed = functools.cache(lambda: method.replayed(context))
+
+    def closing_phase():
+        if before_closing is not None:
+            before_closing()
+        return fitting.closing_phase(classifier, fitting.replay(student.replay), student.replay)
+
+    return fitting.phases(lambda: fitting.gan_phase(method.generator_rules(), classifier, replayed), closing_phase)
 
 
 def keep_student(networks, context):

@@ -68,3 +68,14 @@ def finished(root, suite_row, seed, content):
     files.write_atomically(run_dir / "config.gin", TEXT)
     files.write_json(run_dir / "results.json", content)
     return Run(suite_row, seed, run_dir, [], TEXT, FINISHED if content["finished"] else NEW)
+
+
+class Broken:
+    """A table whose update fails once a run hangs."""
+
+    def __init__(self, run):
+        self._run = run
+
+    def update(self):
+        if (self._run.run_dir / "hangs").exists():
+            raise KeyboardInterrupt  # a second Ctrl-C comes as this

@@ -149,14 +149,8 @@ def processes_of(folder):
 
 def test_an_error_leaves_no_process_behind(tmp_path):
     run = fake.run(tmp_path, "hang")
-
-    class Broken:
-        def update(self):
-            if (run.run_dir / "hangs").exists():
-                raise KeyboardInterrupt  # a second Ctrl-C comes as this
-
     with pytest.raises(KeyboardInterrupt):
-        run_all([run], LocalLauncher(1), Broken(), Signals(), interval=0.02)
+        run_all([run], LocalLauncher(1), fake.Broken(run), Signals(), interval=0.02)
     assert not processes_of(run.run_dir)
 
 

@@ -93,14 +93,8 @@ def test_a_worker_that_is_gone_is_a_failure_and_its_run_saves(cluster, tmp_path)
 
 def test_an_error_leaves_no_process_behind(cluster, tmp_path):
     run = fake.run(tmp_path, "hang")
-
-    class Broken:
-        def update(self):
-            if (run.run_dir / "hangs").exists():
-                raise KeyboardInterrupt  # a second Ctrl-C comes as this
-
     with pytest.raises(KeyboardInterrupt):
-        run_all([run], RayLauncher(1), Broken(), Signals(), interval=0.02)
+        run_all([run], RayLauncher(1), fake.Broken(run), Signals(), interval=0.02)
     wait_until(lambda: not processes_of(run.run_dir))
 
 

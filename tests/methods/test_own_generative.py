@@ -21,7 +21,7 @@ import gin
 
 import dgm_tf
 from dgm_tf.methods.generative import GenerativeMethod
-from dgm_tf.methods.shared_generator import SharedGeneratorRules, generator_bytes, keep_student, next_student
+from dgm_tf.methods.shared_generator import SharedGeneratorRules, generator_bytes, keep_student, next_networks
 from dgm_tf.networks.conditional import ConditionalGenerator
 
 
@@ -34,12 +34,7 @@ class Replaying(GenerativeMethod):
     generator: type = ConditionalGenerator
 
     def begin_task(self, context):
-        networks = self.networks
-        with self.beginning(context):
-            networks.student = next_student(
-                networks.generator, self.generator, context.image_shape, context.num_classes
-            )
-            networks.classifier = self.next_discriminator(networks.classifier, context)
+        next_networks(self, context)
 
     def phases(self, context):
         fitting, networks = self.fitting(context), self.networks
