@@ -1,5 +1,6 @@
 """Backbones from .keras files: read as data, compared with the closed list, and refused in a line otherwise."""
 
+import copy
 import io
 import json
 import os
@@ -204,7 +205,14 @@ def _nested(config):
         config["class_name"] = "Sequential"
 
 
+def _second_input(config):
+    entry = copy.deepcopy(models.layer(config, "InputLayer"))
+    entry["config"]["name"] = "another"
+    config["config"]["layers"].append(entry)
+
+
 HOSTILE_CONFIGS = [
+    (_second_input, "expected a model with one input and one output, got 2 inputs"),
     (lambda config: "{", "expected JSON in config.json"),
     (lambda config: b"\xff\xfe\x00", "expected JSON in config.json"),
     (lambda config: "[" * 100_000, "expected JSON in config.json|description"),

@@ -64,6 +64,8 @@ HEADER = (torch_files.MAGIC, torch_files.VERSION, {})
         + b"\1"
         + bytes(15),
         _pickled(*HEADER, {"a": (("storage", "<f4", "k", "cpu", 1, None), -1, (1,), (1,))}, ["k"]) + b"\1" + bytes(15),
+        _pickled(*HEADER, {"a": (("storage", "<f4", "k", "cpu", 2, None), 0, (2,), (9,))}, ["k"]) + b"\2" + bytes(15),
+        _pickled(*HEADER, {"a": (("storage", "<f4", "k", "cpu", 2, None), 1, (2,), (1,))}, ["k"]) + b"\2" + bytes(15),
         _pickled(1, torch_files.VERSION, {}, {}, []),
         b"\x80\x02cbuiltins\nexec\n.",
         b"\x80\x02ctorch\nload\n.",
