@@ -18,7 +18,7 @@ EXAMPLE = (
 WAIT_SECONDS = 600.0  # that a worker waits for the others
 GONE_SECONDS = 60.0  # for which nobody answers at an address until its worker counts as ended
 LOST_STATUS = 1  # exit status of a worker that another one has left
-_PROBE_SECONDS = 5.0
+PROBE_SECONDS = 5.0
 _RELEASE_SECONDS = 10.0  # that the process which had this worker's port before may take to end
 
 
@@ -160,7 +160,7 @@ class Watch:
       probe_seconds, gone_seconds: between two looks, and without an answer until a worker counts as ended.
     """
 
-    def __init__(self, cluster, probe_seconds=_PROBE_SECONDS, gone_seconds=GONE_SECONDS):
+    def __init__(self, cluster, probe_seconds=PROBE_SECONDS, gone_seconds=GONE_SECONDS):
         self._cluster, self._probe_seconds, self._gone_seconds = cluster, probe_seconds, gone_seconds
         self._over = threading.Event()
 

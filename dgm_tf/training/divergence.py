@@ -36,11 +36,14 @@ class LossWatch:
 
     Args:
       learner, context, phase: in hand.
+
+    Attributes:
+      interval: steps after which losses are read, at the latest at the end of an epoch: reading one waits for a GPU.
     """
 
     def __init__(self, learner, context, phase):
         self._learner, self._context, self._phase = learner, context, phase
-        self._interval = GPU_INTERVAL if tf.config.list_logical_devices("GPU") else 1
+        self.interval = GPU_INTERVAL if tf.config.list_logical_devices("GPU") else 1
         self._unread = []
 
     def see(self, index, metrics):
@@ -50,7 +53,7 @@ class LossWatch:
           Diverged: where one of them is not finite.
         """
         self._unread.append((index, metrics))
-        if (index + 1) % self._phase.batches and len(self._unread) < self._interval:
+        if (index + 1) % self._phase.batches and len(self._unread) < self.interval:
             return
         if _not_finite(metrics):
             self._tell_first()

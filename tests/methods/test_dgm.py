@@ -54,17 +54,16 @@ def test_scale_is_annealed_over_batches_for_weights_and_over_epochs_for_units(pl
 
 def test_sparsity_counts_for_more_the_larger_the_network(plasticity):
     method = tiny.dgm(plasticity)
-    context_of(method, 0)
-    assert method._relative_size() == 1.0
-    context = context_of(method, 1)
-    layers = method.networks.generator.masked_layers
-    entries = sum(np.asarray(layer.embedding).size for layer in layers)
-    free = sum(method.networks.generator.initial_sizes)
-    assert method._relative_size() == pytest.approx(entries / free) and entries > free
     scale = tf.constant(2.0)
-    penalty = method.generator_rules(context).penalty({"mask_scale": scale}, None)
-    used = float(method.networks.generator.sparsity(scale))
-    assert used > 0 and float(penalty) == pytest.approx(0.05 * entries / free * used, rel=1e-5)  # lambda_RU alpha R
+    for index in range(2):
+        context = context_of(method, index)
+        layers = method.networks.generator.masked_layers
+        entries = sum(np.asarray(layer.embedding).size for layer in layers)
+        free = sum(method.networks.generator.initial_sizes)
+        assert (entries == free) == (index == 0)
+        penalty = method.generator_rules(context).penalty({"mask_scale": scale}, None)
+        used = float(method.networks.generator.sparsity(scale))
+        assert used > 0 and float(penalty) == pytest.approx(0.05 * entries / free * used, rel=1e-5)  # lambda_RU alpha R
 
 
 @pytest.mark.parametrize(

@@ -95,14 +95,15 @@ def test_beside_the_gan_earlier_classes_are_replayed_only_where_the_classifier_l
     np.testing.assert_array_equal(tiny.current(method, context(1))[1], np.full(8, 2))
 
 
-def test_the_closing_phase_has_the_settings_of_the_classifier():
+def test_the_closing_phase_has_the_settings_of_the_classifier(monkeypatch):
+    decays = []
+    monkeypatch.setattr(classifier, "decaying", lambda *given: decays.append(given) or given[0])
     settings = ClassifierSettings("none", closing_epochs=5, learning_rate=0.125, learning_rate_decay=0.5)
     method = at_task(tiny.dgm(classifier=settings))
     phase = method.phases(context(1))[1]()
     # 8 images of each of two earlier classes and 8 of the present one, in batches of 8.
     assert (phase.epochs, phase.batches, phase.name) == (5, 3, "classifier")
-    decay = phase._optimizer._learning_rate
-    assert (decay.rate, decay.share, decay.updates) == (0.125, 0.5, 15)
+    assert decays == [(0.125, 0.5, 15)]  # rate, share of the updates over which it falls, updates
 
 
 def test_each_label_gets_an_image_of_its_task_whatever_the_others(method):

@@ -174,8 +174,10 @@ def test_a_watch_that_is_over_ends_nothing():
 
 
 def test_a_watch_does_not_keep_a_process_from_ending():
-    with cluster.Watch(Cluster(("127.0.0.1:1",), 0), 0.01, 30.0) as watch:
-        assert watch._thread.daemon
+    before = set(threading.enumerate())
+    with cluster.Watch(Cluster(("127.0.0.1:1",), 0), 0.01, 30.0):
+        (thread,) = set(threading.enumerate()) - before
+        assert thread.daemon
 
 
 def test_who_was_sent_a_signal_tells_which_beside_the_lost_worker():
@@ -187,20 +189,22 @@ def test_who_was_sent_a_signal_tells_which_beside_the_lost_worker():
 def test_a_port_that_is_given_back_in_time_is_taken(listener):
     address = address_of(listener)
     threading.Timer(0.3, listener.close).start()
-    with cluster._listening(Cluster((address,), 0)):
-        socket.create_connection(cluster._parts(address), 5.0).close()
+    cluster.wait_for_all(Cluster((address,), 0), 5.0)
 
 
 @pytest.mark.parametrize(("error", "is_over"), [(KeyError, True), (cluster.WorkerLost, False)])
 def test_a_watch_is_over_after_an_error_unless_another_worker_is_lost(error, is_over):
-    with pytest.raises(error), cluster.Watch(Cluster(("127.0.0.1:1",), 0), 30.0, 30.0) as watch:
+    before = set(threading.enumerate())
+    with pytest.raises(error), cluster.Watch(Cluster(("127.0.0.1:1",), 0), 0.01, 30.0) as watch:
+        (thread,) = set(threading.enumerate()) - before
         raise error
-    assert watch._over.is_set() == is_over
-    watch._over.set()
+    thread.join(0.5)
+    assert thread.is_alive() != is_over
+    watch.__exit__(None)
+    thread.join(10)
 
 
 def test_a_worker_waits_ten_minutes_for_others_and_ends_within_two_when_it_is_left():
     """As docs/running.md says; ten looks are the least until a worker counts as ended."""
-    watch = cluster.Watch(Cluster(("127.0.0.1:1",), 0))
     assert cluster.WAIT_SECONDS == 600.0
-    assert 10 * watch._probe_seconds <= watch._gone_seconds < 120.0 - 2 * watch._probe_seconds
+    assert 10 * cluster.PROBE_SECONDS <= cluster.GONE_SECONDS < 120.0 - 2 * cluster.PROBE_SECONDS

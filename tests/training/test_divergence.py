@@ -40,7 +40,7 @@ def watched(values, batches=3, interval=1):
     phase = Phase(2, batches)
     phase.name = "gan"
     watch = LossWatch(learner(), CONTEXT, phase)
-    watch._interval = interval
+    watch.interval = interval
     for index, value in enumerate(values):
         try:
             watch.see(index, {"loss/critic": tf.constant(value), "loss/generator": tf.constant(0.5)})
@@ -74,9 +74,9 @@ def test_where_reading_waits_the_first_step_is_named_all_the_same(first, seen):
 
 def test_every_step_is_read_on_a_cpu_and_some_where_there_is_a_gpu(monkeypatch):
     phase = Phase(1, 1)
-    assert LossWatch(learner(), CONTEXT, phase)._interval == 1
+    assert LossWatch(learner(), CONTEXT, phase).interval == 1
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU:0"] if kind == "GPU" else [])
-    assert LossWatch(learner(), CONTEXT, phase)._interval == divergence.GPU_INTERVAL > 1
+    assert LossWatch(learner(), CONTEXT, phase).interval == divergence.GPU_INTERVAL > 1
 
 
 @pytest.mark.parametrize(

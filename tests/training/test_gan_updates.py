@@ -81,9 +81,12 @@ class Rules(GeneratorRules):
 
 
 class Notes:
-    """Stands for Adam: it keeps what it is made with and given, and moves nothing."""
+    """Stands for Adam: it keeps what it is made with and given, and moves nothing. made: all of a step's phase."""
+
+    made = []
 
     def __init__(self, rate, variables, *betas):
+        self.made.append(self)
         self.rate, self.built, self.betas, self.steps, self.variables = rate, variables, betas, [], []
 
     def apply(self, gradients, variables):
@@ -98,9 +101,11 @@ class Step:
             self.generator, self.discriminator = Generator(), Discriminator()
         self.rules = Rules(self.generator, **rules)
         settings, classifier = task_size.settled(settings, classifier, [1])
+        Notes.made.clear()
         self.phase = GANPhase(self.rules, self.discriminator, pool(), settings, classifier, seed=0)
         self.metrics = {name: float(value) for name, value in self.phase.step(index).items()}
-        self.d_optimizer, self.g_optimizer, *own = self.phase._optimizers
+        self.optimizers = [*Notes.made]
+        self.d_optimizer, self.g_optimizer, *own = self.optimizers
         self.c_optimizer = own[0] if own else None
 
 
@@ -244,7 +249,7 @@ def test_rates_fall_over_the_updates_that_each_optimizer_makes(own):
     classifier = ClassifierSettings("constant", updates=3, own_optimizer=own, learning_rate=0.125)
     step = Step(settings, classifier)
     wanted = [(0.5, 2 if own else 5), (0.25, 1), *([(0.125, 3)] if own else [])]
-    for optimizer, (rate, updates) in zip(step.phase._optimizers, wanted, strict=True):
+    for optimizer, (rate, updates) in zip(step.optimizers, wanted, strict=True):
         decay = optimizer.rate
         assert isinstance(decay, LinearDecay) and (decay.rate, decay.share) == (rate, 0.5)
         assert decay.updates == step.phase.num_steps * updates

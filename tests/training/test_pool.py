@@ -113,5 +113,4 @@ class TestStreamedPool:
                 raise AssertionError("read")
 
         pool = Pool([], (Unread([group(0, 3)[0]]), group(0, 3)[1]))
-        pool._images = Unread([group(0, 3)[0]])
         np.testing.assert_array_equal(tf.function(lambda i: pool.gather(i)[1])(tf.constant([2])), [0])
