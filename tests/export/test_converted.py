@@ -23,6 +23,7 @@ from dgm_tf.networks.mlp import MLPDiscriminator
 from dgm_tf.networks.resnet18 import ResNetDiscriminator
 from tests.export.test_write import CLASS_NAMES, learn_random_tasks
 from tests.in_process import give
+from tests.methods import spaces
 
 FILES = {"litert": "classifier.tflite", "onnx": "classifier.onnx"}
 
@@ -78,8 +79,13 @@ def nearest_means():
     return trained(ICaRL(epochs=1))
 
 
+def feature_space():
+    """One with a linear classifier of features, of images and of their mirrored copies."""
+    return trained(spaces.closed_form(mirrored=True))
+
+
 @pytest.mark.ci
-@pytest.mark.parametrize("make", [convolutional, dense, residual, nearest_means])
+@pytest.mark.parametrize("make", [convolutional, dense, residual, nearest_means, feature_space])
 def test_runtimes_label_as_the_learner_does(make, tmp_path):
     learner, images = make(), digits()
     pytest.importorskip("tf2onnx")
