@@ -88,21 +88,14 @@ def run_experiment(
     with tf.distribute.get_strategy().scope(), computing, contextlib.ExitStack() as stack:
         learner, drift = Learner(method, seed), ReplayDrift()
         if saved is not None:
-            if extend is None:
-                with entries_told(folder.checkpoints):
-                    check_same_stream(folder, saved.record, stream)
-            learner = _resumed(saved, method, drift, folder)
+            learner = _resumed(saved, method, drift, folder, None if extend else stream)
         own = _own_folder(folder, cache_dir, stack)
         best, judge = BestEpoch(stream, evaluation), Judge(stream, evaluation, cache_dir)
         head = saved.metrics_head if saved is not None and is_chief() else None
         ends_anew = learner.num_tasks == stream.num_tasks
         log = stack.enter_context(TrainingLog(own, summary_seconds, learner.position, ends_anew, head))
         recorder = Recorder(own, stream, evaluation, best, drift, judge, log, saved)
-        progress = Progress(stream, best)
-        progress.tell(stream.overview)
-        told = method.told([len(stream.task_classes(task)) for task in range(stream.num_tasks)])
-        progress.tell([told] if told else [])
-        stack.callback(progress.close)  # a bar hides the terminal's cursor
+        progress = _progress(stream, method, best, stack)
         signals = stack.enter_context(StopSignals())
         stack.enter_context(agreement.loss_told(signals))
         watched = best, drift, recorder
@@ -113,12 +106,24 @@ def run_experiment(
         return recorder.finish(learner)  # all is saved by now: what a signal ends is done again
 
 
-def _resumed(saved, method, drift, folder):
-    """The learner of a `Checkpoint`; drift takes up its references."""
+def _resumed(saved, method, drift, folder, stream):
+    """The learner of a `Checkpoint`; drift takes up its references. stream: what it must have learned, or None."""
     with entries_told(folder.checkpoints):
+        if stream is not None:
+            check_same_stream(folder, saved.record, stream)
         learner = Learner.from_state(saved.learner, saved.arrays, method)
         drift.restore(learner, saved.arrays)
     return learner
+
+
+def _progress(stream, method, best, stack):
+    """`Progress`, which has told what the stream and the method have to tell; it is closed with the stack."""
+    progress = Progress(stream, best)
+    progress.tell(stream.overview)
+    told = method.told([len(stream.task_classes(task)) for task in range(stream.num_tasks)])
+    progress.tell([told] if told else [])
+    stack.callback(progress.close)  # a bar hides the terminal's cursor
+    return progress
 
 
 def _own_folder(folder, cache_dir, stack):
