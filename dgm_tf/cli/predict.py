@@ -16,7 +16,7 @@ from absl import flags
 
 from dgm_tf import config
 from dgm_tf.cli import command, saved
-from dgm_tf.errors import UserError, reason
+from dgm_tf.errors import UserError
 from dgm_tf.output import console, say
 from dgm_tf.quiet import quiet_start
 from dgm_tf.run.folder import RunFolder
@@ -54,10 +54,7 @@ def _predict():
     decoding = decoding_for(learner, **preparing)
     if source:
         say(shown(f"The run learned images of {source}: photos are cut and resized as those of an ImageFolder are"))
-    try:
-        summary = _write(learner, photos, decoding, output, sheet)
-    except OSError as error:
-        raise UserError(f"{error.filename or output}: cannot be written: {reason(error)}") from error
+    summary = _write(learner, photos, decoding, output, sheet)
     _tell(summary, photos, [output, sheet] if sheet else [output])
 
 

@@ -25,6 +25,7 @@ from dgm_tf.report.photo_table import COLUMNS
 from dgm_tf.run.folder import RunFolder
 from tests import fresh_process, hostile, letters, tiny_run
 from tests.in_process import give
+from tests.limited_files import files_of_at_most
 from tests.methods import tiny
 
 
@@ -325,6 +326,16 @@ def test_it_does_not_write_through_a_link_that_the_run_folder_holds(photos, tmp_
     assert predict(f"--run_dir={run}", f"--image_dir={photos}") == 2
     assert "labels.csv is a link, and would be written through" in capsys.readouterr().err
     assert (tmp_path / "mine.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_full_disk_is_named_and_nothing_half_written_stays(photos, tmp_path, capsys, size):
+    run = run_of(tmp_path / "run", learner_of(["a", "b"]))
+    with files_of_at_most(size):
+        assert predict(f"--run_dir={run}", f"--image_dir={photos}", f"--html={run}/sheet.html") == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {run}/") and "File too large; allow larger files" in told and ".tmp" not in told
+    assert not [path for path in run.iterdir() if path.name not in ("memory", "config.gin")]
 
 
 def test_memory_holds_a_few_batches_however_many_photos_there_are(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 from dgm_tf.cli import export as export_command
@@ -47,6 +48,7 @@ results = {
     "sampled_otherwise": generator.sample(labels, seed + 1),
     "logits": classified["logits"],
     "label": classified["label"],
+    "probabilities": classified["probabilities"],
 }
 np.savez(sys.argv[3], **{k: v.numpy() for k, v in results.items()})
 print(json.dumps([pathlib.Path(m.classes.asset_path.numpy().decode()).read_text() for m in (generator, classifier)]))
@@ -137,6 +139,8 @@ def test_both_load_without_dgm_tf_and_agree_with_the_learner(exported, tmp_path)
     np.testing.assert_array_equal(results["sampled"], results["sampled_again"])
     assert np.abs(results["sampled"] - results["sampled_otherwise"]).max() > 0.05
     np.testing.assert_allclose(results["logits"], learner.logits(inputs["images"]), atol=1e-4)
+    shares = scipy.special.softmax(learner.logits(inputs["images"]).astype(np.float64), axis=1)
+    np.testing.assert_allclose(results["probabilities"], shares, atol=1e-5)
     np.testing.assert_array_equal(results["label"], learner.classify(inputs["images"]))
     assert results["label"].dtype == np.int32
 
