@@ -150,7 +150,7 @@ class TestStore:
 
     def test_the_second_run_decodes_nothing(self, photos, tmp_path, monkeypatch, loaded):
         first = ImageFolder(photos, cache_dir=tmp_path).load()
-        monkeypatch.setattr(store, "_decoded", None)
+        monkeypatch.setattr(store, "decoded", None)
         again = ImageFolder(photos, cache_dir=tmp_path).load()
         np.testing.assert_array_equal(again.train_images, first.train_images)
         np.testing.assert_array_equal(again.train_images, loaded[1].train_images)
@@ -167,7 +167,7 @@ class TestStore:
             raise KeyboardInterrupt
             yield
 
-        monkeypatch.setattr(store, "_decoded", fail)
+        monkeypatch.setattr(store, "decoded", fail)
         with pytest.raises(KeyboardInterrupt):
             ImageFolder(photos, cache_dir=tmp_path).load()
         assert not list(tmp_path.iterdir())
