@@ -17,7 +17,6 @@ from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.compilation import jit, jit_compilation
 from dgm_tf.training.gan import GANPhase, GANSettings
-from dgm_tf.training.generator_rules import GeneratorRules
 from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import seeded_initializers
 
@@ -275,12 +274,6 @@ def test_preview_shows_the_tasks_classes_from_the_same_z():
     images = training.phase.preview(1, [1, 1, 0])
     assert images.shape == (3, 32, 32, 1) and np.max(np.abs(images)) <= 1.0
     np.testing.assert_array_equal(images, training.phase.preview(1, [1, 1, 0]))
-
-
-def test_plain_rules_change_nothing():
-    rules = GeneratorRules(None, 2)
-    assert rules.schedule_at(0, 0, 1, 1) == {} and rules.penalty({}, None) == 0.0
-    assert rules.transform_gradients([1.0], ["v"], {}) == [1.0]
 
 
 @pytest.mark.parametrize(
