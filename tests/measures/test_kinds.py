@@ -55,10 +55,8 @@ def test_another_kind_is_damage_that_names_the_entry(entries, told):
     assert str(error.value).startswith("results.json") and str(error.value).endswith("advice")
 
 
-@pytest.mark.parametrize(
-    "error", [KeyError("a"), TypeError("a"), ValueError("a"), AttributeError("a"), OverflowError("a")]
-)
-def test_errors_of_wrong_entries_are_told(error):
+@pytest.mark.parametrize("kind", [KeyError, TypeError, ValueError, AttributeError, OverflowError])
+def test_errors_of_wrong_entries_are_told(kind):
     with pytest.raises(Damaged, match=f"results.json.*{kind.__name__}"), kinds.entries_told("results.json"):
         raise kind("a")
     with pytest.raises(UserError, match="^mine$"), kinds.entries_told("results.json"):
