@@ -21,22 +21,25 @@ class PatchExtractor(FeatureExtractor):
 
     Attributes:
       num_channels: of the first layer, 2 * filters for each patch size.
-      num_features: grid * grid of each channel, and second_grid * second_grid of 2 * second_filters.
+      num_features: one of each channel, grid * grid of those of grid_filters, and second_grid * second_grid of the
+        second layer's 2 * second_filters.
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> features float32 [N, num_features].
     """
 
     def __init__(
-        self, image_shape=(32, 32, 3), patch_sizes=(4, 6, 9), filters=130, cells=6, grid=3, second_filters=0,
-        second_size=1, second_components=100, second_grid=2, mirrored=True, contrast=10.0,
+        self, image_shape=(32, 32, 3), patch_sizes=(4, 6, 9), filters=130, cells=6, grid=3, grid_filters=130,
+        second_filters=0, second_size=1, second_components=100, second_grid=2, mirrored=True, contrast=10.0,
     ):  # fmt: skip
         super().__init__(name="features")
         self.image_shape, self.patch_sizes, self.filters = tuple(image_shape), tuple(patch_sizes), filters
-        self.cells, self.grid, self.mirrored, self.contrast = cells, grid, mirrored, contrast
+        self.cells, self.grid, self.grid_filters = cells, grid, grid_filters
+        self.mirrored, self.contrast = mirrored, contrast
         self.second_filters, self.second_size = second_filters, second_size
         self.second_components, self.second_grid = second_components, second_grid
         self.num_channels = 2 * filters * len(self.patch_sizes)
-        self.num_features = self.num_channels * grid**2 + 2 * second_filters * second_grid**2
+        on_grid = 2 * grid_filters * len(self.patch_sizes) * grid**2
+        self.num_features = self.num_channels + on_grid + 2 * second_filters * second_grid**2
         self._build_first()
         if second_filters:
             self._build_second()
@@ -102,13 +105,20 @@ class PatchExtractor(FeatureExtractor):
 
     def _of_view(self, images):
         cells = self._cells(images)
-        parts = []
-        if self.grid:
-            parts.append(_flat(tf.sqrt(_grid_of_means(cells, self.grid))))
+        means = [_grid_of_means(cells, 1)]
+        if self.grid_filters:
+            means.append(_grid_of_means(self._of_grid_filters(cells), self.grid))
         if self.second_filters:
             responses = self._second_responses(self._components(tf.sqrt(cells)))
-            parts.append(_flat(tf.sqrt(_means_of_both_signs(responses, self.second_grid))))
-        return tf.concat(parts, axis=1)
+            means.append(_means_of_both_signs(responses, self.second_grid))
+        return tf.concat([_flat(tf.sqrt(x)) for x in means], axis=1)
+
+    def _of_grid_filters(self, cells):
+        """The channels of the first `grid_filters` of each size and sign."""
+        shape = [-1, self.cells, self.cells]
+        by_filter = tf.reshape(cells, [*shape, self.num_channels // self.filters, self.filters])
+        chosen = by_filter[..., : self.grid_filters]
+        return tf.reshape(chosen, [*shape, self.num_channels // self.filters * self.grid_filters])
 
     def components(self, images):
         """What the second layer's patches are of, [N, cells, cells, second_components]."""
@@ -142,8 +152,8 @@ class PatchExtractor(FeatureExtractor):
     def get_config(self):
         """Keras config."""
         names = (
-            "filters", "cells", "grid", "second_filters", "second_size", "second_components", "second_grid", "mirrored",
-            "contrast",
+            "filters", "cells", "grid", "grid_filters", "second_filters", "second_size", "second_components",
+            "second_grid", "mirrored", "contrast",
         )  # fmt: skip
         lists = {"image_shape": list(self.image_shape), "patch_sizes": list(self.patch_sizes)}
         return lists | {name: getattr(self, name) for name in names}

@@ -35,11 +35,12 @@ class WhitenedPatches(Features):
       patch_sizes: pixels along each side.
       filters: of each size.
       cells: the first layer's channels are averaged over cells x cells parts of the image.
-      grid: means over grid x grid parts of the cells are features; 0: the first layer gives none.
+      grid: a channel's mean over the whole image is a feature, and so are its means over grid x grid parts.
+      grid_filters: of each size, for which the latter is so; None: all. They cost grid x grid times as many features.
       second_filters: of the second layer; 0: there is none.
       second_size: cells along each side of the second layer's patches.
       second_components: principal components of the first layer's channels.
-      second_grid: as `grid`, for the second layer.
+      second_grid: means over second_grid x second_grid parts are features of the second layer.
       mirrored: whether a feature is the mean of the image's and its mirror image's. Both then have the same features,
         as if mirrored copies were learned and each image classified together with its own.
       contrast: added to a patch's variance, in squares of grey levels, before the patch is divided by its deviation.
@@ -53,6 +54,7 @@ class WhitenedPatches(Features):
     filters: int = 130
     cells: int = 6
     grid: int = 3
+    grid_filters: int | None = None
     second_filters: int = 0
     second_size: int = 1
     second_components: int = 100
@@ -70,15 +72,16 @@ class WhitenedPatches(Features):
         checks.argument("WhitenedPatches.patch_sizes", self.patch_sizes, different, "different sizes")
         for field in ("filters", "cells", "second_components", "second_grid", "patches", "iterations"):
             checks.integer(self, field, "[1, inf)")
-        for field in ("grid", "second_filters"):
-            checks.integer(self, field, "[0, inf)")
+        checks.integer(self, "second_filters", "[0, inf)")
         for field in ("contrast", "whitening", "second_whitening"):
             checks.number(self, field, "(0, inf)")
         checks.flag(self, "mirrored")
         self._check_layers()
 
     def _check_layers(self):
-        checks.integer(self, "grid", f"[{0 if self.second_filters else 1}, {self.cells}]")
+        checks.integer(self, "grid", f"[1, {self.cells}]")
+        if self.grid_filters is not None:
+            checks.integer(self, "grid_filters", f"[0, {self.filters}]")
         checks.integer(self, "second_size", f"[1, {self.cells}]")
         if self.second_filters:
             most = self.cells - self.second_size + 1
@@ -107,6 +110,7 @@ class WhitenedPatches(Features):
             filters=self.filters,
             cells=self.cells,
             grid=self.grid,
+            grid_filters=self.filters if self.grid_filters is None else self.grid_filters,
             second_filters=self.second_filters,
             second_size=self.second_size,
             second_components=self.second_components,

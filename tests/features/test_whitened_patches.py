@@ -42,7 +42,12 @@ def _features(extractor, images):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
     ("settings", "size"),
-    [(SMALL, 2 * 2 * 4 * 4), (TWO_LAYERS, 64 + 2 * 6 * 4), (dataclasses.replace(TWO_LAYERS, grid=0), 2 * 6 * 4)],
+    [
+        (SMALL, 2 * 2 * 4 * (1 + 4)),
+        (TWO_LAYERS, 2 * 2 * 4 * (1 + 4) + 2 * 6 * 4),
+        (dataclasses.replace(TWO_LAYERS, grid_filters=1), 2 * 2 * 4 + 2 * 2 * 4 + 2 * 6 * 4),
+        (dataclasses.replace(SMALL, grid_filters=0), 2 * 2 * 4),
+    ],
 )
 def test_features_are_standardised_vectors(settings, size, channels):
     images = _images(40, (12, 10, channels))
@@ -133,8 +138,12 @@ def test_a_feature_is_the_pooled_product_of_a_filter_and_the_whitened_patch(imag
     responses = normal @ np.reshape(extractor.kernels[0], (27, 4)) - np.asarray(extractor.offsets[0])
     signs = np.concatenate([np.maximum(sign * responses, 0) for sign in (1, -1)], axis=2)
     cells = [signs[y : y + 5, x : x + 4].mean(axis=(0, 1)) for y in (0, 5) for x in (0, 4)]
-    expected = (np.sqrt(np.concatenate(cells)) - extractor.means) * extractor.scales
+    whole = signs.mean(axis=(0, 1))
+    expected = (np.sqrt(np.concatenate([whole, *cells])) - extractor.means) * extractor.scales
     np.testing.assert_allclose(extractor(floats)[0], expected, atol=1e-3)
+    few = dataclasses.replace(settings, grid_filters=1).extractor(images, seed=0)
+    chosen = [*range(8), 8, 12, 16, 20, 24, 28, 32, 36]
+    np.testing.assert_allclose(few(floats)[0], expected[chosen], atol=1e-3)
 
 
 def test_the_second_layer_is_of_the_first_ones_principal_components(images, extractor):
@@ -151,8 +160,8 @@ def test_the_second_layer_is_of_the_first_ones_principal_components(images, extr
     responses = unit @ np.reshape(other.second_kernel, (20, 6)) - np.asarray(other.second_offset)
     signs = np.concatenate([np.maximum(sign * responses, 0) for sign in (1, -1)], axis=1).reshape(3, 3, 12)
     cells = [signs[y : y + 2, x : x + 2].mean(axis=(0, 1)) for y in (0, 1) for x in (0, 1)]
-    expected = (np.sqrt(np.concatenate(cells)) - other.means[64:]) * other.scales[64:]
-    np.testing.assert_allclose(_features(other, images[:1])[0, 64:], expected, atol=1e-3)
+    expected = (np.sqrt(np.concatenate(cells)) - other.means[80:]) * other.scales[80:]
+    np.testing.assert_allclose(_features(other, images[:1])[0, 80:], expected, atol=1e-3)
 
 
 def test_brightness_and_contrast_of_an_image_matter_little(images, extractor):
@@ -175,6 +184,7 @@ def test_few_or_equal_images_are_enough(images):
         ({"filters": 0}, "filters: expected an integer"),
         ({"grid": 1.5}, "grid: expected an integer"),
         ({"grid": 0}, r"grid: expected an integer in \[1, 6\]"),
+        ({"grid_filters": 131}, r"grid_filters: expected an integer in \[0, 130\]"),
         ({"grid": 7}, r"grid: expected an integer in \[1, 6\]"),
         ({"second_filters": 4, "second_size": 3, "second_grid": 5}, r"second_grid: expected an integer in \[1, 4\]"),
         ({"second_filters": 4, "second_components": 781}, r"second_components: expected an integer in \[1, 780\]"),
