@@ -21,15 +21,15 @@ class PatchExtractor(FeatureExtractor):
 
     Attributes:
       num_channels: of the first layer, 2 * filters for each patch size.
-      num_features: one of each channel, grid * grid of those of grid_filters, and second_grid * second_grid of the
-        second layer's 2 * second_filters.
+      num_features: for each filter of a layer and each sign one, and grid * grid more for its grid filters.
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> features float32 [N, num_features].
     """
 
     def __init__(
         self, image_shape=(32, 32, 3), patch_sizes=(4, 6, 9), filters=130, cells=6, grid=3, grid_filters=130,
-        second_filters=0, second_size=1, second_components=100, second_grid=2, mirrored=True, contrast=10.0,
+        second_filters=0, second_size=1, second_components=100, second_grid=2, second_grid_filters=0, mirrored=True,
+        contrast=10.0,
     ):  # fmt: skip
         super().__init__(name="features")
         self.image_shape, self.patch_sizes, self.filters = tuple(image_shape), tuple(patch_sizes), filters
@@ -37,9 +37,10 @@ class PatchExtractor(FeatureExtractor):
         self.mirrored, self.contrast = mirrored, contrast
         self.second_filters, self.second_size = second_filters, second_size
         self.second_components, self.second_grid = second_components, second_grid
+        self.second_grid_filters = second_grid_filters
         self.num_channels = 2 * filters * len(self.patch_sizes)
-        on_grid = 2 * grid_filters * len(self.patch_sizes) * grid**2
-        self.num_features = self.num_channels + on_grid + 2 * second_filters * second_grid**2
+        first = len(self.patch_sizes) * (filters + grid_filters * grid**2)
+        self.num_features = 2 * (first + second_filters + second_grid_filters * second_grid**2)
         self._build_first()
         if second_filters:
             self._build_second()
@@ -105,20 +106,12 @@ class PatchExtractor(FeatureExtractor):
 
     def _of_view(self, images):
         cells = self._cells(images)
-        means = [_grid_of_means(cells, 1)]
-        if self.grid_filters:
-            means.append(_grid_of_means(self._of_grid_filters(cells), self.grid))
+        means = _means(cells, self.filters, self.grid, self.grid_filters)
         if self.second_filters:
             responses = self._second_responses(self._components(tf.sqrt(cells)))
-            means.append(_means_of_both_signs(responses, self.second_grid))
+            signs = tf.concat([tf.nn.relu(responses), tf.nn.relu(-responses)], axis=3)
+            means += _means(signs, self.second_filters, self.second_grid, self.second_grid_filters)
         return tf.concat([_flat(tf.sqrt(x)) for x in means], axis=1)
-
-    def _of_grid_filters(self, cells):
-        """The channels of the first `grid_filters` of each size and sign."""
-        shape = [-1, self.cells, self.cells]
-        by_filter = tf.reshape(cells, [*shape, self.num_channels // self.filters, self.filters])
-        chosen = by_filter[..., : self.grid_filters]
-        return tf.reshape(chosen, [*shape, self.num_channels // self.filters * self.grid_filters])
 
     def components(self, images):
         """What the second layer's patches are of, [N, cells, cells, second_components]."""
@@ -153,7 +146,7 @@ class PatchExtractor(FeatureExtractor):
         """Keras config."""
         names = (
             "filters", "cells", "grid", "grid_filters", "second_filters", "second_size", "second_components",
-            "second_grid", "mirrored", "contrast",
+            "second_grid", "second_grid_filters", "mirrored", "contrast",
         )  # fmt: skip
         lists = {"image_shape": list(self.image_shape), "patch_sizes": list(self.patch_sizes)}
         return lists | {name: getattr(self, name) for name in names}
@@ -172,6 +165,16 @@ def _means_of_both_signs(responses, grid):
     positive = _grid_of_means(tf.nn.relu(responses), grid)
     negative = tf.nn.relu(positive - _grid_of_means(responses, grid))
     return tf.concat([positive, negative], axis=3)
+
+
+def _means(channels, filters, grid, grid_filters):
+    """Means over the whole image, and over a grid for the first `grid_filters` of each size and sign."""
+    means = [_grid_of_means(channels, 1)]
+    if grid_filters:
+        sides, groups = channels.shape[1:3], channels.shape[3] // filters
+        chosen = tf.reshape(channels, [-1, *sides, groups, filters])[..., :grid_filters]
+        means.append(_grid_of_means(tf.reshape(chosen, [-1, *sides, groups * grid_filters]), grid))
+    return means
 
 
 def _grid_of_means(channels, grid):

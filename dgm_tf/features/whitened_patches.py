@@ -40,7 +40,8 @@ class WhitenedPatches(Features):
       second_filters: of the second layer; 0: there is none.
       second_size: cells along each side of the second layer's patches.
       second_components: principal components of the first layer's channels.
-      second_grid: means over second_grid x second_grid parts are features of the second layer.
+      second_grid: as `grid`, for the second layer.
+      second_grid_filters: as `grid_filters`, for the second layer.
       mirrored: whether a feature is the mean of the image's and its mirror image's. Both then have the same features,
         as if mirrored copies were learned and each image classified together with its own.
       contrast: added to a patch's variance, in squares of grey levels, before the patch is divided by its deviation.
@@ -59,6 +60,7 @@ class WhitenedPatches(Features):
     second_size: int = 1
     second_components: int = 100
     second_grid: int = 2
+    second_grid_filters: int | None = None
     mirrored: bool = True
     contrast: float = 10.0
     whitening: float = 0.1
@@ -80,8 +82,9 @@ class WhitenedPatches(Features):
 
     def _check_layers(self):
         checks.integer(self, "grid", f"[1, {self.cells}]")
-        if self.grid_filters is not None:
-            checks.integer(self, "grid_filters", f"[0, {self.filters}]")
+        for field, most in (("grid_filters", self.filters), ("second_grid_filters", self.second_filters)):
+            if getattr(self, field) is not None:
+                checks.integer(self, field, f"[0, {most}]")
         checks.integer(self, "second_size", f"[1, {self.cells}]")
         if self.second_filters:
             most = self.cells - self.second_size + 1
@@ -115,6 +118,7 @@ class WhitenedPatches(Features):
             second_size=self.second_size,
             second_components=self.second_components,
             second_grid=self.second_grid,
+            second_grid_filters=self.second_filters if self.second_grid_filters is None else self.second_grid_filters,
             mirrored=self.mirrored,
             contrast=self.contrast,
         )

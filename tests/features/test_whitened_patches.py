@@ -44,8 +44,8 @@ def _features(extractor, images):
     ("settings", "size"),
     [
         (SMALL, 2 * 2 * 4 * (1 + 4)),
-        (TWO_LAYERS, 2 * 2 * 4 * (1 + 4) + 2 * 6 * 4),
-        (dataclasses.replace(TWO_LAYERS, grid_filters=1), 2 * 2 * 4 + 2 * 2 * 4 + 2 * 6 * 4),
+        (TWO_LAYERS, 2 * 2 * 4 * (1 + 4) + 2 * 6 * (1 + 4)),
+        (dataclasses.replace(TWO_LAYERS, grid_filters=1, second_grid_filters=2), 2 * 2 * (4 + 4) + 2 * (6 + 2 * 4)),
         (dataclasses.replace(SMALL, grid_filters=0), 2 * 2 * 4),
     ],
 )
@@ -160,7 +160,8 @@ def test_the_second_layer_is_of_the_first_ones_principal_components(images, extr
     responses = unit @ np.reshape(other.second_kernel, (20, 6)) - np.asarray(other.second_offset)
     signs = np.concatenate([np.maximum(sign * responses, 0) for sign in (1, -1)], axis=1).reshape(3, 3, 12)
     cells = [signs[y : y + 2, x : x + 2].mean(axis=(0, 1)) for y in (0, 1) for x in (0, 1)]
-    expected = (np.sqrt(np.concatenate(cells)) - other.means[80:]) * other.scales[80:]
+    whole = signs.mean(axis=(0, 1))
+    expected = (np.sqrt(np.concatenate([whole, *cells])) - other.means[80:]) * other.scales[80:]
     np.testing.assert_allclose(_features(other, images[:1])[0, 80:], expected, atol=1e-3)
 
 
