@@ -6,14 +6,16 @@ from collections.abc import Callable
 import gin
 import keras
 
+from dgm_tf import checks
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
 from dgm_tf.features import applications, efficientnet_lite, graph, keras_file
-from dgm_tf.features.extractor import CHANNELS, BackboneExtractor, checked_range
+from dgm_tf.features.extractor import CHANNELS, BackboneExtractor, checked_range, most_levels
 from dgm_tf.features.features import Features
 from dgm_tf.registry import register
 from dgm_tf.text import shown
 
+_MOST_FEATURES = 2048  # up to which a covariance of each class is small, and its shrinkage is found in seconds
 SIDES = (32, 224)  # of images in pixels
 
 
@@ -33,6 +35,8 @@ class Backbone(Features):
         (0, 255); "imagenet", which subtracts ImageNet's mean and divides by its deviation; "caffe", which subtracts its
         mean from BGR in (0, 255). None: what the model's family expects, or (0, 255) for a file whose model begins
         with a rescaling of its own.
+      levels: number of earlier stages of the network whose maps join its last output. Texture and colour are there
+        before they are summed up as objects. None: as many as fit into 2,048 features.
       pretrained: whether it was trained on images with labels, such as ImageNet. Results say so. Only a file may have
         weights of which that is not true.
 
@@ -43,6 +47,7 @@ class Backbone(Features):
     weights: str | None = None
     input_range: tuple | str | None = None
     pretrained: bool = True
+    levels: int | None = None
 
     def check(self, image_shape):
         """Reads the backbone for such images, and compares its weights with its layers.
@@ -52,7 +57,7 @@ class Backbone(Features):
         """
         found = self._found(tuple(image_shape))
         with keras.StatelessScope(initialize_variables=False):
-            found.arrays(BackboneExtractor(image_shape, found.layers, found.input_range))
+            found.arrays(self._network(found, image_shape))
 
     def extractor_class(self):
         """`BackboneExtractor`."""
@@ -62,11 +67,18 @@ class Backbone(Features):
         """A `BackboneExtractor` for images of this size, with the weights. Nothing of it is random."""
         image_shape = tuple(int(size) for size in images.shape[1:])
         found = self._found(image_shape)
-        network = BackboneExtractor(image_shape, found.layers, found.input_range)
+        network = self._network(found, image_shape)
         for layer, arrays in zip(network.row, found.arrays(network), strict=True):
             layer.set_weights(arrays)
         _try(network)
         return network
+
+    def _network(self, found, image_shape):
+        levels = self.levels
+        if levels is None:
+            with keras.StatelessScope(initialize_variables=False):
+                levels = most_levels(graph.from_config(found.layers), image_shape, _MOST_FEATURES)
+        return BackboneExtractor(image_shape, found.layers, found.input_range, levels)
 
     def _found(self, image_shape):
         self._settings_fit()
@@ -107,6 +119,8 @@ class Backbone(Features):
             if not isinstance(value, kinds) or value == "":
                 expected = {"model": "a name or a path", "weights": "a path or None", "pretrained": "True or False"}
                 raise UserError(f"Backbone.{name}: expected {expected[name]}, got {shown(repr(value), most=80)}")
+        if self.levels is not None:
+            checks.integer(self, "levels", "[0, inf)")
         if self.input_range is not None:
             checked_range(self.input_range, "Backbone.input_range")
         if self.weights is not None and self.model not in applications.FAMILIES:

@@ -4,6 +4,7 @@ import math
 
 import gin
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks, limits
@@ -33,11 +34,13 @@ class BackboneExtractor(FeatureExtractor):
       layers: plain lists as `graph.to_config` gives them; the last layer puts out maps, which are averaged over
         positions, or a vector.
       input_range: (low, high), the values that black and white have for the first layer, "imagenet" or "caffe".
+      levels: number of earlier stages whose maps, averaged over positions, join the last output; see `graph.stages`.
+        Each of these vectors is then divided by its length, so that all count alike.
 
     Shapes: images float32 [N, H, W, 3] in [-1, 1] -> features float32 [N, num_features].
     """
 
-    def __init__(self, image_shape=(128, 128, 3), layers=(), input_range=(0, 255)):
+    def __init__(self, image_shape=(128, 128, 3), layers=(), input_range=(0, 255), levels=0):
         super().__init__(name="backbone", dtype="float32")
         self.image_shape = _checked_shape(image_shape)
         self.input_range = checked_range(input_range, "BackboneExtractor.input_range")
@@ -46,11 +49,15 @@ class BackboneExtractor(FeatureExtractor):
         shape = shapes[-1]
         if len(shape) not in (2, 4):
             raise UserError(f"layers: expected maps or a vector as the last output, got the shape {list(shape[1:])}")
-        self.num_features = shape[-1]
+        stages = graph.stages(self.nodes, shapes)
+        checks.integer_in("levels", levels, f"[0, {len(stages)}]")
+        self.levels = levels
+        self._joined = stages[len(stages) - levels :]
+        self.num_features = shape[-1] + sum(shapes[position][-1] for position in self._joined)
         checks.integer_in("features of an image", self.num_features, f"[1, {limits.MAX_BACKBONE_FEATURES}]")
         largest = max(math.prod(shape[1:]) for shape in shapes)
         self.batch_size = max(1, min(FeatureExtractor.batch_size, _MOST_VALUES // largest))
-        self._last_use = _last_use(self.nodes)
+        self._last_use = _last_use(self.nodes, self._joined)
         self.trainable = False
         self.built = True
 
@@ -63,8 +70,8 @@ class BackboneExtractor(FeatureExtractor):
             values[position] = layer(given if len(given) > 1 else given[0], **options)
             for value in self._last_use.get(position, ()):
                 del values[value]  # or all maps of a batch would be held at once
-        features = values[len(self.nodes)]
-        return tf.reduce_mean(features, [1, 2]) if len(features.shape) == 4 else features
+        parts = [_averaged(values[position]) for position in (*self._joined, len(self.nodes))]
+        return tf.concat([tf.math.l2_normalize(part, axis=1) for part in parts], axis=1) if self.levels else parts[0]
 
     def get_config(self):
         """Plain values."""
@@ -73,6 +80,7 @@ class BackboneExtractor(FeatureExtractor):
             "image_shape": list(self.image_shape),
             "layers": graph.to_config(self.nodes),
             "input_range": given if isinstance(given, str) else list(given),
+            "levels": self.levels,
         }
 
 
@@ -94,14 +102,26 @@ def _checked_shape(shape):
     return tuple(shape)
 
 
-def _last_use(nodes):
-    """{position of a layer: values that no later one takes}; the last layer's output stays."""
+def most_levels(nodes, image_shape, most_features):
+    """The most levels of an extractor of these layers that has no more features than that; 0 where none fits."""
+    _, shapes = graph.layers(nodes, image_shape)
+    stages = graph.stages(nodes, shapes)
+    sizes = [shapes[-1][-1], *(shapes[position][-1] for position in reversed(stages))]
+    return max(0, int(np.sum(np.cumsum(sizes) <= most_features)) - 1)
+
+
+def _averaged(values):
+    return tf.reduce_mean(values, [1, 2]) if len(values.shape) == 4 else values
+
+
+def _last_use(nodes, kept=()):
+    """{position of a layer: values that no later one takes}; the last layer's output and the kept ones stay."""
     last: dict[int, int] = {}
     for position, node in enumerate(nodes, start=1):
         last |= dict.fromkeys((position, *node.inputs), position)
     positions: dict[int, list[int]] = {}
     for value, position in last.items():
-        if value != len(nodes):
+        if value != len(nodes) and value not in kept:
             positions.setdefault(position, []).append(value)
     return positions
 

@@ -99,6 +99,20 @@ def layers(nodes, image_shape):
     return built, shapes
 
 
+def stages(nodes, shapes):
+    """Positions of the layers that end a stage, the last layer left out.
+
+    In networks with sums (residual ones) a stage ends with the last sum of so many channels, in others with the last
+    maps of a resolution.
+
+    nodes, shapes: as of `layers`.
+    """
+    maps = [position for position in range(1, len(nodes)) if len(shapes[position]) == 4]
+    sums = [position for position in maps if nodes[position - 1].kind == "Add"]
+    ends = {shapes[position][-1]: position for position in sums} if sums else {shapes[p][1:3]: p for p in maps}
+    return sorted(ends.values())
+
+
 def _built(entry, name, given, where):
     lengths = {len(value) for value in entry.settings.values() if entry.kind == "Rescaling" and isinstance(value, list)}
     if lengths - {given[-1]}:

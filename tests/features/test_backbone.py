@@ -1,5 +1,6 @@
 """Backbones by name: the default one of a package, Keras's with a file of weights. Nothing is downloaded."""
 
+import dataclasses
 import json
 import socket
 import sys
@@ -12,9 +13,9 @@ import pytest
 from dgm_tf import registry, serialization
 from dgm_tf.data import ImageFolder
 from dgm_tf.errors import UserError
-from dgm_tf.features import applications, efficientnet_lite
+from dgm_tf.features import applications, efficientnet_lite, graph
 from dgm_tf.features.backbone import Backbone
-from dgm_tf.features.extractor import BackboneExtractor
+from dgm_tf.features.extractor import BackboneExtractor, most_levels
 from tests import letters
 from tests.features import models, torch_files
 
@@ -37,8 +38,36 @@ def weights(tmp_path, monkeypatch):
 
 
 def extracted(backbone, images=IMAGES):
+    """Of the last layer alone, which has references."""
     backbone.check(images.shape[1:])
+    backbone = dataclasses.replace(backbone, levels=0)
     return np.asarray(backbone.extractor(images, seed=0)(models.signed(images)))
+
+
+class TestLevels:
+    def test_stages_of_efficientnet_join_its_last_output(self, weights):
+        """As many as fit into 2,048 features: all five of its stages that have sums."""
+        writer = efficientnet_lite.architecture()
+        config = {"image_shape": [128, 128, 3], "layers": _plain(writer), "levels": 5}
+        network = serialization.network_outline({"class": "BackboneExtractor", "config": config})
+        assert network.num_features == 24 + 40 + 80 + 112 + 192 + 1280
+        nodes = graph.from_config(config["layers"])
+        assert most_levels(nodes, (128, 128, 3), 2048) == 5
+        assert most_levels(nodes, (128, 128, 3), 1280 + 192 + 112) == 2
+        assert most_levels(nodes, (128, 128, 3), 1000) == 0
+
+    def test_each_vector_has_length_one(self, weights):
+        network = Backbone().extractor(IMAGES, seed=0)
+        features, last = np.asarray(network(models.signed(IMAGES))), extracted(Backbone())
+        assert network.levels > 0
+        np.testing.assert_allclose(np.sum(features**2, axis=1), network.levels + 1, rtol=1e-5)
+        lengths = np.linalg.norm(last, axis=1, keepdims=True)
+        np.testing.assert_allclose(features[:, -last.shape[1] :], last / lengths, rtol=1e-4, atol=1e-6)
+
+    @pytest.mark.parametrize(("levels", "expected"), [(-1, r"\[0, inf\)"), (99, "levels: expected an integer in")])
+    def test_other_numbers_of_levels_are_refused(self, weights, levels, expected):
+        with pytest.raises(UserError, match=expected):
+            Backbone(levels=levels).check(SHAPE)
 
 
 class TestDefault:

@@ -28,6 +28,38 @@ def made(layers=LAYERS, input_range=(0, 1)):
     return models.with_values(BackboneExtractor(SHAPE, layers, input_range))
 
 
+class TestLevels:
+    """Maps of earlier stages join the last output."""
+
+    WITH_SUMS = (*LAYERS, ["Conv2D", [5], [["filters", 6], ["kernel_size", [1, 1]]]], ["Flatten", [6], []])
+
+    def test_a_stage_ends_with_the_last_sum_of_so_many_channels(self):
+        network = models.with_values(BackboneExtractor(SHAPE, self.WITH_SUMS, (0, 1), levels=1))
+        features, sums = network(IMAGES).numpy(), made()(IMAGES).numpy()
+        assert features.shape == (3, 4 + 16 * 16 * 6)
+        np.testing.assert_allclose(features[:, :4], sums / np.linalg.norm(sums, axis=1, keepdims=True), rtol=1e-4)
+        np.testing.assert_allclose(np.linalg.norm(features[:, 4:], axis=1), 1.0, rtol=1e-5)
+
+    def test_without_sums_it_ends_with_the_last_maps_of_a_resolution(self):
+        pool = ["MaxPooling2D", [1], [["pool_size", [2, 2]], ["strides", [2, 2]]]]
+        layers = [LAYERS[0], pool, ["ReLU", [2], []], ["GlobalAveragePooling2D", [3], []]]
+        network = models.with_values(BackboneExtractor(SHAPE, layers, (0, 1), levels=2))
+        alone = models.with_values(BackboneExtractor(SHAPE, layers[:1], (0, 1)))(IMAGES).numpy()
+        features = network(IMAGES).numpy()
+        assert features.shape == (3, 12)
+        np.testing.assert_allclose(features[:, :4], alone / np.linalg.norm(alone, axis=1, keepdims=True), rtol=1e-4)
+
+    def test_levels_are_saved(self):
+        network = models.with_values(BackboneExtractor(SHAPE, self.WITH_SUMS, (0, 1), levels=1))
+        again = serialization.network_from_json(json.loads(json.dumps(serialization.network_to_json(network))))
+        again.set_weights(network.get_weights())
+        np.testing.assert_array_equal(again(IMAGES), network(IMAGES))
+
+    def test_more_levels_than_stages_are_refused(self):
+        with pytest.raises(UserError, match=r"levels: expected an integer in \[0, 1\]"):
+            BackboneExtractor(SHAPE, self.WITH_SUMS, (0, 1), levels=2)
+
+
 class TestFeatures:
     def test_maps_are_averaged_over_positions(self):
         maps = made([*LAYERS, ["Flatten", [5], []]])(IMAGES)
