@@ -13,14 +13,16 @@ from dgm_tf.text import latex as latex_text
 from dgm_tf.text import markdown as markdown_text
 from dgm_tf.text import shown
 
+KEPT = ("kept of images", "pretrained")
 METRIC_NAMES = {ACCURACY: "accuracy", "gan_test": "GAN-test"}
 LEGEND = (
     "Percent: mean ± standard deviation over seeds (± half of the 95 % interval of the mean, Student's t). A_k: mean "
     "accuracy over the first k classes on real test images, class-incremental. Published scores are accuracies or "
     "GAN-test (of generated images, by a classifier trained on real ones) and compare only with what stands as ours, "
     "measured so, by the last epoch. Remembered: bytes kept to learn the next task with, the classifier left out; "
-    "DGM's with the free units that its generator has grown. Parameters: trainable weights of all networks kept. "
-    "Time: of learning all tasks, measuring left out; it depends on what else the machine did."
+    "DGM's with the free units that its generator has grown. Kept of images: the most that is kept of earlier ones. "
+    "Pretrained: whether a part was trained on other images. Parameters: trainable weights of all networks kept. Time: "
+    "of learning all tasks, measuring left out; it depends on what else the machine did."
 )
 
 
@@ -36,7 +38,7 @@ def headers_and_rows(comparison, interval=True, text=shown):
         headers += [*(f"published {score}" for score in published), "published as"]
         headers += [f"ours so, {score}" for score in published]
     headers += [_title(entry) for entry in comparison["measures"].values()]
-    headers += ["remembered", "of which", "parameters", "time"]
+    headers += [*KEPT, "remembered", "of which", "parameters", "time"]
     marks = _marks(comparison)
     spread = _with_interval if interval else _with_deviation
     rows = [row | {"label": text(row["label"])} for row in comparison["rows"]]
@@ -79,11 +81,17 @@ def _cells(row, scores, published, measures, marks, spread):
     parts = row["memory_bytes"]
     known = row["seconds"] is not None  # a run has ended
     return cells + [
+        *_kept(row["what_is_kept"]),
         byte_text(sum(parts.values())) if parts else "0" if known else "-",
         ", ".join(f"{name} {byte_text(size)}" for name, size in parts.items()) or "-",
         "-" if row["parameters"] is None else f"{row['parameters']:,.0f}",
         duration(row["seconds"]),
     ]
+
+
+def _kept(found):
+    """Cells of what is kept of images: in words, and whether it was pretrained."""
+    return ("-", "-") if found is None else (found["of images"], "yes" if found["pretrained"] else "no")
 
 
 def _number(value):
@@ -155,6 +163,8 @@ def csv_table(comparison):
         line["published as"] = row["metric"] if row["published"] else None
         for name in comparison["measures"]:
             line |= _flat(name, row["measured"].get(name))
+        kept = row["what_is_kept"] or {}
+        line |= {"kept_of_images": kept.get("of images"), "pretrained": kept.get("pretrained")}
         line["memory_bytes"] = sum(row["memory_bytes"].values()) if row["seconds"] is not None else None
         line |= {f"memory_bytes {name}": size for name, size in row["memory_bytes"].items()}
         line |= {"parameters": row["parameters"], "seconds": row["seconds"]}
@@ -187,13 +197,31 @@ def _csv(lines):
     return file.getvalue()
 
 
+class _Fitting:
+    """The first of some tables that is no wider than what it is printed on, else the last."""
+
+    def __init__(self, *tables):
+        self._tables = tables
+
+    def __rich_console__(self, console, options):
+        *wide, last = self._tables
+        unbounded = options.update(max_width=10_000)
+        fitting = (table for table in wide if console.measure(table, options=unbounded).maximum <= options.max_width)
+        yield next(fitting, last)
+
+
 def terminal_table(comparison):
-    """Returns the columns that fit a terminal, as a `rich` table."""
+    """Returns the columns that fit a terminal, as a `rich` renderable: what is kept of images where there is room."""
+    left_out = ("seeds", "of which", "parameters")
+    return _Fitting(_terminal_table(comparison, left_out), _terminal_table(comparison, (*left_out, *KEPT)))
+
+
+def _terminal_table(comparison, left_out):
     headers, rows = headers_and_rows(comparison, interval=False)
-    kept = [i for i, header in enumerate(headers) if header not in ("seeds", "of which", "parameters")]
+    shown_ones = [i for i, header in enumerate(headers) if header not in left_out]
     table = Table(title=Text(shown(comparison["title"])), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for i in kept:
+    for i in shown_ones:
         table.add_column(Text(headers[i]), justify="right" if i else "left")
     for row in rows:
-        table.add_row(*(Text(shown(row[i])) for i in kept))
+        table.add_row(*(Text(shown(row[i])) for i in shown_ones))
     return table

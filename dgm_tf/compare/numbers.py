@@ -12,6 +12,7 @@ from dgm_tf.compare.statistics import estimate
 from dgm_tf.compare.suite import ACCURACY, GAN_TEST, TOP_5, parse_score
 from dgm_tf.measures import kinds
 from dgm_tf.measures.measure import Description, Unit
+from dgm_tf.methods.keeps import Keeps
 from dgm_tf.training.clock import NOT_LEARNING
 
 _NAMES = {ACCURACY: "average_accuracy", GAN_TEST: "gan_test", TOP_5: "top5_average_accuracy"}
@@ -28,10 +29,12 @@ def compare(suite, runs):
 
     Returns:
       {"title", "at", "scores", "measures", "rows": [{"name", "label", "metric", "note", "seeds", "scores",
-      "same_metric", "published", "measured", "memory_bytes", "parameters", "seconds", "curve", "remarks", "runs"}]};
+      "same_metric", "published", "measured", "what_is_kept", "memory_bytes", "parameters", "seconds", "curve",
+      "remarks", "runs"}]};
       `scores`, `same_metric` (measured as the published scores were) and `measured` (the last values of the measures
       that are compared) are dicts of a name -> {"n", "mean", "sd", "low", "high"} or None; what is remembered, how
-      large and how long are means over finished runs; `measures` is {name: description} of those compared.
+      large and how long are means over finished runs; `what_is_kept` is that of `kept_of_images`, or None;
+      `measures` is {name: description} of those compared.
     """
     counted = [run for run in runs if run.state not in _NOT_COUNTED]
     by_row = {row.name: [run for run in counted if run.row.name == row.name] for row in suite.rows}
@@ -59,6 +62,14 @@ def score_of(record, score):
 def remembered(record):
     """Bytes that the method remembers after the last task, by kind."""
     return record.final("memory_bytes") or {}
+
+
+def kept_of_images(record):
+    """{"of images": a `Keeps`, "pretrained": bool} of a run's `Record`; None if an earlier version wrote it."""
+    found = record.last.get("what_is_kept")
+    if not isinstance(found, dict) or found.get("of images") not in list(Keeps):
+        return None
+    return {"of images": str(Keeps(found["of images"])), "pretrained": found.get("pretrained") is True}
 
 
 def parameters(record):
@@ -122,6 +133,7 @@ def _row(suite, row, runs, records, measures):
         "same_metric": {name: _estimate(records, name + suffix) for name in row.published},
         "published": dict(row.published),
         "measured": {name: _measured(finished, about) for name, about in measures.items()},
+        "what_is_kept": next(filter(None, map(kept_of_images, records.values())), None),
         "memory_bytes": _mean_of_dicts([remembered(record) for record in finished]),
         "parameters": _mean([parameters(record) for record in finished]),
         "seconds": _mean([sum(learning_seconds(record)) for record in finished]),

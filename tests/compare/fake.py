@@ -5,6 +5,7 @@ import sys
 from dgm_tf.compare.runs import FINISHED, NEW, Run
 from dgm_tf.compare.suite import SuiteRow
 from dgm_tf.disk import files
+from dgm_tf.measures import standard
 
 TEXT = "A.b = 1\n"
 
@@ -33,6 +34,12 @@ if what == "hang" and not (folder / "saved").exists():
     time.sleep(60)
 (folder / "results.json").write_text(json.dumps({"finished": True, "average_accuracy": [1.0]}))
 """
+
+
+def kept(of_images="images", pretrained=False):
+    """Entries of results.json that say what is kept of images."""
+    described = {name: about.to_json() for name, about in standard.descriptions().items()}
+    return {"what_is_kept": {"of images": of_images, "pretrained": pretrained}, "measures": described}
 
 
 def results(accuracies, finished=True, **others):

@@ -16,6 +16,8 @@ from dgm_tf.text import markdown, shown
 from tests import hostile
 from tests.compare import fake
 
+PRETRAINED = fake.kept("nothing but weights", True)
+
 
 @pytest.fixture
 def compared(tmp_path):
@@ -27,8 +29,8 @@ def compared(tmp_path):
     done = [
         fake.finished(tmp_path, dgmw, 0, fake.results([1.0, 0.80])),
         fake.finished(tmp_path, dgmw, 1, fake.results([1.0, 0.84])),
-        fake.finished(tmp_path, dgr, 0, fake.results([1.0, 0.9], gan_test=[0.5, 0.75])),
-        fake.finished(tmp_path, ft, 0, fake.results([1.0, 0.5]) | {"memory_bytes": [{}, {}]}),
+        fake.finished(tmp_path, dgr, 0, fake.results([1.0, 0.9], gan_test=[0.5, 0.75], **fake.kept())),
+        fake.finished(tmp_path, ft, 0, fake.results([1.0, 0.5], **PRETRAINED) | {"memory_bytes": [{}, {}]}),
     ]
     return numbers.compare(Suite([dgmw, dgr, ft], at=(2,), title="Table 1"), done)
 
@@ -37,15 +39,17 @@ def test_markdown(compared):
     lines = formats.markdown(compared).splitlines()
     assert lines[0] == "# Table 1"
     headers = ("method", "seeds", "A2", "published A2", "published as", "ours so, A2")
-    assert lines[2] == f"| {' | '.join(headers)} | remembered | of which | parameters | time |"
+    kept = "kept of images | pretrained | remembered | of which"
+    assert lines[2] == f"| {' | '.join(headers)} | {kept} | parameters | time |"
     assert lines[4] == (
-        "| DGM_w \\| 5% | 2 | 82.00 ± 2.83 (± 25.41) [1] | 96.00 | accuracy | 82.00 ± 2.83 (± 25.41) | 2.02 kB | "
-        "generator 2.00 kB, masks 0.02 kB | 301 | 20.0s |"
+        "| DGM_w \\| 5% | 2 | 82.00 ± 2.83 (± 25.41) [1] | 96.00 | accuracy | 82.00 ± 2.83 (± 25.41) | - | - | "
+        "2.02 kB | generator 2.00 kB, masks 0.02 kB | 301 | 20.0s |"
     )
     assert lines[5] == (
-        "| dgr | 1 | 90.00 | 85.40 | GAN-test | 75.00 | 2.02 kB | generator 2.00 kB, masks 0.02 kB | 301 | 20.0s |"
+        "| dgr | 1 | 90.00 | 85.40 | GAN-test | 75.00 | images | no | 2.02 kB | generator 2.00 kB, masks 0.02 kB | "
+        "301 | 20.0s |"
     )
-    assert lines[6] == "| ft | 1 | 50.00 | - | - | - | 0 | - | 301 | 20.0s |"
+    assert lines[6] == "| ft | 1 | 50.00 | - | - | - | nothing but weights | yes | 0 | - | 301 | 20.0s |"
     assert "[1] DGM_w | 5%: A2 is 82.00, expected 95 to 99  " in lines
     assert "DGM_w | 5%: Masks on the weights.  " in lines
     assert len({line.replace("\\|", "").count("|") for line in lines[2:7]}) == 1
@@ -87,7 +91,7 @@ def test_without_published_scores_there_are_no_columns_for_them(tmp_path):
     row = fake.row()
     done = [fake.finished(tmp_path, row, 0, fake.results([1.0]))]
     headers, _ = formats.headers_and_rows(numbers.compare(Suite([row], at=(1,)), done))
-    assert headers == ["method", "seeds", "A1", "remembered", "of which", "parameters", "time"]
+    assert headers == ["method", "seeds", "A1", *formats.KEPT, "remembered", "of which", "parameters", "time"]
 
 
 def test_latex(compared):
@@ -98,6 +102,7 @@ def test_latex(compared):
     assert row.endswith(" \\\\")
     columns = text.split("\\begin{tabular}{")[1].split("}")[0]
     assert len(columns) == row.count(" & ") + 1
+    assert "{images} & {no}" in text and "{nothing but weights} & {yes}" in text
     assert text.count("{") - text.count("\\{") == text.count("}") - text.count("\\}")
 
 
@@ -108,6 +113,8 @@ def test_csv_has_numbers(compared):
     assert float(dgr["A2 as published mean"]) == pytest.approx(75.0) and dgr["A2 sd"] == ""
     assert (dgmw["memory_bytes"], dgmw["memory_bytes masks"], ft["memory_bytes"]) == ("2024.0", "24.0", "0")
     assert "expected 95 to 99" in dgmw["remarks"]
+    kept = [(row["kept_of_images"], row["pretrained"]) for row in (dgmw, dgr, ft)]
+    assert kept == [("", ""), ("images", "False"), ("nothing but weights", "True")]
 
 
 def test_csv_of_the_runs(compared):
@@ -116,10 +123,20 @@ def test_csv_of_the_runs(compared):
     assert float(rows[1]["A2"]) == pytest.approx(84.0) and rows[2]["gan_test"] == "75.0"
 
 
-def test_the_terminal_gets_what_fits(compared):
+def _printed(comparison, width):
     out = io.StringIO()
-    Console(file=out, width=100).print(formats.terminal_table(compared))
-    assert "82.00 ± 2.83 [1]" in out.getvalue() and "GAN-test" in out.getvalue()
+    Console(file=out, width=width).print(formats.terminal_table(comparison))
+    return out.getvalue()
+
+
+def test_the_terminal_gets_what_fits(compared):
+    narrow = _printed(compared, 100)
+    assert "82.00 ± 2.83 [1]" in narrow and "GAN-test" in narrow and "pretrained" not in narrow
+
+
+def test_the_terminal_says_what_is_kept_of_images_where_there_is_room(compared):
+    wide = _printed(compared, 160)
+    assert "nothing but weights" in wide and "pretrained" in wide and "2.02 kB" in wide
 
 
 def test_a_report_is_all_of_them(compared, tmp_path):
@@ -132,6 +149,7 @@ def test_a_report_is_all_of_them(compared, tmp_path):
         n: v for n, v in compared.items() if n != "rows"
     }
     assert [table["figures"], table["rows"][0]["figures"]] == [compared["scores"], compared["rows"][0]["scores"]]
+    assert table["rows"][2]["what_is_kept"] == PRETRAINED["what_is_kept"]
     for row, written in zip(compared["rows"], table["rows"], strict=True):
         assert {name: written[name] for name in row if name != "remarks"} == {
             n: v for n, v in row.items() if n != "remarks"

@@ -6,6 +6,7 @@ from dgm_tf.compare import numbers, runs
 from dgm_tf.compare.numbers import learning_curve
 from dgm_tf.compare.suite import Suite
 from dgm_tf.measures.record import Record
+from dgm_tf.methods.keeps import Keeps
 from tests.compare import fake
 
 GAN_TEST = [0.5, 0.6, 0.7]
@@ -56,6 +57,22 @@ def test_what_is_outside_of_what_is_expected_is_remarked(compared):
     remarks = [(remark["score"], remark["text"]) for remark in dgr["remarks"]]
     assert remarks[0] == ("A3 gan_test", "dgr: A3 gan_test is 70.00, expected 75 to 95")
     assert remarks[1] == ("A3", "dgr: A3 is 90.00, expected no more than dgmw's 82.00")
+
+
+@pytest.mark.parametrize("kept", list(Keeps))
+def test_what_is_kept_of_images_is_what_the_runs_say(tmp_path, kept):
+    row = fake.row()
+    done = [
+        fake.finished(tmp_path, row, 0, fake.results([1.0])),  # of an earlier version
+        fake.finished(tmp_path, row, 1, fake.results([1.0], **fake.kept(str(kept), True))),
+    ]
+    found = numbers.compare(Suite([row], at=(1,)), done)["rows"][0]
+    assert found["what_is_kept"] == {"of images": str(kept), "pretrained": True}
+
+
+@pytest.mark.parametrize("kept", [None, "images", {}, {"of images": ["images"]}, {"of images": "all | of *them*"}])
+def test_what_is_kept_is_unknown_where_it_is_not_said_in_known_words(kept):
+    assert numbers.kept_of_images(_record(fake.results([1.0], **fake.kept() | {"what_is_kept": kept}))) is None
 
 
 def test_sizes_and_times_are_of_finished_runs(compared):
