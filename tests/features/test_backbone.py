@@ -45,7 +45,7 @@ def extracted(backbone, images=IMAGES):
 
 
 class TestLevels:
-    def test_stages_of_efficientnet_join_its_last_output(self, weights):
+    def test_stages_of_efficientnet_join_its_last_output(self):
         """As many as fit into 2,048 features: all five of its stages that have sums."""
         writer = efficientnet_lite.architecture()
         config = {"image_shape": [128, 128, 3], "layers": _plain(writer), "levels": 5}
