@@ -18,6 +18,7 @@ class ClassStatistics:
     Args:
       num_features: D.
       per_class: whether each class has a Gram matrix of its own.
+      kept_as: "float64" or "float32", to which sums and Gram matrices are rounded by `round`.
 
     Attributes:
       counts: int64 [classes].
@@ -25,8 +26,8 @@ class ClassStatistics:
       grams: list of float64 [D, D], of each class or of all; only their lower triangles are used.
     """
 
-    def __init__(self, num_features, per_class):
-        self.num_features, self.per_class = num_features, per_class
+    def __init__(self, num_features, per_class, kept_as="float64"):
+        self.num_features, self.per_class, self.kept_as = num_features, per_class, np.dtype(kept_as)
         self.counts, self.sums = np.zeros(0, np.int64), np.zeros((0, num_features))
         self.grams = [] if per_class else [_zeros(num_features)]
 
@@ -76,19 +77,26 @@ class ClassStatistics:
     def nbytes(self):
         """Bytes of what is kept, one triangle of each Gram matrix."""
         triangle = self.num_features * (self.num_features + 1) // 2
-        return self.counts.nbytes + self.sums.nbytes + 8 * triangle * len(self.grams)
+        return self.counts.nbytes + self.kept_as.itemsize * (self.sums.size + triangle * len(self.grams))
+
+    def round(self):
+        """Rounds to what is kept, so that whoever goes on has the same statistics as who loads them."""
+        if self.kept_as != np.float64:
+            self.sums = self.sums.astype(self.kept_as).astype(np.float64)
+            for gram in self.grams:
+                for column in gram.T:
+                    column[:] = column.astype(self.kept_as)
 
     def arrays(self):
-        """Dict of arrays, lower triangles packed: float64 [D (D + 1) / 2]."""
-        rows = np.tril_indices(self.num_features) if self.num_features <= _EXACT else None
-        packed = {f"gram/{i:04d}": _packed(gram, rows) for i, gram in enumerate(self.grams)}
-        return packed | {"counts": self.counts.copy(), "sums": self.sums.copy()}
+        """Dict of arrays, lower triangles packed: [D (D + 1) / 2], in the type that is kept."""
+        packed = {f"gram/{i:04d}": _packed(gram, self.kept_as) for i, gram in enumerate(self.grams)}
+        return packed | {"counts": self.counts.copy(), "sums": self.sums.astype(self.kept_as)}
 
     @classmethod
     def from_arrays(cls, arrays, per_class):
         """The inverse of `arrays`; other keys are ignored."""
-        statistics = cls(arrays["sums"].shape[1], per_class)
-        statistics.counts, statistics.sums = arrays["counts"].copy(), arrays["sums"].copy()
+        statistics = cls(arrays["sums"].shape[1], per_class, arrays["sums"].dtype)
+        statistics.counts, statistics.sums = arrays["counts"].copy(), arrays["sums"].astype(np.float64)
         names = sorted(name for name in arrays if name.startswith("gram/"))
         statistics.grams = [_unpacked(arrays[name], statistics.num_features) for name in names]
         return statistics
@@ -106,10 +114,8 @@ def _add_products(gram, rows):
         gram += blas.ssyrk(1.0, rows.astype(np.float32, copy=False).T, lower=1)
 
 
-def _packed(gram, triangle):
-    if triangle is not None:
-        return gram[triangle]
-    size, packed, start = len(gram), np.empty(len(gram) * (len(gram) + 1) // 2), 0
+def _packed(gram, kept_as):
+    size, packed, start = len(gram), np.empty(len(gram) * (len(gram) + 1) // 2, kept_as), 0
     for row in range(size):  # without an array of indices, which would be larger than the matrix
         packed[start : start + row + 1] = gram[row, : row + 1]
         start += row + 1

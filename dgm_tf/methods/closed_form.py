@@ -38,6 +38,7 @@ class ClosedForm(Method):
       balanced: whether each class counts as much as any other, however many images it has.
       per_class: whether each class has a Gram matrix of its own. One class can then be weighted, or be taken out.
       random_features: number of random ReLU features of the vectors (RanPAC); 0: the vectors themselves.
+      kept_as: "float64", or "float32" for half the bytes; statistics add up in float64 within a task.
       learn_validation: whether validation images are learned, too; False: they stay held out.
     """
 
@@ -46,6 +47,7 @@ class ClosedForm(Method):
     balanced: bool = True
     per_class: bool = True
     random_features: int = 0
+    kept_as: str = "float64"
     learn_validation: bool = True
 
     keeps = Keeps.STATISTICS
@@ -53,6 +55,7 @@ class ClosedForm(Method):
 
     def __post_init__(self):
         checks.choice(self, "head", tuple(HEADS))
+        checks.choice(self, "kept_as", ("float64", "float32"))
         if self.regularization is not None:
             checks.number(self, "regularization", "(0, 1]" if self.head == "lda" else "(0, inf)")
         for field in ("balanced", "per_class", "learn_validation"):
@@ -80,7 +83,7 @@ class ClosedForm(Method):
         if self._statistics is None:
             matrices = sum(map(len, context.task_classes)) if self.per_class else 1
             _check_memory(size, matrices)
-            self._statistics = ClassStatistics(size, self.per_class)
+            self._statistics = ClassStatistics(size, self.per_class, self.kept_as)
         old = self.networks.classifier
         network = LinearClassifier(context.image_shape, context.num_classes, self.random_features)
         if self.random_features:
@@ -99,6 +102,7 @@ class ClosedForm(Method):
                 raise UserError(f"ClosedForm: expected class {self._statistics.num_classes - 1} next, got {label}")
             vectors = concatenated([split.of_class(label) for split in splits if len(split)])
             self._statistics.add(label, vectors, self._expanded)
+        self._statistics.round()
         return self._solve()
 
     def _solve(self):
@@ -120,11 +124,11 @@ class ClosedForm(Method):
 
     def array_specs(self, networks, num_classes, image_shape):
         """Counts, sums, packed triangles."""
-        size, exact = self.random_features or image_shape[0], np.dtype(np.float64)
-        triangle = ArraySpec((size * (size + 1) // 2,), exact)
+        size, kept_as = self.random_features or image_shape[0], np.dtype(self.kept_as)
+        triangle = ArraySpec((size * (size + 1) // 2,), kept_as)
         grams = {f"gram/{i:04d}": triangle for i in range(num_classes if self.per_class else 1)}
         counts = {"counts": ArraySpec((num_classes,), np.dtype(np.int64))}
-        return grams | counts | {"sums": ArraySpec((num_classes, size), exact)}
+        return grams | counts | {"sums": ArraySpec((num_classes, size), kept_as)}
 
     def restore_arrays(self, arrays):
         """Takes them back; of a run that was stopped in its first task there are none."""

@@ -53,7 +53,8 @@ def test_tasks_of_any_size_end_with_the_same_classifier(head, mirrored):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"head": "ridge"}, {"per_class": False}, {"random_features": 9}, {"mirrored": True}]
+    "settings",
+    [{}, {"head": "ridge"}, {"per_class": False}, {"random_features": 9}, {"mirrored": True}, {"kept_as": "float32"}],
 )
 def test_a_saved_learner_goes_on_to_the_bit(settings, tmp_path):
     learner = learned(spaces.closed_form(**settings), (0, 1), (2,))
@@ -96,6 +97,8 @@ def test_what_is_kept_is_told_in_bytes():
     learner = learned(spaces.closed_form(num_features=6), (0, 1))
     per_class = 8 * 6 * 7 // 2  # a triangle in float64
     assert learner.method.memory_bytes() == {"class statistics": 2 * (per_class + 8 * 6 + 8)}
+    half = learned(spaces.closed_form(num_features=6, kept_as="float32"), (0, 1))
+    assert half.method.memory_bytes() == {"class statistics": 2 * (per_class // 2 + 4 * 6 + 8)}
     assert learner.method.keeps is Keeps.STATISTICS
 
 
@@ -149,6 +152,7 @@ def test_images_without_a_feature_space_are_refused():
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
+        ({"kept_as": "float16"}, "one of 'float64', 'float32'"),
         ({"head": "svm"}, "one of 'ridge', 'lda', 'nearest_mean'"),
         ({"regularization": 2.0}, r"a number .* \(0, 1\]"),
         ({"head": "ridge", "regularization": 0.0}, r"a number .* \(0, inf\)"),
