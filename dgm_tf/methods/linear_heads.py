@@ -150,8 +150,8 @@ def temperature(head, statistics, seed=0):
     They are drawn from the Gaussian of the class's logits, which follows from the statistics.
     """
     means = _means(statistics) @ head.kernel + head.bias
-    pooled = _logit_covariance(head, statistics)
-    root = linalg.cholesky(pooled + 1e-12 * (np.trace(pooled) or 1.0) * np.eye(len(pooled)), lower=True)
+    values, vectors = linalg.eigh(_logit_covariance(head, statistics))  # singular, as a regression's outputs sum to 1
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
     draws = numpy_generator(seed, "temperature").standard_normal((_SAMPLES, len(means)))
     logits = means[:, None] + (draws @ root.T)[None]  # [classes, samples, classes]
     own = np.arange(len(means))

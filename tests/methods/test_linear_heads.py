@@ -152,6 +152,13 @@ def test_temperature_makes_probabilities_of_regression_outputs():
     assert np.abs(vague / vague.sum(axis=1, keepdims=True) - 1 / 3).max() < 0.2
 
 
+def test_temperature_is_found_where_outputs_depend_on_each_other():
+    """The logits of a regression sum to 1, so their covariance is singular."""
+    exact = [np.round(8 * vectors[:, :2]) for vectors in CLASSES[:2]]
+    kept = statistics(exact)
+    assert temperature(ridge(kept, 1e-5, balanced=False), kept) > 0.0
+
+
 @pytest.mark.parametrize("per_class", [True, False])
 def test_statistics_survive_packing(per_class):
     kept = statistics(per_class=per_class)
