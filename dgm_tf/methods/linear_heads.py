@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, optimize, special
 from scipy.linalg import blas
 
 from dgm_tf import stopping
@@ -15,7 +15,8 @@ _MOST_FOLDS, _MOST_FEATURES = 5, 2048  # of leaving classes out, which takes an 
 RIDGES = tuple(10.0 ** (e / 2) for e in range(-10, 5))  # candidates, as shares of the mean diagonal
 _PROBES = 16  # random vectors that estimate a trace
 _SAMPLES = 200  # logits drawn of each class
-_TEMPERATURES = np.exp(np.linspace(np.log(1e-3), np.log(1e2), 1151))  # 1 % apart
+_MOST_LOGITS = 20_000_000  # drawn in all
+_TEMPERATURES = (np.log(1e-3), np.log(1e3))  # logarithms of the least and the largest factor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,20 +148,25 @@ def oracle_shrinkage(covariance, degrees):
 def temperature(head, statistics, seed=0):
     """Factor of a head's logits with which their softmax is most likely of logits drawn of each class.
 
-    They are drawn from the Gaussian of the class's logits, which follows from the statistics.
+    They are drawn from the Gaussian of the class's logits, which follows from the statistics. The order of the classes
+    makes no difference.
     """
-    means = _means(statistics) @ head.kernel + head.bias
-    values, vectors = linalg.eigh(_logit_covariance(head, statistics))  # singular, as a regression's outputs sum to 1
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    draws = numpy_generator(seed, "temperature").standard_normal((_SAMPLES, len(means)))
+    if statistics.num_classes == 1:
+        return 1.0
+    order = np.lexsort((np.sum(statistics.sums**2, axis=1), statistics.counts))
+    means = (_means(statistics) @ head.kernel + head.bias)[np.ix_(order, order)]
+    values, vectors = linalg.eigh(_logit_covariance(head, statistics)[np.ix_(order, order)])
+    # The symmetric root, which is unique, as for a regression it is singular: its outputs sum to 1.
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    count = max(1, min(_SAMPLES, _MOST_LOGITS // len(means) ** 2))
+    draws = numpy_generator(seed, "temperature").standard_normal((count, len(means)))
     logits = means[:, None] + (draws @ root.T)[None]  # [classes, samples, classes]
-    own = np.arange(len(means))
-    losses = []
-    for factor in _TEMPERATURES:
-        scaled = factor * logits
-        scaled -= scaled.max(axis=2, keepdims=True)
-        losses.append(np.mean(np.log(np.exp(scaled).sum(axis=2)) - scaled[own, :, own]))
-    return float(_TEMPERATURES[int(np.argmin(losses))]) if len(means) > 1 else 1.0
+    logits -= logits[np.arange(len(means)), :, np.arange(len(means))][..., None]  # of the true class 0
+
+    def loss(logarithm):
+        return np.mean(special.logsumexp(np.exp(logarithm) * logits, axis=2))
+
+    return float(np.exp(optimize.minimize_scalar(loss, bounds=_TEMPERATURES, options={"xatol": 1e-8}).x))
 
 
 def _logit_covariance(head, statistics):

@@ -152,6 +152,12 @@ def test_temperature_makes_probabilities_of_regression_outputs():
     assert np.abs(vague / vague.sum(axis=1, keepdims=True) - 1 / 3).max() < 0.2
 
 
+def test_temperature_does_not_depend_on_the_order_of_classes():
+    order = [2, 0, 3, 1]
+    once, other = (temperature(lda(kept), kept) for kept in (statistics(), statistics(order=order)))
+    assert other == pytest.approx(once, rel=1e-6)
+
+
 def test_temperature_is_found_where_outputs_depend_on_each_other():
     """The logits of a regression sum to 1, so their covariance is singular."""
     exact = [np.round(8 * vectors[:, :2]) for vectors in CLASSES[:2]]
