@@ -17,7 +17,7 @@ EVERY_DAY = (
     "quickstart", "image_folder", "mnist_dgmw_real", "fashion_mnist_dgma_plus", "svhn_dgma", "imagenet50_dgmw_plus",
     "cifar10_dgmw_fast", "imagenet50_dgmw_fast", "imagenet50_dgma_fast", "mnist_dgr", "mnist_ewc_m",
     "mnist_mergan_jtr", "mnist_mergan_ra", "mnist_ft", "mnist_jt", "mnist_icarl", "mnist_ewc_s", "mnist_pi_s",
-    "mnist_rwalk_s",
+    "mnist_rwalk_s", "mnist_closed_form", "photos", "photos_joint", "photos_ft", "photos_icarl",
 )  # fmt: skip
 # As a person runs it; for the others a few steps are not worth tracing. DGR's export needs its functions' graphs.
 TRACED = ("quickstart", "mnist_dgr", "mnist_dgr_fast")
@@ -35,6 +35,12 @@ NARROW = ("ResNetGenerator.filters = 2", "ResNetDiscriminator.filters = 2", "Res
 OTHER_CRITIC = ("DGM.discriminator = @DCGANDiscriminator", "DCGANDiscriminator.filters = (4, 4, 8)")
 ONE_TASK = ("ClassIncrementalStream.num_tasks = 1",)
 RESNET = {"cifar10_dgmw_fast": (*NARROW, *ONE_TASK), "imagenet50_dgmw_fast": (*NARROW, *OTHER_CRITIC)}
+# Of settings that make features many or long to find, as far as a file sets them.
+FEW_FEATURES = {
+    "WhitenedPatches.filters": 4, "WhitenedPatches.grid_filters": 2, "WhitenedPatches.second_filters": 4,
+    "WhitenedPatches.second_grid_filters": 2, "WhitenedPatches.second_components": 4, "WhitenedPatches.patches": 500,
+    "WhitenedPatches.iterations": 1, "ClosedForm.random_features": 16, "image_size": 96,
+}  # fmt: skip
 # The quickstart measures these for all of them: they are the same for every file, and cost more than its steps.
 MEASURED_ONCE = ("EvaluationSettings.gan_train_epochs", "EvaluationSettings.fine_tuning_epochs")
 
@@ -64,8 +70,12 @@ def _shortened(path, photos):
     epochs = re.findall(r"^\w+\.epochs(?= = )", gin.config_str(), re.MULTILINE)
     bindings = [*FEW_STEPS, *(f"{name} = 2" for name in epochs), *_data_bindings(photos)]
     bindings += [f"{name} = {int(path.stem == 'quickstart')}" for name in MEASURED_ONCE]
-    if "ImageFolder" in gin.config_str():
+    if "ImageFolder" in gin.config_str() and "GANSettings" in gin.config_str():
         bindings.append("GANSettings.batch_size = 8")
+    if "FeatureSpace" in gin.config_str():
+        bindings += _few_features()
+    if "@Backbone()" in gin.config_str():
+        bindings.append("Backbone.levels = 0")
     if "ResNetGenerator" in gin.config_str():
         bindings += RESNET.get(path.stem, (*NARROW, *OTHER_CRITIC, *ONE_TASK))
     if "GANSettings.critic_steps" in gin.config_str():
@@ -86,6 +96,14 @@ def _data_bindings(photos):
         return []
     (train, most_train), (test, most_test), *_ = small_tfds.SPLITS[gin.query_parameter("TFDS.name")].items()
     return [f"TFDS.train_split = '{train}[:{most_train}]'", f"TFDS.test_split = '{test}[:{most_test}]'"]
+
+
+def _few_features():
+    """For the file that gin has parsed: `FEW_FEATURES` where it says more. What patches are by default is many, too."""
+    said = {name: re.search(rf"^{name} = ([1-9][\d_]*)$", gin.config_str(), re.MULTILINE) for name in FEW_FEATURES}
+    by_default = ("filters", "patches", "iterations") if "WhitenedPatches" in gin.config_str() else ()
+    always = {f"WhitenedPatches.{name}" for name in by_default}
+    return [f"{name} = {few}" for name, few in FEW_FEATURES.items() if said[name] or name in always]
 
 
 def _choices(path):
@@ -114,7 +132,8 @@ def test_its_data_are_read(path, photos, data_dir, clean_gin):
     config.parse(path, _data_bindings(photos))
     stream = gin.get_configurable("ClassIncrementalStream")()
     first = stream.task(0)
-    assert stream.image_shape[:2] == (32, 32) and len(first.class_names) == len(first.classes) > 0
+    (side,) = re.findall(r"^image_size = (\d+)$", gin.config_str(), re.MULTILINE) or ["32"]
+    assert stream.image_shape[:2] == (int(side), int(side)) and len(first.class_names) == len(first.classes) > 0
     for label in first.classes:
         assert first.num_trained(label) > 0 and len(first.test.of_class(label)) > 0
 

@@ -5,6 +5,7 @@ r"""Compares methods: runs each row of a suite with several seeds and writes one
   bin/compare --suite=gin/compare/table1_mnist_fast.gin --seeds=0-2 --dry_run    # list the runs
   bin/compare --suite=gin/compare/table1_mnist_fast.gin --report_only            # table of finished runs
   bin/compare --suite=my_suite.gin --import=my_method
+  bin/compare --suite=gin/compare/photos.gin --run_param="ImageFolder.directory='photos'"
 
 Each run is a bin/train process with the folder <run_root>/<method>/seed<N> and the log seed<N>.log beside it. Ctrl-C
 lets the runs save. Run the same command again to resume: finished runs are left alone, failed ones are tried again. A
@@ -27,6 +28,10 @@ from dgm_tf.text import shown
 FLAGS = command.define(
     (flags.DEFINE_string, "suite", None, "Gin file of the suite."),
     (flags.DEFINE_multi_string, "gin_param", [], "A gin binding that overrides the suite's file."),
+    (
+        flags.DEFINE_multi_string, "run_param", [],
+        "A gin binding of all runs, such as ImageFolder.directory='photos'. It wins over the suite's file.",
+    ),
     command.IMPORT,
     (
         flags.DEFINE_string, "seeds", None,
@@ -59,7 +64,7 @@ def compare():
     with quiet_start():
         config.import_modules(_modules())
         suite = suites.read_suite(FLAGS.suite, FLAGS.gin_param, _modules())
-    suite = _with_rows(suite, FLAGS.methods)
+    suite = _with_params(_with_rows(suite, FLAGS.methods), FLAGS.run_param)
     root = user_path(FLAGS.run_root or f"runs/{pathlib.Path(FLAGS.suite).stem}", "--run_root")
     runs = states.plan(suite, _seeds(suite, root), root, _modules(), _train_flags())
     if FLAGS.dry_run:
@@ -85,6 +90,12 @@ def _with_rows(suite, names):
         return suite
     orders = [pair for pair in suite.orders if set(pair) <= set(names)]
     return dataclasses.replace(suite, rows=[row for row in suite.rows if row.name in names], orders=orders)
+
+
+def _with_params(suite, params):
+    """The suite with rows that have these bindings, too."""
+    rows = [dataclasses.replace(row, params=(*row.params, *params)) for row in suite.rows]
+    return dataclasses.replace(suite, rows=rows)
 
 
 def _seeds(suite, root):

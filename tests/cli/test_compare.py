@@ -171,6 +171,18 @@ def test_a_changed_suite_does_not_take_old_runs_for_its_own(finished_suite, comm
     assert "ft seed 0 was not run" in complaints and "+FineTuning.epochs = 2" in complaints
 
 
+def test_a_run_param_wins_in_every_row(command, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "suite.gin").write_text(SUITE)
+    (tmp_path / "ft.gin").write_text(FT)
+    given, started = "DCGANDiscriminator.filters = (8, 8, 8)", []
+    monkeypatch.setattr(compare, "_run", lambda suite, runs, root: started.extend(runs))
+    command("--suite=suite.gin", f"--run_param={given}", "--run_param=GANSettings.epochs = 3", "--methods=dgmw")
+    (run,) = started
+    assert "GANSettings.epochs = 3\n" in run.text.partition("GANSettings.epochs = 1\n")[2]
+    assert f"--gin_param={given}" in run.command and given in run.text
+
+
 def test_a_run_that_fails_is_told_with_the_end_of_its_log(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "suite.gin").write_text(SUITE)
