@@ -17,7 +17,7 @@ EVERY_DAY = (
     "quickstart", "image_folder", "mnist_dgmw_real", "fashion_mnist_dgma_plus", "svhn_dgma", "imagenet50_dgmw_plus",
     "cifar10_dgmw_fast", "imagenet50_dgmw_fast", "imagenet50_dgma_fast", "mnist_dgr", "mnist_ewc_m",
     "mnist_mergan_jtr", "mnist_mergan_ra", "mnist_ft", "mnist_jt", "mnist_icarl", "mnist_ewc_s", "mnist_pi_s",
-    "mnist_rwalk_s", "mnist_closed_form", "photos", "photos_joint", "photos_ft", "photos_icarl",
+    "mnist_rwalk_s", "mnist_closed_form", "cifar10_closed_form_small", "photos", "photos_joint", "photos_ft", "photos_icarl",
 )  # fmt: skip
 # As a person runs it; for the others a few steps are not worth tracing. DGR's export needs its functions' graphs.
 TRACED = ("quickstart", "mnist_dgr", "mnist_dgr_fast")
