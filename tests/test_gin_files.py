@@ -17,7 +17,8 @@ EVERY_DAY = (
     "quickstart", "image_folder", "mnist_dgmw_real", "fashion_mnist_dgma_plus", "svhn_dgma", "imagenet50_dgmw_plus",
     "cifar10_dgmw_fast", "imagenet50_dgmw_fast", "imagenet50_dgma_fast", "mnist_dgr", "mnist_ewc_m",
     "mnist_mergan_jtr", "mnist_mergan_ra", "mnist_ft", "mnist_jt", "mnist_icarl", "mnist_ewc_s", "mnist_pi_s",
-    "mnist_rwalk_s", "mnist_closed_form", "cifar10_closed_form_small", "photos", "photos_joint", "photos_ft", "photos_icarl",
+    "mnist_rwalk_s", "mnist_closed_form", "cifar10_closed_form_small", "photos", "photos_joint", "photos_ft",
+    "photos_icarl",
 )  # fmt: skip
 # As a person runs it; for the others a few steps are not worth tracing. DGR's export needs its functions' graphs.
 TRACED = ("quickstart", "mnist_dgr", "mnist_dgr_fast")
@@ -99,9 +100,10 @@ def _data_bindings(photos):
 
 
 def _few_features():
-    """For the file that gin has parsed: `FEW_FEATURES` where it says more. What patches are by default is many, too."""
+    """`FEW_FEATURES`, for the file that gin has parsed: what it sets to more, and what is more by default."""
     said = {name: re.search(rf"^{name} = ([1-9][\d_]*)$", gin.config_str(), re.MULTILINE) for name in FEW_FEATURES}
     by_default = ("filters", "patches", "iterations") if "WhitenedPatches" in gin.config_str() else ()
+    by_default += ("second_components",) if said["WhitenedPatches.second_filters"] else ()
     always = {f"WhitenedPatches.{name}" for name in by_default}
     return [f"{name} = {few}" for name, few in FEW_FEATURES.items() if said[name] or name in always]
 
