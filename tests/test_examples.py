@@ -23,9 +23,22 @@ def cells(path, kind):
     return ["".join(cell["source"]) for cell in content["cells"] if cell["cell_type"] == kind]
 
 
-def test_there_are_two():
-    assert [path.stem for path in NOTEBOOKS] == ["digits", "own_method"]
+def test_there_are_three():
+    assert [path.stem for path in NOTEBOOKS] == ["digits", "own_method", "photos"]
     assert SETTINGS in "".join(cells(NOTEBOOKS[0], "code"))
+
+
+@pytest.mark.ci
+def test_without_the_extra_photos_a_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))
+    notebook = nbformat.read(ROOT / "examples" / "photos.ipynb", as_version=4)
+    hidden = 'from dgm_tf.features import efficientnet_lite\nefficientnet_lite._MODULE = "not_installed"\n'
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code[1].source = hidden + code[1].source
+    with pytest.raises(nbclient.exceptions.CellExecutionError) as caught:
+        nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": tmp_path}}).execute()
+    told = caught.value.evalue.splitlines()[0]  # gin says below where it was called
+    assert caught.value.ename == "UserError" and "pip install 'dgm_tf[photos]'" in told
 
 
 @named
