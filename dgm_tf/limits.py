@@ -33,6 +33,7 @@ MAX_FEATURES_BYTES = 256_000_000  # of feature vectors that are held in memory; 
 MAX_BACKBONE_LAYERS = 2000
 MAX_BACKBONE_WEIGHTS = 250_000_000  # numbers, of all layers together
 MAX_BACKBONE_VALUES = 64_000_000  # that a layer may put out for one image
+MAX_BACKBONE_HELD_VALUES = 256_000_000  # of all outputs for one image that later layers still take
 MAX_BACKBONE_FEATURES = 65_536
 MAX_BACKBONE_DEPTH = 8  # models inside each other in a file
 MAX_BACKBONE_CONFIG_BYTES = 16_000_000  # of the description in a .keras file

@@ -11,6 +11,7 @@ import tensorflow as tf
 from dgm_tf import limits, output, serialization, stopping
 from dgm_tf.data.rows import Rows
 from dgm_tf.data.sources import cache
+from dgm_tf.disk.files import damaged
 from dgm_tf.training.pool import to_float
 
 FORMAT = 1  # of what is kept; another number, and features are extracted anew
@@ -19,6 +20,7 @@ _VECTORS, _DIGESTS = "vectors.npy", "digests.npy"
 _DIGEST = np.dtype("V16")
 _TOLD_FROM = 200  # images from which a bar is shown
 _NO_ROOM = 2**30  # bytes that stay free on the disk
+_ADVICE = "delete it"
 
 
 class Extraction:
@@ -87,7 +89,7 @@ class Extraction:
             array.flush()
             np.save(folder / _DIGESTS, np.frombuffer(b"".join(digests), _DIGEST))
 
-        self._enter(*cache.kept(name, write, _read, self._cache_dir, KIND))
+        self._enter(*cache.kept(name, write, self._read, self._cache_dir, KIND))
 
     def _has_room(self, count):
         self._cache_dir.mkdir(parents=True, exist_ok=True)
@@ -105,9 +107,22 @@ class Extraction:
             return
         self._looked, prefix = True, f"{KIND}-{self._fingerprint()}-"
         for folder in sorted(self._cache_dir.glob(f"{prefix}*")):
-            found = cache.found(folder, _read)
+            found = cache.found(folder, self._read)
             if found is not None:
                 self._enter(*found)
+
+    def _read(self, folder):
+        """(vectors float32 [n, D], n digests); raises `Damaged` if a folder with fitting checksums holds others."""
+        try:
+            vectors, digests = (np.load(folder / name, mmap_mode="r") for name in (_VECTORS, _DIGESTS))
+        except (ValueError, EOFError) as error:
+            raise damaged(folder, "expected arrays in it, found none", _ADVICE) from error
+        shape = (len(digests) if digests.ndim == 1 else None, self._extractor.num_features)
+        if vectors.dtype != np.float32 or digests.dtype != _DIGEST or vectors.shape != shape:
+            expected = f"float32 vectors of {self._extractor.num_features} features and as many digests"
+            found = f"{vectors.dtype} {list(vectors.shape)} and {digests.dtype} {list(digests.shape)}"
+            raise damaged(folder, f"expected {expected}, found {found}", _ADVICE)
+        return vectors, [bytes(digest) for digest in digests]
 
     def _fingerprint(self):
         """Of the extractor: its class, settings and weights."""
@@ -150,10 +165,6 @@ class Flipped:
 def mirrored(images):
     """The mirrored copies of images, uint8 [N, H, W, C]: an array or `Rows`, as the images are."""
     return Rows([Flipped(images)]) if isinstance(images, Rows) else images[:, :, ::-1]
-
-
-def _read(folder):
-    return np.load(folder / _VECTORS, mmap_mode="r"), [bytes(d) for d in np.load(folder / _DIGESTS)]
 
 
 def _digests(images):

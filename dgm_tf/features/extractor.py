@@ -58,6 +58,7 @@ class BackboneExtractor(FeatureExtractor):
         largest = max(math.prod(shape[1:]) for shape in shapes)
         self.batch_size = max(1, min(FeatureExtractor.batch_size, _MOST_VALUES // largest))
         self._last_use = _last_use(self.nodes, self._joined)
+        _check_held(shapes, self._last_use)
         self.trainable = False
         self.built = True
 
@@ -124,6 +125,17 @@ def _last_use(nodes, kept=()):
         if value != len(nodes) and value not in kept:
             positions.setdefault(position, []).append(value)
     return positions
+
+
+def _check_held(shapes, last_use):
+    """Raises UserError if the outputs of layers that later ones still take are too many together for one image."""
+    held = math.prod(shapes[graph.IMAGE][1:])
+    for position in range(1, len(shapes)):
+        held += math.prod(shapes[position][1:])
+        if held > limits.MAX_BACKBONE_HELD_VALUES:
+            most = f"{limits.MAX_BACKBONE_HELD_VALUES:,}"
+            raise UserError(f"layers: layer {position}: expected at most {most} values in memory at once, got {held:,}")
+        held -= sum(math.prod(shapes[value][1:]) for value in last_use.get(position, ()))
 
 
 def _rescaled(images, input_range):

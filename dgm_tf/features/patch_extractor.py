@@ -1,14 +1,19 @@
 """The network that extracts features of whitened patches: one or two layers of filters, rectified and pooled."""
 
+import numbers
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from dgm_tf import checks, limits
+from dgm_tf.errors import UserError
 from dgm_tf.features.features import FeatureExtractor
 from dgm_tf.registry import register
 
 GREY_LEVELS = 127.5  # of uint8 that make 1 in images in [-1, 1]
 _BATCH = 50
+_MOST_VALUES = 100_000_000  # of a layer for a batch: a few such outputs are in memory at once
 _LEAST_DEVIATION = 0.1  # of a feature that is divided by it, as a share of all features' (root mean square)
 
 
@@ -23,7 +28,10 @@ class PatchExtractor(FeatureExtractor):
       num_channels: of the first layer, 2 * filters for each patch size.
       num_features: for each filter of a layer and each sign one, and grid * grid more for its grid filters.
 
-    Shapes: images float32 [N, H, W, channels] in [-1, 1] -> features float32 [N, num_features].
+    Raises:
+      UserError: an argument is not as described, or a layer would put out more than the limits.
+
+    Shapes: images float32 [N, H, W, channels] in [-1, 1] -> features float32 [N, num_features], whatever the policy.
     """
 
     def __init__(
@@ -31,22 +39,54 @@ class PatchExtractor(FeatureExtractor):
         second_filters=0, second_size=1, second_components=100, second_grid=2, second_grid_filters=0, mirrored=True,
         contrast=10.0,
     ):  # fmt: skip
-        super().__init__(name="features")
+        super().__init__(name="features", dtype="float32")
+        _check_sizes("image_shape", image_shape, "[1, inf)")
+        _check_sizes("patch_sizes", patch_sizes, "[1, inf)")
         self.image_shape, self.patch_sizes, self.filters = tuple(image_shape), tuple(patch_sizes), filters
         self.cells, self.grid, self.grid_filters = cells, grid, grid_filters
         self.mirrored, self.contrast = mirrored, contrast
         self.second_filters, self.second_size = second_filters, second_size
         self.second_components, self.second_grid = second_components, second_grid
         self.second_grid_filters = second_grid_filters
+        self._check()
         self.num_channels = 2 * filters * len(self.patch_sizes)
         first = len(self.patch_sizes) * (filters + grid_filters * grid**2)
         self.num_features = 2 * (first + second_filters + second_grid_filters * second_grid**2)
+        self.batch_size = max(1, min(FeatureExtractor.batch_size, _MOST_VALUES // self._largest()))
         self._build_first()
         if second_filters:
             self._build_second()
         self.means = self._constant("means", (self.num_features,))
         self.scales = self._constant("scales", (self.num_features,))
         self.built = True
+
+    def _check(self):
+        checks.argument("PatchExtractor.image_shape", self.image_shape, len(self.image_shape) == 3, "(H, W, channels)")
+        most = min(self.image_shape[:2]) - max(self.patch_sizes) + 1
+        checks.argument("PatchExtractor.patch_sizes", self.patch_sizes, most >= 1, "sizes that fit into the image")
+        for field in ("filters", "second_components"):
+            checks.integer(self, field, "[1, inf)")
+        checks.integer(self, "cells", f"[1, {most}]")
+        checks.integer(self, "grid", f"[1, {self.cells}]")
+        checks.integer(self, "grid_filters", f"[0, {self.filters}]")
+        checks.integer(self, "second_filters", "[0, inf)")
+        checks.integer(self, "second_grid_filters", f"[0, {self.second_filters}]")
+        if self.second_filters:
+            checks.integer(self, "second_size", f"[1, {self.cells}]")
+            checks.integer(self, "second_grid", f"[1, {self.cells - self.second_size + 1}]")
+        checks.flag(self, "mirrored")
+        checks.number(self, "contrast", "(0, inf)")
+
+    def _largest(self):
+        """Values of the largest output of a layer for one image."""
+        height, width, _ = self.image_shape
+        first = max((height - s + 1) * (width - s + 1) for s in self.patch_sizes) * self.filters
+        later = self.cells**2 * max(self.num_channels, 2 * self.second_filters)
+        largest = max(first, later, self.num_features)
+        if largest > limits.MAX_BACKBONE_VALUES:
+            most = f"{limits.MAX_BACKBONE_VALUES:,}"
+            raise UserError(f"PatchExtractor: expected at most {most} values of a layer for an image, got {largest:,}")
+        return largest
 
     def _build_first(self):
         depth, filters = self.image_shape[2], self.filters
@@ -150,6 +190,12 @@ class PatchExtractor(FeatureExtractor):
         )  # fmt: skip
         lists = {"image_shape": list(self.image_shape), "patch_sizes": list(self.patch_sizes)}
         return lists | {name: getattr(self, name) for name in names}
+
+
+def _check_sizes(field, sizes, interval):
+    fits = isinstance(sizes, (list, tuple)) and sizes
+    fits = fits and all(checks.inside(size, interval, numbers.Integral) for size in sizes)
+    checks.argument(f"PatchExtractor.{field}", sizes, fits, f"a list of integers in {interval}")
 
 
 def _convolved(images, kernel):

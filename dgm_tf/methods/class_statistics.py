@@ -4,6 +4,7 @@ import numpy as np
 from scipy.linalg import blas
 
 from dgm_tf import stopping
+from dgm_tf.errors import UserError
 
 _EXACT = 2048  # features up to which products are computed in float64; beyond, batches in float32 add up in float64
 _BATCH_BYTES = 2**27  # of vectors read at once
@@ -51,6 +52,9 @@ class ClassStatistics:
           label: of the class.
           vectors: float [n, d], an array or `Rows`; a part is read at a time.
           make: function from float [b, d] to float [b, D], what is added of them.
+
+        Raises:
+          UserError: if they are not finite.
         """
         size = max(1, min(8192, _BATCH_BYTES // (4 * self.num_features)))
         gram = self.grams[label if self.per_class else 0]
@@ -60,6 +64,11 @@ class ClassStatistics:
             self.counts[label] += len(rows)
             self.sums[label] += rows.sum(axis=0, dtype=np.float64)
             _add_products(gram, rows)
+        if not np.isfinite(self.sums[label]).all():
+            raise UserError(
+                f"closed form: expected finite features, got NaN or infinity among those of class {label}; check the "
+                "extractor's weights and input range"
+            )
 
     def gram(self, weights=None):
         """The sum of all Gram matrices, float64 [D, D], a copy of which the lower triangle counts.
@@ -97,7 +106,7 @@ class ClassStatistics:
         """The inverse of `arrays`; other keys are ignored."""
         statistics = cls(arrays["sums"].shape[1], per_class, arrays["sums"].dtype)
         statistics.counts, statistics.sums = arrays["counts"].copy(), arrays["sums"].astype(np.float64)
-        names = sorted(name for name in arrays if name.startswith("gram/"))
+        names = sorted((n for n in arrays if n.startswith("gram/")), key=lambda n: int(n.removeprefix("gram/")))
         statistics.grams = [_unpacked(arrays[name], statistics.num_features) for name in names]
         return statistics
 

@@ -19,7 +19,7 @@ from dgm_tf.networks.linear import LinearClassifier
 from dgm_tf.registry import register
 from dgm_tf.training.randomness import numpy_generator
 
-_COPIES = 3  # of a Gram matrix at once: the statistics, what is solved, what is saved
+_SOLVING = 2  # matrices as large as a Gram matrix, beside the statistics
 
 
 @gin.register
@@ -80,9 +80,9 @@ class ClosedForm(Method):
                 "@ClosedForm(), FeatureSpace.features = @WhitenedPatches() or @Backbone()"
             )
         size = self.random_features or context.image_shape[0]
+        held = 0 if self._statistics is None else len(self._statistics.grams)
+        _check_memory(size, context.num_classes if self.per_class else 1, held)
         if self._statistics is None:
-            matrices = sum(map(len, context.task_classes)) if self.per_class else 1
-            _check_memory(size, matrices)
             self._statistics = ClassStatistics(size, self.per_class, self.kept_as)
         old = self.networks.classifier
         network = LinearClassifier(context.image_shape, context.num_classes, self.random_features)
@@ -145,9 +145,13 @@ def _projection(network, seed):
     return values / np.sqrt(shape[0], dtype=np.float32)
 
 
-def _check_memory(size, matrices):
-    """Raises UserError if Gram matrices of so many features do not fit into what memory is free."""
-    needed, free = 8 * size**2 * (_COPIES - 1 + matrices), limits.free_memory()
+def _check_memory(size, matrices, held):
+    """Raises UserError if Gram matrices of so many features do not fit into what memory is free.
+
+    matrices: how many there will be; held: how many of them are in memory. Of each, two packed copies of half the size
+    are made: one to go back to if the task fails, and one to save.
+    """
+    needed, free = 8 * size**2 * (_SOLVING + 2 * matrices - held), limits.free_memory()
     if free is not None and needed > free:
         raise UserError(
             f"ClosedForm: expected {needed / 1e9:.1f} GB of free memory for Gram matrices of {size:,} features, got "

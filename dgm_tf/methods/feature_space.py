@@ -1,4 +1,4 @@
-"""FeatureSpace: any method, learning among feature vectors of images instead of among their pixels."""
+"""FeatureSpace: a method without a generator, learning among feature vectors of images instead of among their pixels."""
 
 import dataclasses
 import pathlib
@@ -48,6 +48,11 @@ class FeatureSpace(Method):
         checks.flag(self, "mirrored")
         if isinstance(self.method, FeatureSpace):
             raise UserError("FeatureSpace.method: expected a method such as @ClosedForm(), got a FeatureSpace")
+        if self.method.replays:
+            raise UserError(
+                f"FeatureSpace.method: expected one without a generator, which makes images and no vectors, got "
+                f"{type(self.method).__name__}; choose one such as @ClosedForm() or @ICaRL()"
+            )
         if self.method.augmentation is not None:
             raise UserError(
                 f"FeatureSpace.method: expected {type(self.method).__name__}.augmentation = None, as vectors are no "

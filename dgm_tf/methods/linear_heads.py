@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 from scipy import linalg, optimize, special
-from scipy.linalg import blas
+from scipy.linalg import blas, lapack
 
 from dgm_tf import stopping
 from dgm_tf.errors import UserError
@@ -13,7 +13,8 @@ from dgm_tf.training.randomness import numpy_generator
 SHRINKAGES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8)  # candidates
 _MOST_FOLDS, _MOST_FEATURES = 5, 2048  # of leaving classes out, which takes an eigendecomposition a fold
 RIDGES = tuple(10.0 ** (e / 2) for e in range(-10, 5))  # candidates, as shares of the mean diagonal
-_PROBES = 16  # random vectors that estimate a trace
+_LEAST_LEVEL = 1e-6  # of a mean variance, as a share of the mean square: less is rounding, as of a class of one image
+_LEAST_RESIDUAL = 1e-12  # of a regression, as a share of what is to be explained: less is rounding
 _SAMPLES = 200  # logits drawn of each class
 _MOST_LOGITS = 20_000_000  # drawn in all
 _TEMPERATURES = (np.log(1e-3), np.log(1e3))  # logarithms of the least and the largest factor
@@ -53,6 +54,7 @@ def lda(statistics, regularization=None, balanced=True):
     """
     means, total = _means(statistics), int(statistics.counts.sum())
     scatter = statistics.gram()
+    squares = np.trace(scatter)
     _subtract_products(scatter, statistics.sums / np.sqrt(statistics.counts)[:, None])
     degrees = max(1, total - statistics.num_classes)
     share = regularization
@@ -60,9 +62,9 @@ def lda(statistics, regularization=None, balanced=True):
         others = statistics.per_class and statistics.num_classes > 1 and statistics.num_features <= _MOST_FEATURES
         share = held_out(statistics, scatter) if others else oracle_shrinkage(scatter / degrees, degrees)
     scatter /= degrees
-    level = np.trace(scatter) / len(scatter)
+    level = _level(scatter, squares / degrees)
     scatter *= 1.0 - share
-    _add_to_diagonal(scatter, share * level or np.finfo(np.float32).tiny)
+    _add_to_diagonal(scatter, share * level)
     kernel = _solved(scatter, means.T)
     priors = np.zeros(len(means)) if balanced else np.log(statistics.counts / total)
     return LinearHead(kernel, priors - 0.5 * np.sum(kernel.T * means, axis=1), share)
@@ -82,10 +84,10 @@ def ridge(statistics, regularization=None, balanced=True):
     weights = counts.sum() / (len(counts) * counts) if balanced else np.ones(len(counts))
     gram = statistics.gram(weights if balanced else None)
     counts, sums, total = counts * weights, sums * weights[:, None], counts.sum()
-    mean, shares = sums.sum(axis=0) / total, counts / total
+    mean, shares, squares = sums.sum(axis=0) / total, counts / total, np.trace(gram)
     _subtract_products(gram, np.sqrt(total) * mean[None])
     products = (sums - counts[:, None] * mean).T  # of centred vectors and one-hot labels
-    level = np.trace(gram) / len(gram) or np.finfo(np.float32).tiny
+    level = _level(gram, squares)
     if regularization is None:
         regularization = _cross_validated(gram, products, level, shares, total)
     _add_to_diagonal(gram, regularization * level)
@@ -106,14 +108,14 @@ def held_out(statistics, scatter):
       statistics: `ClassStatistics` with a Gram matrix of each class.
       scatter: [D, D], lower triangle: of all vectors around their classes' means.
     """
-    own = [_scatter_of(statistics, label) for label in range(statistics.num_classes)]
-    order = np.lexsort((statistics.counts, [np.trace(matrix) for matrix in own]))
+    squares = np.array([np.trace(gram) for gram in statistics.grams])
+    order = np.lexsort((statistics.counts, squares - np.sum(statistics.sums**2, axis=1) / statistics.counts))
     likelihoods = np.zeros(len(SHRINKAGES))
-    for fold in range(min(_MOST_FOLDS, len(own))):
+    for fold in range(min(_MOST_FOLDS, len(order))):
         left_out = order[fold::_MOST_FOLDS]
-        apart = sum(own[label] for label in left_out)
+        apart = _scatter_of(statistics, left_out)
         count = int(statistics.counts[left_out].sum())
-        rest = int(statistics.counts.sum()) - count - (len(own) - len(left_out))
+        rest = int(statistics.counts.sum()) - count - (len(order) - len(left_out))
         values, vectors = linalg.eigh((scatter - apart) / max(1, rest), lower=True, check_finite=False)
         values = np.maximum(values, 0.0)
         along = np.sum(vectors * blas.dsymm(1.0, np.asfortranarray(apart), vectors, lower=1), axis=0)
@@ -123,10 +125,12 @@ def held_out(statistics, scatter):
     return SHRINKAGES[int(np.argmax(likelihoods))]
 
 
-def _scatter_of(statistics, label):
-    """Scatter of a class's vectors around their mean, lower triangle."""
-    matrix = statistics.grams[label].copy(order="F")
-    _subtract_products(matrix, statistics.sums[label][None] / np.sqrt(statistics.counts[label]))
+def _scatter_of(statistics, labels):
+    """Scatter of some classes' vectors around the classes' means, lower triangle."""
+    matrix = statistics.grams[labels[0]].copy(order="F")
+    for label in labels[1:]:
+        matrix += statistics.grams[label]
+    _subtract_products(matrix, statistics.sums[labels] / np.sqrt(statistics.counts[labels])[:, None])
     return matrix
 
 
@@ -173,27 +177,23 @@ def _logit_covariance(head, statistics):
     """Covariance of the logits within classes, [classes, classes]."""
     total = int(statistics.counts.sum())
     kernel = np.asfortranarray(head.kernel)
-    products = np.zeros((kernel.shape[1],) * 2)
-    for gram in statistics.grams:
-        products += kernel.T @ blas.dsymm(1.0, gram, kernel, lower=1)
+    products = kernel.T @ blas.dsymm(1.0, statistics.gram(), kernel, lower=1)
     centres = (statistics.sums / np.sqrt(statistics.counts)[:, None]) @ head.kernel
     return (products - centres.T @ centres) / max(1, total - statistics.num_classes)
 
 
 def _cross_validated(gram, products, level, shares, total):
     """The penalty of `RIDGES` with the least generalized cross-validation error."""
-    probes = numpy_generator(0, "trace").choice([-1.0, 1.0], (len(gram), _PROBES))
-    scores = []
+    all_squares, scores = total * np.sum(shares * (1 - shares)), []
     for ridge_share in RIDGES:
         penalty = ridge_share * level
         matrix = gram.copy(order="F")
         _add_to_diagonal(matrix, penalty)
-        solved = _solved(matrix, np.concatenate([products, probes], axis=1))
-        kernel, answers = np.split(solved, [products.shape[1]], axis=1)
-        inverse_trace = np.mean(np.sum(probes * answers, axis=0))
-        degrees = len(gram) - penalty * inverse_trace
+        factor = _factor(matrix)
+        kernel = linalg.cho_solve(factor, products, check_finite=False)
+        degrees = len(gram) - penalty * _inverse_trace(factor)
         fitted = np.sum(kernel * products) - penalty * np.sum(kernel**2)  # kernel^T gram kernel
-        residual = total * np.sum(shares * (1 - shares)) - 2 * np.sum(kernel * products) + fitted
+        residual = max(all_squares - 2 * np.sum(kernel * products) + fitted, _LEAST_RESIDUAL * all_squares)
         scores.append(residual / max(total - 1 - degrees, 1e-9 * total) ** 2)
     return RIDGES[int(np.argmin(scores))]
 
@@ -209,6 +209,14 @@ def _subtract_products(matrix, rows):
     blas.dsyrk(-1.0, np.ascontiguousarray(rows).T, beta=1.0, c=matrix, lower=1, overwrite_c=1)
 
 
+def _level(matrix, squares):
+    """Mean diagonal of a centred matrix, above 0 also where there is nothing but rounding in it.
+
+    squares: trace of the same matrix before it was centred.
+    """
+    return max(np.trace(matrix), _LEAST_LEVEL * squares) / len(matrix) or 1.0
+
+
 def _add_to_diagonal(matrix, value):
     matrix[np.diag_indices(len(matrix))] += value
 
@@ -221,12 +229,22 @@ def _squares(matrix):
 
 def _solved(matrix, right):
     """Solution of matrix @ x = right; matrix: positive definite, its lower triangle, and it is overwritten."""
+    return linalg.cho_solve(_factor(matrix), right, check_finite=False)
+
+
+def _inverse_trace(factor):
+    """Trace of the inverse of a matrix; factor: as of `_factor`, and it is overwritten."""
+    inverse, _ = lapack.dtrtri(factor[0], lower=1, overwrite_c=1)
+    return sum(float(column[i:] @ column[i:]) for i, column in enumerate(inverse.T))
+
+
+def _factor(matrix):
+    """Cholesky factor, for `linalg.cho_solve`; matrix: as of `_solved`."""
     stopping.check()
     try:
-        factor = linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+        return linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
     except linalg.LinAlgError as error:
         raise UserError(
             "closed form: expected a positive definite matrix, got one that is not; try a higher "
             "ClosedForm.regularization"
         ) from error
-    return linalg.cho_solve(factor, right, check_finite=False)

@@ -5,6 +5,9 @@ import pytest
 
 from dgm_tf import limits
 from dgm_tf.data.rows import Rows
+from dgm_tf.data.sources import cache
+from dgm_tf.disk import files
+from dgm_tf.errors import Damaged
 from dgm_tf.features.extraction import Extraction, mirrored
 from tests.methods import spaces
 
@@ -68,6 +71,24 @@ def test_damaged_features_are_extracted_again(extractor, tmp_path, capsys):
     path.write_bytes(data)
     np.testing.assert_allclose(Extraction(extractor, tmp_path).vectors(IMAGES), expected(extractor), atol=1e-5)
     assert "damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "other",
+    [np.zeros((12, 5), np.float32), np.zeros((11, 6), np.float32), np.zeros((12, 6)), np.float32(0), b"no array"],
+)
+def test_a_folder_of_other_arrays_with_checksums_that_fit_is_told_in_a_line(extractor, tmp_path, other):
+    Extraction(extractor, tmp_path).vectors(IMAGES)
+    (folder,) = tmp_path.glob("features-*")
+    if isinstance(other, bytes):
+        (folder / "vectors.npy").write_bytes(other)
+    else:
+        np.save(folder / "vectors.npy", other)
+    digests = {name: cache._sha256(folder / name) for name in ("vectors.npy", "digests.npy")}
+    files.write_json(folder / cache.DIGESTS, {"format": 2, "files": digests})
+    with pytest.raises(Damaged, match="features-.* is damaged: expected .*; delete it") as told:
+        Extraction(extractor, tmp_path).vectors(IMAGES)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -200,6 +200,14 @@ class TestStrangers:
         with pytest.raises(UserError, match="at most 1,000 weights, got 12,292"):
             BackboneExtractor(SHAPE, [["Flatten", [0], []], ["Dense", [1], [["units", 4]]]])
 
+    def test_outputs_that_wait_for_later_layers_are_counted_together(self, monkeypatch):
+        """Layers in a row let go of what they have read; the same ones side by side hold all until they are added."""
+        monkeypatch.setattr(limits, "MAX_BACKBONE_HELD_VALUES", 10 * 32 * 32)
+        layer = ["filters", 2], ["kernel_size", [1, 1]]
+        BackboneExtractor(SHAPE, [["Conv2D", [i], [*layer]] for i in range(9)])
+        with pytest.raises(UserError, match="layer 4: expected at most 10,240 values in memory at once, got 11,264"):
+            BackboneExtractor(SHAPE, [*(["Conv2D", [0], [*layer]] for _ in range(9)), ["Add", [*range(1, 10)], []]])
+
     @pytest.mark.parametrize("joined", [[["units", 4], ["units", 70_000]], [["units", [4]]]])
     def test_a_setting_that_is_told_twice_is_checked_as_it_counts(self, joined):
         with pytest.raises(UserError, match="units: expected"):

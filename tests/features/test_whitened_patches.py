@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -82,6 +83,44 @@ def test_a_saved_extractor_gives_the_same_features(images, extractor):
     arrays = {name: np.asarray(weight) for name, weight in zip(names, extractor.weights, strict=True)}
     serialization.assign_arrays("features", loaded.weights, arrays, names)
     np.testing.assert_array_equal(_features(loaded, images), _features(extractor, images))
+
+
+def test_features_are_computed_in_float32_whatever_the_policy(images, extractor):
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        other = TWO_LAYERS.extractor(images, seed=0)
+    finally:
+        keras.config.set_dtype_policy(before)
+    np.testing.assert_array_equal(_features(other, images), _features(extractor, images))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grid": 0}, r"grid: expected an integer in \[1, 4\]"),
+        ({"grid": 5}, r"grid: expected an integer in \[1, 4\]"),
+        ({"cells": 10**9}, r"cells: expected an integer in \[1, 6\]"),
+        ({"filters": -1}, "filters: expected an integer"),
+        ({"filters": 2**40}, "expected at most 64,000,000 values of a layer for an image, got"),
+        ({"grid_filters": 5}, r"grid_filters: expected an integer in \[0, 4\]"),
+        ({"patch_sizes": [3, 40]}, "patch_sizes: expected sizes that fit into the image"),
+        ({"patch_sizes": [0]}, "patch_sizes: expected a list of integers"),
+        ({"patch_sizes": "3"}, "patch_sizes: expected a list of integers"),
+        ({"image_shape": [12, 10]}, "image_shape: expected .H, W, channels."),
+        ({"second_size": 5}, r"second_size: expected an integer in \[1, 4\]"),
+        ({"second_grid": 4}, r"second_grid: expected an integer in \[1, 3\]"),
+        ({"second_grid_filters": 7}, r"second_grid_filters: expected an integer in \[0, 6\]"),
+        ({"contrast": -1.0}, "contrast: expected a number"),
+        ({"mirrored": "x"}, "mirrored: expected True or False"),
+    ],
+)
+def test_a_forged_description_is_refused_in_a_line(extractor, change, message):
+    description = serialization.network_to_json(extractor)
+    description = description | {"config": description["config"] | change}
+    with pytest.raises(UserError, match=f"PatchExtractor.*{message}") as told:
+        serialization.network_outline(description)
+    assert "\n" not in str(told.value)
 
 
 def test_settings_can_be_saved():

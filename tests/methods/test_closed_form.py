@@ -17,6 +17,7 @@ from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.methods.icarl import ICaRL
 from dgm_tf.methods.joint_training import JointTraining
 from dgm_tf.methods.keeps import Keeps
+from dgm_tf.networks.linear import LinearClassifier
 from dgm_tf.networks.mlp import MLPDiscriminator
 from dgm_tf.training.augmentation import Augmentation
 from tests.methods import spaces, tiny
@@ -144,6 +145,24 @@ def test_more_features_than_memory_are_refused_before_any_is_extracted(monkeypat
     assert not extracted
 
 
+def test_more_classes_than_memory_are_refused_when_their_task_begins(monkeypatch):
+    learner = learned(spaces.closed_form(num_features=6), (0,))
+    before = learner.logits(IMAGES)
+    monkeypatch.setattr(limits, "free_memory", lambda: 8 * 6**2 * 5)  # two to solve with, one new, two packed
+    learner.learn(task(1, (1,)))
+    with pytest.raises(UserError, match="use fewer features, or per_class = False"):
+        learner.learn(task(2, (2,)))
+    assert learner.num_tasks == 2 and learner.logits(IMAGES).shape[1] == 2 and before.shape[1] == 1
+
+
+def test_a_classifier_of_more_classes_than_were_learned_is_refused(tmp_path):
+    learner = learned(spaces.closed_form(num_features=6), (0, 1))
+    learner.method.networks.classifier = LinearClassifier((6,), 3)
+    learner.save(tmp_path)
+    with pytest.raises(UserError, match="expected num_classes 2, as of what was learned, got 3"):
+        dgm_tf.load(tmp_path)
+
+
 def test_images_without_a_feature_space_are_refused():
     with pytest.raises(UserError, match="learn in a FeatureSpace"):
         learned(ClosedForm(), (0,))
@@ -167,10 +186,12 @@ def test_settings_are_checked(settings, expected):
         ClosedForm(**settings)
 
 
-def test_a_feature_space_has_no_augmentation_and_no_second_space():
+def test_a_feature_space_has_no_augmentation_no_generator_and_no_second_space():
     with pytest.raises(UserError, match=r"augmentation = None.*mirrored = True"):
         FeatureSpace(FineTuning(augmentation=Augmentation()), spaces.Projections())
     with pytest.raises(UserError, match="got a FeatureSpace"):
         FeatureSpace(spaces.closed_form(), spaces.Projections())
+    with pytest.raises(UserError, match=r"FeatureSpace\.method: expected one without a generator, .* got DGM"):
+        FeatureSpace(tiny.dgm(), spaces.Projections())
     with pytest.raises(UserError, match=r"FeatureSpace\.features"):
         FeatureSpace(ClosedForm(), "pixels")

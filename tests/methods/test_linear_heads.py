@@ -1,5 +1,7 @@
 """Closed forms: the same weights whatever the order and the split, and those of the textbook."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -88,6 +90,59 @@ def test_generalized_cross_validation_chooses_the_penalty_with_the_least_error()
     assert 0 < best < len(RIDGES) - 1, "the data ask for some penalty, and not for the most"
     classes = np.split(rows, np.cumsum(COUNTS)[:-1])
     assert ridge(statistics(classes), None, balanced=False).regularization == RIDGES[best]
+
+
+@pytest.mark.parametrize("noise", [0.5, 2.0])
+def test_generalized_cross_validation_is_exact_where_features_outnumber_vectors(noise):
+    """By the vectors' inner products: the trace of the hat matrix is nearly the number of vectors there."""
+    rng, size = np.random.default_rng(0), 300
+    scales = np.exp(rng.normal(size=size))
+    classes = [0.6 * rng.normal(size=size) + noise * rng.normal(size=(6, size)) * scales for _ in range(10)]
+    rows, targets = np.concatenate(classes), np.repeat(np.eye(10), 6, axis=0)
+    centred, wanted = rows - rows.mean(axis=0), targets - targets.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred @ centred.T)
+    along, scores = vectors.T @ wanted, {}
+    for share in RIDGES:
+        penalty = share * np.sum(centred**2) / size
+        left = penalty / (np.maximum(values, 0.0) + penalty)
+        scores[share] = np.sum((left[:, None] * along) ** 2) / (np.sum(left) - 1) ** 2
+    chosen = ridge(statistics(classes), None, balanced=False).regularization
+    assert scores[chosen] < 1.001 * min(scores.values()) < 0.9 * max(scores.values())
+
+
+@pytest.mark.parametrize("regularization", [None, 0.01])
+@pytest.mark.parametrize("num_classes", [1, 2, 5])
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("head", HEADS)
+def test_classes_without_any_variance_are_learned(head, count, num_classes, regularization):
+    """One image of each, or equal ones: all that is left around the means is rounding."""
+    rng = np.random.default_rng(count)
+    rows = 5.0 + np.float32(rng.normal(size=(num_classes, 50)))
+    kept = statistics([np.repeat(row[None], count, axis=0) for row in rows])
+    found = HEADS[head](kept, regularization)
+    found = found.scaled(temperature(found, kept))
+    assert np.all(np.isfinite(np.float32(found.kernel))) and np.all(np.isfinite(np.float32(found.bias)))
+    assert np.argmax(rows @ found.kernel + found.bias, axis=1).tolist() == list(range(num_classes))
+
+
+def test_features_that_are_all_zero_are_learned():
+    kept = statistics([np.zeros((3, 4), np.float32)] * 2)
+    for solve in HEADS.values():
+        assert np.all(np.isfinite(solve(kept).kernel))
+
+
+def test_features_that_are_not_finite_are_told():
+    with pytest.raises(UserError, match="expected finite features, got NaN or infinity among those of class 1"):
+        statistics([CLASSES[0], np.full((2, FEATURES), np.nan)])
+
+
+def test_leaving_classes_out_copies_no_more_than_a_few_matrices():
+    kept = statistics([RNG.normal(size=(5, 100)) for _ in range(60)])
+    tracemalloc.start()
+    lda(kept)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * 8 * 100**2
 
 
 def test_lda_classifies_as_the_gaussian_model_does():
