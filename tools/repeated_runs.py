@@ -12,7 +12,8 @@ deviation over the runs, and the seconds and the most memory that each process t
 import argparse
 import os
 import pathlib
-import resource
+import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -28,11 +29,13 @@ def run(gin_file, params, folder):
     """Runs bin/train; returns {"seconds": of its process, "peak_memory_bytes", "load_before"}."""
     load, start = os.getloadavg()[0], time.monotonic()
     command = [str(ROOT / "bin" / "train"), f"--gin_file={gin_file}", f"--run_dir={folder}"]
-    done = subprocess.run([*command, *(f"--gin_param={param}" for param in params)], check=False)
-    if done.returncode:
-        raise SystemExit(f"repeated_runs: {folder} ended with exit status {done.returncode}")
-    peak = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # the largest of all runs so far
-    return {"seconds": round(time.monotonic() - start, 1), "peak_memory_bytes": peak, "load_before": load}
+    process = subprocess.Popen([*command, *(f"--gin_param={param}" for param in params)])
+    _, status, usage = os.wait4(process.pid, 0)  # of this process alone
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"repeated_runs: {folder} ended with exit status {process.returncode}")
+    seconds = round(time.monotonic() - start, 1)
+    return {"seconds": seconds, "peak_memory_bytes": 1024 * usage.ru_maxrss, "load_before": load}
 
 
 def found(folder):
@@ -82,9 +85,16 @@ def write(arguments, machine, runs):
     """Writes the JSON of the runs so far."""
     from dgm_tf.disk import files
 
-    command = f"python tools/repeated_runs.py --gin_file={arguments.gin_file} --vary={arguments.vary} "
+    params = "".join(f"--gin_param={shlex.quote(_without_path(param))} " for param in arguments.gin_param)
+    command = f"python tools/repeated_runs.py --gin_file={arguments.gin_file} {params}--vary={arguments.vary} "
     facts = {"command": f"{command}--values={arguments.values}", "gin_file": arguments.gin_file, **machine}
     files.write_json(arguments.json, facts | {"runs": runs, "over_runs": spread(runs)})
+
+
+def _without_path(param):
+    """A binding, without its value where that holds an absolute path: it would be of one machine alone."""
+    name, separator, value = param.partition("=")
+    return f"{name}{separator}..." if re.search("""[\"']/""", value) else param
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Extraction of feature vectors: each image once, in batches, kept on disk by the content of images and extractor."""
 
+import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -10,7 +12,7 @@ import tensorflow as tf
 
 from dgm_tf import limits, output, serialization, stopping
 from dgm_tf.data.rows import Rows
-from dgm_tf.data.sources import cache
+from dgm_tf.data.sources import cache, store
 from dgm_tf.disk.files import damaged
 from dgm_tf.training.pool import to_float
 
@@ -77,19 +79,19 @@ class Extraction:
 
     def _put(self, images, digests):
         name = f"{self._fingerprint()}-{hashlib.sha256(b''.join(digests)).hexdigest()[:16]}"
-        if not self._has_room(len(images)):
-            self._enter(Rows([_Extracted(images, self)]), digests)
-            return
 
         def write(folder):
-            shape = (len(images), self._extractor.num_features)
-            array = np.lib.format.open_memmap(folder / _VECTORS, "w+", np.float32, shape)
+            array = _new_file(folder / _VECTORS, (len(images), self._extractor.num_features))
             for start, part in _with_bar(images, self._extractor.batch_size):
                 array[start : start + len(part)] = self.batch(part)
             array.flush()
             np.save(folder / _DIGESTS, np.frombuffer(b"".join(digests), _DIGEST))
 
-        self._enter(*cache.kept(name, write, self._read, self._cache_dir, KIND))
+        found = Rows([_Extracted(images, self)]), digests
+        if self._has_room(len(images)):
+            with _full_disk_passed():
+                found = cache.kept(name, write, self._read, self._cache_dir, KIND)
+        self._enter(*found)
 
     def _has_room(self, count):
         self._cache_dir.mkdir(parents=True, exist_ok=True)
@@ -165,6 +167,24 @@ class Flipped:
 def mirrored(images):
     """The mirrored copies of images, uint8 [N, H, W, C]: an array or `Rows`, as the images are."""
     return Rows([Flipped(images)]) if isinstance(images, Rows) else images[:, :, ::-1]
+
+
+def _new_file(path, shape):
+    """Creates a .npy of float32 and reserves its space: writing to a map on a full disk would kill the process."""
+    array = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    with open(path, "r+b") as file:
+        store.take_place(file.fileno(), path.stat().st_size - array.nbytes, array.nbytes)
+    return array
+
+
+@contextlib.contextmanager
+def _full_disk_passed():
+    """Inside, a disk or quota that is full ends the block, and no more."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def _digests(images):

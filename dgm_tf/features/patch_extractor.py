@@ -193,7 +193,7 @@ class PatchExtractor(FeatureExtractor):
 
 
 def _check_sizes(field, sizes, interval):
-    fits = isinstance(sizes, (list, tuple)) and sizes
+    fits = isinstance(sizes, (list, tuple)) and len(sizes) > 0
     fits = fits and all(checks.inside(size, interval, numbers.Integral) for size in sizes)
     checks.argument(f"PatchExtractor.{field}", sizes, fits, f"a list of integers in {interval}")
 

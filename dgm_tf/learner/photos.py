@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgm_tf import limits, stopping
+from dgm_tf import checks, limits, stopping
 from dgm_tf.data.sources import store
 from dgm_tf.data.sources.photos import list_photos
 from dgm_tf.errors import UserError
@@ -59,7 +59,8 @@ def decoding_for(learner, max_pixels=limits.MAX_PIXELS, white=None):
 
 
 def label_files(learner, files, decoding, most=3):
-    """Yields a `Photo` for each path in a list; decoding: of `decoding_for`."""
+    """Yields a `Photo` for each path in a list; decoding: of `decoding_for`; most: at least 1."""
+    checks.integer_in("most", most, "[1, inf)")
     for start, images, reasons in store.decoded(files, decoding):
         stopping.check()
         readable = [row for row, why in enumerate(reasons) if not why]

@@ -148,10 +148,10 @@ def _projection(network, seed):
 def _check_memory(size, matrices, held):
     """Raises UserError if Gram matrices of so many features do not fit into what memory is free.
 
-    matrices: how many there will be; held: how many of them are in memory. Of each, two packed copies of half the size
-    are made: one to go back to if the task fails, and one to save.
+    matrices: how many there will be; held: how many of them are in memory. Of each, three packed copies
+    of half its size are made: one to go back to if the task fails, one for the checkpoint in hand, one to save.
     """
-    needed, free = 8 * size**2 * (_SOLVING + 2 * matrices - held), limits.free_memory()
+    needed, free = 8 * size**2 * (_SOLVING + 2.5 * matrices - held), limits.free_memory()
     if free is not None and needed > free:
         raise UserError(
             f"ClosedForm: expected {needed / 1e9:.1f} GB of free memory for Gram matrices of {size:,} features, got "

@@ -1,4 +1,4 @@
-"""FeatureSpace: a method without a generator, learning among feature vectors of images instead of among their pixels."""
+"""FeatureSpace: a method without a generator, learning feature vectors of images instead of their pixels."""
 
 import dataclasses
 import pathlib

@@ -17,6 +17,7 @@ from dgm_tf.data.arrays import Split
 from dgm_tf.data.sources.photos import list_photos
 from dgm_tf.data.stream import Task
 from dgm_tf.disk import files
+from dgm_tf.errors import UserError
 from dgm_tf.learner import Learner
 from dgm_tf.learner.photos import decoding_for, label_photos
 from dgm_tf.methods.fine_tuning import FineTuning
@@ -207,6 +208,12 @@ def test_a_saved_learner_alone_will_do(photos, tmp_path):
     assert not predict(f"--run_dir={tmp_path / 'memory'}", f"--image_dir={photos}", f"--output={tmp_path / 'x.csv'}")
     labels = [photo.guesses[0][0] for photo in label_photos(learner, photos) if not photo.error]
     assert [row["label"] for row in rows_of(tmp_path / "x.csv") if not row["error"]] == labels
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.5])
+def test_fewer_guesses_than_one_are_refused(photos, most):
+    with pytest.raises(UserError, match=r"most: expected an integer in \[1, inf\)"):
+        next(label_photos(learner_of(["a", "b"]), photos, most=most))
 
 
 def test_a_run_on_other_data_says_how_photos_are_prepared(photos, tmp_path, capsys):

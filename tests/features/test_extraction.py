@@ -1,5 +1,7 @@
 """Extraction: each image once, kept by content, and never more in memory than allowed."""
 
+import errno
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,19 @@ def test_large_features_stay_out_of_memory(extractor, tmp_path, monkeypatch, cou
 
 def test_a_full_disk_keeps_nothing_and_still_extracts(extractor, tmp_path, monkeypatch):
     monkeypatch.setattr("dgm_tf.features.extraction._NO_ROOM", 10**18)
+    found = Extraction(extractor, tmp_path).vectors(IMAGES)
+    np.testing.assert_allclose(found, expected(extractor), atol=1e-5)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_filled_meanwhile_keeps_nothing_and_still_extracts(extractor, tmp_path, monkeypatch, reason):
+    """By another process, or against a quota: its space is reserved first, as writing to a map would be a SIGBUS."""
+
+    def take_place(*_):
+        raise OSError(reason, "no room")
+
+    monkeypatch.setattr("dgm_tf.data.sources.store.take_place", take_place)
     found = Extraction(extractor, tmp_path).vectors(IMAGES)
     np.testing.assert_allclose(found, expected(extractor), atol=1e-5)
     assert not list(tmp_path.iterdir())

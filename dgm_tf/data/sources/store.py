@@ -85,7 +85,7 @@ def unpacked(name, archive, key, cache_dir=None):
         member = archive.members[key]
         with open(folder / IMAGES, "wb") as file:
             try:
-                _take_place(file.fileno(), 0, member.start + member.nbytes)  # or none of it
+                take_place(file.fileno(), 0, member.start + member.nbytes)  # or none of it
                 archive.copy(key, file)
             except OSError as error:
                 raise _no_room(folder, member.nbytes, error) from error
@@ -131,13 +131,13 @@ def _new_file(path, shape):
     array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     with open(path, "r+b") as file:
         try:
-            _take_place(file.fileno(), path.stat().st_size - array.nbytes, array.nbytes)
+            take_place(file.fileno(), path.stat().st_size - array.nbytes, array.nbytes)
         except OSError as error:
             raise _no_room(path.parent, array.nbytes, error) from error
     return array
 
 
-def _take_place(descriptor, start, size):
+def take_place(descriptor, start, size):
     """Reserves disk space for a file from `start` on."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, start + size)
