@@ -103,7 +103,13 @@ class ClassStatistics:
 
     @classmethod
     def from_arrays(cls, arrays, per_class):
-        """The inverse of `arrays`; other keys are ignored."""
+        """The inverse of `arrays`; other keys are ignored.
+
+        Raises:
+          UserError: if a count is not positive.
+        """
+        if np.any(arrays["counts"] < 1):
+            raise UserError(f"closed form: expected counts of at least 1, got {arrays['counts'].min()}")
         statistics = cls(arrays["sums"].shape[1], per_class, arrays["sums"].dtype)
         statistics.counts, statistics.sums = arrays["counts"].copy(), arrays["sums"].astype(np.float64)
         names = sorted((n for n in arrays if n.startswith("gram/")), key=lambda n: int(n.removeprefix("gram/")))

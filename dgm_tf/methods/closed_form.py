@@ -123,7 +123,12 @@ class ClosedForm(Method):
         return {} if self._statistics is None else self._statistics.arrays()
 
     def array_specs(self, networks, num_classes, image_shape):
-        """Counts, sums, packed triangles."""
+        """Counts, sums, packed triangles; raises UserError for a classifier with other random features."""
+        if networks.classifier.random_features != self.random_features:
+            raise UserError(
+                f"ClosedForm.random_features: expected {networks.classifier.random_features}, as its classifier has, "
+                f"got {self.random_features}"
+            )
         size, kept_as = self.random_features or image_shape[0], np.dtype(self.kept_as)
         triangle = ArraySpec((size * (size + 1) // 2,), kept_as)
         grams = {f"gram/{i:04d}": triangle for i in range(num_classes if self.per_class else 1)}

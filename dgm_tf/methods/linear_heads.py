@@ -16,7 +16,7 @@ RIDGES = tuple(10.0 ** (e / 2) for e in range(-10, 5))  # candidates, as shares 
 _LEAST_LEVEL = 1e-6  # of a mean variance, as a share of the mean square: less is rounding, as of a class of one image
 _LEAST_RESIDUAL = 1e-12  # of a regression, as a share of what is to be explained: less is rounding
 _SAMPLES = 200  # logits drawn of each class
-_MOST_LOGITS = 20_000_000  # drawn in all
+_MOST_LOGITS = 2_000_000  # drawn in all: of more than 100 classes fewer samples each
 _TEMPERATURES = (np.log(1e-3), np.log(1e3))  # logarithms of the least and the largest factor
 
 

@@ -163,6 +163,23 @@ def test_a_classifier_of_more_classes_than_were_learned_is_refused(tmp_path):
         dgm_tf.load(tmp_path)
 
 
+def test_other_random_features_than_the_classifiers_are_refused(tmp_path):
+    learner = learned(spaces.closed_form(random_features=9), (0, 1))
+    learner.method.networks.classifier = LinearClassifier((6,), 2)
+    learner.save(tmp_path)
+    with pytest.raises(UserError, match=r"random_features: expected 0, as its classifier has, got 9"):
+        dgm_tf.load(tmp_path)
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_counts_that_are_not_positive_are_refused(tmp_path, count):
+    learner = learned(spaces.closed_form(), (0, 1))
+    learner.method.method._statistics.counts[1] = count
+    learner.save(tmp_path)
+    with pytest.raises(UserError, match=f"expected counts of at least 1, got {count}"):
+        dgm_tf.load(tmp_path)
+
+
 def test_images_without_a_feature_space_are_refused():
     with pytest.raises(UserError, match="learn in a FeatureSpace"):
         learned(ClosedForm(), (0,))
