@@ -128,7 +128,8 @@ class Extraction:
 
     def _fingerprint(self):
         """Of the extractor: its class, settings and weights."""
-        digest = hashlib.sha256(json.dumps([FORMAT, serialization.network_to_json(self._extractor)]).encode())
+        facts = [FORMAT, self._extractor.version, serialization.network_to_json(self._extractor)]
+        digest = hashlib.sha256(json.dumps(facts).encode())
         for weight in self._extractor.weights:
             digest.update(np.ascontiguousarray(weight).data)
         return digest.hexdigest()[:16]

@@ -40,6 +40,7 @@ class FeatureExtractor(keras.Model):
       image_shape: (H, W, channels) of the images that it takes.
       num_features: length of a feature vector.
       batch_size: images that are extracted at once.
+      version: raised where the same weights give other features than before, so that none that were kept are taken.
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> features float32 [N, num_features].
     """
@@ -47,3 +48,4 @@ class FeatureExtractor(keras.Model):
     image_shape: tuple[int, int, int]
     num_features: int
     batch_size: int = 64
+    version: int = 1

@@ -41,6 +41,7 @@ class FeatureSpace(Method):
     mirrored: bool = False
 
     has_bounds = False
+    _cache_dir = None  # of the class, so that it outlives a task that failed
 
     def __post_init__(self):
         checks.instance(self, "method", (Method,))
@@ -59,7 +60,6 @@ class FeatureSpace(Method):
                 "images; set FeatureSpace.mirrored = True for mirrored copies"
             )
         self.method = dataclasses.replace(self.method)  # it is this space's own
-        self._cache_dir: pathlib.Path | None = None
         self._extraction: Extraction | None = None
         self._contexts: tuple = (None, None)
 
@@ -140,7 +140,8 @@ class FeatureSpace(Method):
 
     def memory_bytes(self):
         """The method's."""
-        return self.method.memory_bytes()
+        parts = self.method.memory_bytes()
+        return {"features" if name == "images" else name: size for name, size in parts.items()}
 
     def readings(self, images):
         """The method's other ways of classifying."""

@@ -121,7 +121,7 @@ def held_out(statistics, scatter):
         along = np.sum(vectors * blas.dsymm(1.0, np.asfortranarray(apart), vectors, lower=1), axis=0)
         for i, share in enumerate(SHRINKAGES):
             shrunk = (1.0 - share) * values + share * (values.mean() or np.finfo(np.float32).tiny)
-            likelihoods[i] -= count * np.sum(np.log(shrunk)) + np.sum(along / shrunk)
+            likelihoods[i] -= (count - len(left_out)) * np.sum(np.log(shrunk)) + np.sum(along / shrunk)
     return SHRINKAGES[int(np.argmax(likelihoods))]
 
 

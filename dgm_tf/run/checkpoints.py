@@ -97,8 +97,9 @@ class Checkpointer(Callback):
         self.save(learner)
 
     def on_phases_end(self, learner, context):
-        """Saves the trained networks before the task is ended and evaluated."""
-        self.save(learner)
+        """Saves the trained networks before the task is ended and evaluated, if any were trained."""
+        if learner.position.phase:
+            self.save(learner)
 
     def on_task_end(self, learner, context, outcome):
         """Saves the ended task; then raises `Interrupted` if the run is to stop."""

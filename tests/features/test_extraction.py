@@ -65,6 +65,13 @@ def test_another_extractor_has_features_of_its_own(extractor, tmp_path):
     np.testing.assert_allclose(Extraction(extractor, tmp_path).vectors(IMAGES), expected(extractor), atol=1e-5)
 
 
+def test_another_version_of_an_extractor_has_features_of_its_own(extractor, tmp_path, counted):
+    Extraction(extractor, tmp_path).vectors(IMAGES)
+    extractor.version = 2
+    Extraction(extractor, tmp_path).vectors(IMAGES)
+    assert sum(counted) == 2 * len(IMAGES)
+
+
 def test_damaged_features_are_extracted_again(extractor, tmp_path, capsys):
     Extraction(extractor, tmp_path).vectors(IMAGES)
     (path,) = tmp_path.glob("features-*/vectors.npy")

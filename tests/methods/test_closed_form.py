@@ -80,6 +80,19 @@ def test_a_failed_task_leaves_no_trace(monkeypatch):
     assert np.array_equal(learner.logits(IMAGES), learned(spaces.closed_form(), (0, 1), (2,)).logits(IMAGES))
 
 
+def test_features_are_still_kept_after_a_task_that_failed(tmp_path, monkeypatch):
+    learner = Learner(spaces.closed_form())
+    learner.method.keep_in(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("dgm_tf.methods.closed_form.temperature", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            learner.learn(task(0, (0,)))
+    before = len(list(tmp_path.iterdir()))
+    learner.learn(task(0, (0,)))
+    learner.logits(IMAGES)
+    assert len(list(tmp_path.iterdir())) > before
+
+
 def test_validation_images_are_learned_unless_they_are_to_be_held_out():
     counts = {
         held: learned(spaces.closed_form(learn_validation=not held), (0,)).method.arrays()["counts"]

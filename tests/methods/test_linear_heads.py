@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import linalg, stats
 
 from dgm_tf.errors import UserError
 from dgm_tf.methods.class_statistics import ClassStatistics
@@ -177,8 +177,9 @@ def test_shrinkage_makes_classes_that_were_left_out_most_likely():
             others = [c - c.mean(axis=0) for i, c in enumerate(classes) if i != left]
             scatter = sum(c.T @ c for c in others) / (sum(map(len, others)) - 2)
             shrunk = (1 - share) * scatter + share * np.trace(scatter) / size * np.eye(size)
-            centred = classes[left] - classes[left].mean(axis=0)
-            total += stats.multivariate_normal(np.zeros(size), shrunk).logpdf(centred).sum()
+            count = len(classes[left])  # around their mean they have a degree of freedom less
+            apart = linalg.helmert(count) @ classes[left]
+            total += stats.multivariate_normal(np.zeros(size), shrunk).logpdf(apart).sum()
         likelihoods.append(total)
     best = int(np.argmax(likelihoods))
     assert 0 < best < len(SHRINKAGES) - 1

@@ -19,10 +19,12 @@ from dgm_tf.run.checkpoints import (
     TASK_END,
     Checkpointer,
     Interrupted,
+    has_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
 from dgm_tf.stopping import StopSignals
+from dgm_tf.training.loop import Position
 from dgm_tf.training.optimizer import make_adam
 
 
@@ -30,13 +32,22 @@ class Learner:
     """What a checkpointer asks of a learner."""
 
     def __init__(self):
-        self.step = 0
+        self.step, self.position = 0, Position(phase=2)
 
     def arrays(self):
         return {"generator/0000": np.full(3, self.step, np.float32), "generator/0001": np.zeros(2, np.uint8)}
 
     def description(self):
         return {"position": {"step": self.step, "task": 0}}
+
+
+def test_a_task_that_trains_nothing_is_saved_at_its_end_alone(tmp_path):
+    signals = StopSignals()
+    checkpointer, learner = Checkpointer(tmp_path, 1000.0, signals, notes=lambda: NOTES), Learner()
+    learner.position = Position(phase=0)
+    checkpointer.on_phases_end(learner, None)
+    checkpointer.close()
+    assert not has_checkpoint(tmp_path)
 
 
 NOTES = {"results": {"average_accuracy": [0.5]}, "seconds": {}}
