@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from dgm_tf import registry, serialization
+from dgm_tf import limits, registry, serialization
 from dgm_tf.disk import files, lock, npz
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
@@ -188,6 +188,9 @@ def _read_arrays(path, expected, state):
             _check_tasks(archive, path, members.pop(_TASKS, None), state)
         for key in members.keys() | expected.keys():
             _check_member(path, key, members.get(key), expected.get(key))
+        free = limits.free_memory()
+        if free is not None and members:  # twice, as a method makes its own arrays of them
+            archive.check_total(list(members), free // 2)
         arrays = {key: archive.read(key) for key in members}
     for key, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -67,6 +67,13 @@ def test_a_saved_learner_goes_on_to_the_bit(settings, tmp_path):
     assert np.array_equal(loaded.logits(IMAGES), learner.logits(IMAGES))
 
 
+def test_statistics_that_memory_does_not_hold_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    learned(spaces.closed_form(), (0, 1)).save(tmp_path)
+    monkeypatch.setattr(limits, "free_memory", lambda: 500)
+    with pytest.raises(UserError, match="at most 250 bytes are read"):
+        dgm_tf.load(tmp_path)
+
+
 def test_a_failed_task_leaves_no_trace(monkeypatch):
     learner = learned(spaces.closed_form(), (0, 1))
     before, kept = learner.logits(IMAGES), learner.method.arrays()
