@@ -6,7 +6,7 @@ from dgm_tf import keras_setup, serialization
 from dgm_tf.data.rows import Rows
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
-from dgm_tf.learner import arguments, saving
+from dgm_tf.learner import arguments, forgetting, saving
 from dgm_tf.learner.levels import FloatLevels
 from dgm_tf.learner.rollback import Moment
 from dgm_tf.learner.saving import METHOD_ARRAYS
@@ -178,6 +178,22 @@ class Learner:
             raise UserError("replay: expected a learner that has learned a task, got one that has not")
         labels = arguments.as_labels(labels, known)
         return to_uint8(self.method.replay(labels, seed))
+
+    def forget(self, class_names):
+        """Takes classes out as if they had never been learned; returns sentences on what stays of them.
+
+        The labels of later classes move down, and tasks that are left without a class are gone. If it fails or is
+        interrupted, the learner is as it was before the call. A folder that the learner was saved to keeps the classes
+        until it is saved there again; see docs/forgetting.md.
+
+        Args:
+          class_names: list of names, some of the attribute `class_names` but not all.
+
+        Raises:
+          UserError: if a class is not known or none would be left, in the middle of a task, or if the method cannot
+            take out classes.
+        """
+        return forgetting.forget(self, class_names)
 
     def description(self):
         """Returns what is needed beside the arrays to restore this learner, for JSON.

@@ -70,6 +70,14 @@ class ClassStatistics:
                 "extractor's weights and input range"
             )
 
+    def remove(self, labels):
+        """Takes classes out, which needs a Gram matrix of each; those that stay are numbered anew in their order."""
+        if not self.per_class:
+            raise ValueError("expected a Gram matrix of each class, got one of all")
+        kept = [label for label in range(self.num_classes) if label not in set(labels)]
+        self.counts, self.sums = self.counts[kept], self.sums[kept]
+        self.grams = [self.grams[label] for label in kept]
+
     def gram(self, weights=None):
         """The sum of all Gram matrices, float64 [D, D], a copy of which the lower triangle counts.
 

@@ -105,6 +105,25 @@ class ClosedForm(Method):
         self._statistics.round()
         return self._solve()
 
+    def forget(self, labels):
+        """Takes out the classes' statistics, and solves anew for the others."""
+        if not self.per_class:
+            raise UserError(
+                "forget: expected ClosedForm.per_class = True, got one Gram matrix of all classes, from which none can "
+                "be taken out; train again without the class, and with per_class = True to forget others later"
+            )
+        self._statistics.remove(labels)
+        old = self.networks.classifier
+        network = LinearClassifier(old.image_shape, self._statistics.num_classes, self.random_features)
+        if self.random_features:
+            network.projection.assign(old.projection)
+        self.networks.classifier = network
+        self._solve()
+
+    def images_per_class(self):
+        """Of the statistics."""
+        return None if self._statistics is None else self._statistics.counts.copy()
+
     def _solve(self):
         head = HEADS[self.head](self._statistics, self.regularization, self.balanced)
         factor = temperature(head, self._statistics)

@@ -138,6 +138,25 @@ class FeatureSpace(Method):
         """Gives them to the method."""
         self.method.restore_arrays(arrays)
 
+    def forget(self, labels):
+        """The method's; the extractor stays."""
+        self.method.forget(labels)
+
+    def remains(self, labels, task_classes):
+        """The method's, and what the extractor may hold of the first task."""
+        mine = []
+        if not self.pretrained and set(labels) & set(task_classes[0]):
+            mine = [
+                "The extractor's filters stay: they were found in the training images of the run's first task, and "
+                "all statistics are of features by them. To be rid of them, train again without the class."
+            ]
+        return [*self.method.remains(labels, task_classes), *mine]
+
+    def images_per_class(self):
+        """The method's, without mirrored copies."""
+        counts = self.method.images_per_class()
+        return counts // 2 if self.mirrored and counts is not None else counts
+
     def memory_bytes(self):
         """The method's."""
         parts = self.method.memory_bytes()

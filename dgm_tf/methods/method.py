@@ -88,6 +88,29 @@ class Method:
     def restore_arrays(self, arrays):
         """Takes back what `arrays` gave; called after `restore_networks`."""
 
+    def forget(self, labels):
+        """Takes classes out as if they had never been learned; the labels of later classes move down.
+
+        Called between two tasks; if it raises, the learner restores what it has changed.
+
+        labels: int, without repetition, not all that were learned.
+
+        Raises:
+          UserError: if the method cannot do that.
+        """
+        raise UserError(
+            f"forget: {type(self).__name__} cannot take a class out yet; ClosedForm with per_class = True can, see "
+            "docs/forgetting.md"
+        )
+
+    def remains(self, labels, task_classes):
+        """List of sentences: what stays of classes that `forget` takes out. task_classes: per task its labels."""
+        return []
+
+    def images_per_class(self):
+        """int [classes]: how many images the statistics of each class were made of; None: there are none."""
+        return None
+
     def memory_bytes(self):
         """Dict what -> bytes in memory of all that the method remembers of earlier tasks for the next one to learn
         with, the classifier itself left out: "generator", "masks", "images" (stored real ones), "importances" ...
