@@ -95,6 +95,8 @@ setup(
             "dgm-sample = dgm_tf.cli.sample:main",
             "dgm-predict = dgm_tf.cli.predict:main",
             "dgm-learn = dgm_tf.cli.learn:main",
+            "dgm-forget = dgm_tf.cli.forget:main",
+            "dgm-audit = dgm_tf.cli.audit:main",
             "dgm-compare = dgm_tf.cli.compare:main",
             "dgm-benchmark = dgm_tf.cli.compare:main",  # its earlier name
         ]

@@ -18,7 +18,9 @@ PAGES = {
     for path in (*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md")))
 }
 SECTIONS = [(name, section) for name, text in PAGES.items() for section in documents.sections(text)]
-COMMANDS = ("bin/train", "bin/learn", "bin/compare", "bin/export", "bin/sample", "bin/predict")
+COMMANDS = tuple(
+    f"bin/{name}" for name in ("train", "learn", "forget", "audit", "compare", "export", "sample", "predict")
+)
 
 
 def test_the_readme_is_short():

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("train", "learn", "test", "export", "sample", "predict", "compare", "release")
+COMMANDS = ("train", "learn", "forget", "audit", "test", "export", "sample", "predict", "compare", "release")
 SCRIPTS = (*(f"bin/{command}" for command in COMMANDS), "bin/bootstrap.sh", ".ci/run", "requirements/lock")
 FAKE_PYTHON = '#!/bin/sh\n[ "$1" = -I ] || echo "{name}" "$@"\n'
 FAKE_UV = """#!/bin/sh

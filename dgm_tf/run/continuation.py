@@ -8,6 +8,7 @@ from dgm_tf.errors import UserError
 from dgm_tf.measures import record
 from dgm_tf.measures.measure import METRICS_HEAD
 from dgm_tf.run.checkpoints import read_checkpoint, write_checkpoint
+from dgm_tf.run.journal import refuse_stopped
 from dgm_tf.training.distribution import is_chief
 
 _STRICT_ONLY = (
@@ -46,6 +47,7 @@ class Continuation:
         Raises:
           UserError: the folder holds no run, or one that has not come to its end.
         """
+        refuse_stopped(self._folder)
         saved = read_checkpoint(self._folder.checkpoints)
         if saved is None:
             raise UserError(f"run_dir: expected the folder of a run, got {self._folder}, which holds none")

@@ -18,7 +18,7 @@ class RunFolder:
 
     Attributes:
       path, and what lies in it: config (the flattened configuration), operative_config, results, starts (run.json),
-      metrics, memory, checkpoints, images, figures, export, samples, labels.
+      metrics, memory, checkpoints, images, figures, export, samples, labels, forgetting (its journal).
     """
 
     def __init__(self, path):
@@ -29,7 +29,7 @@ class RunFolder:
         self.memory, self.checkpoints = self.path / "memory", self.path / "checkpoints"
         self.images, self.figures = self.path / "images", self.path / "figures"
         self.export, self.samples = self.path / "export", self.path / "samples"
-        self.labels = self.path / "labels.csv"
+        self.labels, self.forgetting = self.path / "labels.csv", self.path / "forgetting.json"
 
     def __str__(self):
         return str(self.path)
@@ -48,7 +48,7 @@ class RunFolder:
 
     def locked(self):
         """Locks the folder for this process; see `lock.locked`."""
-        return lock.locked(self.path, "run_dir", "another bin/train or bin/learn", PATIENCE)
+        return lock.locked(self.path, "run_dir", "another bin/train, bin/learn or bin/forget", PATIENCE)
 
     @property
     def has_config(self):

@@ -14,7 +14,7 @@ from dgm_tf.text import shown
 from dgm_tf.training import cluster
 
 _FORMAT = 2  # of run.json; before it had none, and was not signed
-_ADVICE = "restore it from a copy, or delete it: it tells of earlier starts alone"
+ADVICE = "restore it from a copy, or delete it: it tells of earlier starts alone"
 
 
 def run_session(folder, strategy_name, function, wait_seconds=cluster.WAIT_SECONDS, look=lambda: None):
@@ -148,10 +148,10 @@ def read_sessions(path):
     Raises:
       Damaged: if the file is not as it was written.
     """
-    facts = files.read_json(path, _ADVICE)
+    facts = files.read_json(path, ADVICE)
     sessions = facts.get("sessions") if isinstance(facts, dict) else None
     if not isinstance(sessions, list) or not all(map(_has_times, sessions)):
-        raise files.damaged(path, "expected a list of sessions in it, found none", _ADVICE)
+        raise files.damaged(path, "expected a list of sessions in it, found none", ADVICE)
     return sessions
 
 

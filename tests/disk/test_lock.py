@@ -46,7 +46,7 @@ def test_a_file_in_its_place_is_named(tmp_path):
 def test_a_run_folder_in_use_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("dgm_tf.run.folder.PATIENCE", 0.0)
     begun = []
-    refused = pytest.raises(UserError, match="run_dir: .* another bin/train or bin/learn is at work there")
+    refused = pytest.raises(UserError, match="run_dir: .* another bin/train, bin/learn or bin/forget is at work there")
     with lock.locked(tmp_path, "run_dir", "another bin/train"), refused:
         sessions.run_session(RunFolder(tmp_path), "none", lambda: begun.append(True))
     assert not begun and not (tmp_path / "run.json").exists()
