@@ -1,5 +1,6 @@
 """Caches of a run: folders and files outside its run folder that are made of its images."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -73,11 +74,15 @@ def _of_settings(folder):
 
 def _of_commands(folder):
     try:
-        words = [word for session in sessions.read_sessions(folder.starts) for word in session.get("command") or ()]
+        words = [
+            str(word) for session in sessions.read_sessions(folder.starts) for word in session.get("command") or ()
+        ]
     except (OSError, UserError, TypeError):
         return []
-    flag = "--cache_dir="
-    return [pathlib.Path(word.removeprefix(flag)) for word in words if isinstance(word, str) and word.startswith(flag)]
+    flag = "--cache_dir"
+    named = [word.removeprefix(f"{flag}=") for word in words if word.startswith(f"{flag}=")]
+    named += [word for before, word in itertools.pairwise(words) if before == flag]
+    return [pathlib.Path(name) for name in named if name]
 
 
 def found_in(folders, kinds=tuple(KINDS)):

@@ -8,7 +8,7 @@ import dataclasses
 import shutil
 
 from dgm_tf.data.class_names import same_form, task_names
-from dgm_tf.disk import files
+from dgm_tf.disk import files, leftovers
 from dgm_tf.errors import UserError
 from dgm_tf.export import export, formats_in
 from dgm_tf.learner import load
@@ -161,6 +161,8 @@ class Forgetting:
         found = caches.found_in(self._cache_dirs, caches.OF_IMAGES)
         for cache in found:
             cache.delete()
+        for place in self._cache_dirs:
+            leftovers.sweep_shared(place)  # of a forgetting that was killed here, too
         for place in {cache.path.parent for cache in found}:
             own = [cache for cache in found if cache.path.parent == place]
             size = sum(cache.nbytes for cache in own)

@@ -85,9 +85,14 @@ def test_caches_are_deleted_when_asked_and_nothing_else(run, capsys):
     assert not give(audit, f"--run_dir={run}", "--delete_caches")
 
 
-def test_caches_that_the_commands_of_a_run_named_are_found(run, tmp_path, capsys):
+@pytest.mark.parametrize("word", [("--cache_dir={0}",), ("--cache_dir", "{0}")])
+def test_caches_that_the_commands_of_a_run_named_are_found(word, run, tmp_path, capsys):
     elsewhere = (run.parent / ".cache").rename(tmp_path / "elsewhere")
-    session = {"started": "2025-01-01T00:00:00+00:00", "ended": None, "command": [f"--cache_dir={elsewhere}"]}
+    session = {
+        "started": "2025-01-01T00:00:00+00:00",
+        "ended": None,
+        "command": [part.format(elsewhere) for part in word],
+    }
     files.write_json(run / "run.json", {"format": 2, "sessions": [session]})
     assert not give(audit, f"--run_dir={run}")
     assert f"Caches: {elsewhere}" in capsys.readouterr().out
