@@ -51,8 +51,8 @@ def _forget():
     for sentence in stays:
         say(shown(sentence))
     say(
-        "Not looked at: copies of this folder, files written elsewhere (bin/predict --output, bin/export --output, a "
-        "suite's tables), and the photos themselves."
+        "Not looked at: copies of this folder, files written elsewhere (bin/predict --output, bin/export --output, "
+        "tables and logs of bin/compare), and the photos themselves."
     )
 
 

@@ -8,11 +8,12 @@ import pytest
 import dgm_tf
 from dgm_tf import config
 from dgm_tf.cli import export, forget, learn, predict
+from dgm_tf.compare import numbers
 from dgm_tf.data.sources import cache
 from dgm_tf.disk import files
 from dgm_tf.features import whitened_patches  # noqa: F401 - registers them
 from dgm_tf.measures import record
-from dgm_tf.run import experiment, forgetting
+from dgm_tf.run import experiment, forgetting, sessions
 from tests import letters, tiny_run
 from tests.in_process import give
 
@@ -89,6 +90,8 @@ def test_a_class_is_gone_from_the_folder_and_the_cache(run, photos, capsys):
     cached = [path.name for path in (run.parent / ".cache").iterdir()]
     assert {name.partition("-")[0] for name in cached} == {"images", "features"}
     before, fox = record.read(run), tiny_run.memory(run)["method/sums"][2]
+    session = {"started": "2025-01-01T00:00:00+00:00", "ended": None, "command": ["learn", "--classes=fox,owl", "--x"]}
+    files.write_json(run / "run.json", {"format": 2, "sessions": [session]})
     (run / "notes.txt").write_text("mine")
     capsys.readouterr()
     assert forgotten(run, "fox") == 0
@@ -96,6 +99,7 @@ def test_a_class_is_gone_from_the_folder_and_the_cache(run, photos, capsys):
     assert told.err == ""
     check_without_fox(run)
     assert holders(run, "fox") == []
+    assert sessions.read_sessions(run / "run.json")[0]["command"] == ["learn", "(forgotten)", "--x"]
     assert list((run.parent / ".cache").iterdir()) == []
     assert not any((run / name).exists() for name in ("labels.csv", "metrics.jsonl", "train", "eval"))
     assert not np.isclose(tiny_run.memory(run)["method/sums"], fox).all(axis=1).any()
@@ -109,6 +113,8 @@ def test_a_class_is_gone_from_the_folder_and_the_cache(run, photos, capsys):
     assert after.final("average_accuracy") == pytest.approx(np.mean([each[0], each[1], each[3]]))
     assert after.final("memory_bytes")["class statistics"] < before.final("memory_bytes")["class statistics"]
     assert after.cautions[-1].startswith("Classes were taken out")
+    assert numbers.score_of(after, "A3") == pytest.approx(100 * after.final("average_accuracy"))
+    assert numbers.kept_of_images(after) == numbers.kept_of_images(before)
 
 
 def test_it_is_what_a_run_without_the_class_would_have_learned(run, photos, tmp_path):
