@@ -46,34 +46,45 @@ class Forgetting:
         """
         begun, learner = journal.read(self._folder), self._learner()
         if begun is None:
-            self._check_finished()
-            names = [learner.class_names[label] for label in labels_of(self._names, learner.class_names)]
-            stays = learner.forget(names)  # which may refuse
-            journal.write(self._folder, names, stays)
-            learner.save(self._folder.memory)
+            names, stays = self._begin(learner)
         else:
-            self._check_same(begun["classes"])
             names, stays = begun["classes"], begun["stays"]
+            self._check_same(names)
             if not set(names).isdisjoint(learner.class_names):
                 learner.forget(names)
-                learner.save(self._folder.memory)
+        learner.save(self._folder.memory)
         self._tell(self._folder.memory, "rewritten: weights, statistics, names")
         self._finish(learner, names)
         self._folder.forgetting.unlink()
         return self._told, stays
+
+    def _begin(self, learner):
+        """Takes the classes out of the learner, which may be refused, and writes the journal."""
+        found = self._finished()
+        names = [name for name in found.class_names if name not in learner.class_names]
+        if names:  # taken out of memory/ by Python
+            self._check_same(names)
+            stays = []
+        else:
+            names = [learner.class_names[label] for label in labels_of(self._names, learner.class_names)]
+            stays = learner.forget(names)
+        journal.write(self._folder, names, stays)
+        return names, stays
 
     def _learner(self):
         if not self._folder.has_config or not self._folder.memory.is_dir():
             raise UserError(f"run_dir: expected the folder of a finished run, got {self._folder}, which holds none")
         return load(self._folder.path)
 
-    def _check_finished(self):
+    def _finished(self):
+        """The run's `Record`, without large entries."""
         place, found = self._folder, self._folder.record(large=False)
         if found is None or not found.finished:
             raise UserError(f"run_dir: {place} has not finished: run its last command again to resume it, then forget")
         saved = read_checkpoint(place.checkpoints)
         if saved is not None and len(saved.learner["task_classes"]) != found.learned:
             raise UserError(f"run_dir: {place} is learning more classes: run the same bin/learn command again first")
+        return found
 
     def _check_same(self, classes):
         if set(map(same_form, self._names)) != set(map(same_form, classes)):
@@ -94,7 +105,7 @@ class Forgetting:
         if found is None:
             raise UserError(f"{self._folder.results}: expected it or a checkpoint, found neither; restore one of them")
         labels = [label for label, name in enumerate(found.class_names) if name in names]
-        if labels:
+        if labels or not self._folder.results.is_file():
             found = self._rewrite_results(without(found, labels, _sizes(learner)), learner, saved)
         if not found.is_large:
             (self._folder.path / records.LARGE).unlink(missing_ok=True)

@@ -186,6 +186,16 @@ def test_the_class_can_be_learned_again_and_the_run_goes_on(run, photos):
     assert dgm_tf.load(run).class_names == ["bee", "owl", "fox"]
 
 
+def test_what_python_has_taken_out_of_the_memory_is_taken_out_of_the_rest(run, capsys):
+    learner = dgm_tf.load(run)
+    learner.forget(["fox"])
+    learner.save(run / "memory")
+    assert forgotten(run, "owl") == 2 and "the forgetting of 'fox'" in capsys.readouterr().err
+    assert forgotten(run, "fox") == 0
+    check_without_fox(run)
+    assert holders(run, "fox") == []
+
+
 def test_what_stays_of_the_first_task_is_said(run, capsys):
     assert forgotten(run, "ape") == 0
     assert "filters stay" in capsys.readouterr().out
