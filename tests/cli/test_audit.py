@@ -76,11 +76,13 @@ def test_caches_are_deleted_when_asked_and_nothing_else(run, capsys):
     mine.mkdir()
     (mine / "mine.txt").touch()
     (cached / "mine.npz").touch()
+    os.symlink(run, cached / "features-0123456789abcdef")
     assert size and not give(audit, f"--run_dir={run}")
     assert sum(_sizes(cached).values()) == size
     capsys.readouterr()
     assert not give(audit, f"--run_dir={run}", "--delete_caches")
     assert f"{size:,} bytes" in capsys.readouterr().out
+    assert (cached / "features-0123456789abcdef").is_symlink()
     assert sorted(_sizes(cached)) == [f"{mine.name}/mine.txt", "mine.npz"] and _sizes(run) == before
     assert not give(audit, f"--run_dir={run}", "--delete_caches")
 
