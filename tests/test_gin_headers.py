@@ -39,6 +39,8 @@ def _percent(results, stem, name):
     if "rows" in results:
         (row,) = [row for row in results["rows"] if row["gin_file"] == f"gin/{stem}.gin"][:1]
         return row["gan_test_A10" if name == "GAN-test" else name]
+    if "over_runs" in results:  # of `tools/repeated_runs.py`
+        return 100 * results["over_runs"]["average_accuracy"]["mean"][-1]
     if name in ("joint training", "fine-tuning"):
         return 100 * results["bounds"][name][-1]
     if name in KEYS:
