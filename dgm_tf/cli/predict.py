@@ -4,9 +4,10 @@ r"""Labels photos with the classifier of a run: a line of CSV for each file, and
   bin/predict --run_dir=runs/photos --image_dir=new_photos --output=labels.csv --html=labels.html
 
 Photos may lie in subfolders. They are prepared exactly as in training: turned as their EXIF data say, their middle cut
-out as a square, resized. The columns are file, label, probability, then the second and third guess with theirs, and
-error: why a file cannot be read. Probabilities are the softmax of the classifier's logits. A cell that a spreadsheet
-would take for a formula begins with an apostrophe.
+out as a square, resized. The columns are file, label, probability, then the second and third guess with theirs, known
+and score, and error: why a file cannot be read. Probabilities are the softmax of the classifier's logits. known is
+"yes" for a photo of a class that was learned, where the score is 0 or more, and "no" for others; both are empty where
+the run's method cannot tell. A cell that a spreadsheet would take for a formula begins with an apostrophe.
 
 --html writes a page that needs no other file: the photos as the classifier saw them, by label, the least certain first.
 An earlier file of the same name is replaced when the new one is whole.
@@ -87,6 +88,8 @@ def _write(learner, photos, decoding, output, sheet):
 def _tell(summary, photos, written):
     rows = [f"{count:,} {shown(name, most=60)}" for name, count in summary.counts.most_common()]
     say(shown(f"Labels: {listed(rows, NAMED) or 'none'}"))
+    if summary.unknown:
+        say(f"Of none of the learned classes, as it seems: {summary.unknown:,}; the column known has no")
     if summary.unreadable:
         say(f"Not read: {summary.unreadable:,} files; the column error says why")
     if photos.skipped:

@@ -1,17 +1,24 @@
 """Feature vectors of labelled images, which a method in a feature space has in the images' place."""
 
+import dataclasses
+
 import numpy as np
 
 from dgm_tf.data.arrays import Split
 from dgm_tf.errors import UserError
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class VectorSplit(Split):
     """Labelled feature vectors: `images` are float32 [N, D], an array or `Rows`; labels: int32 [N].
+
+    views: 2 where the second half are of mirrored copies of the first half's images, in the same order.
 
     Raises:
         UserError: shapes or types differ from these.
     """
+
+    views: int = 1
 
     def __post_init__(self):
         if np.ndim(self.images) != 2 or self.images.dtype != np.float32:

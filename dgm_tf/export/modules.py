@@ -75,7 +75,8 @@ class ClassifierModule(tf.Module):
 
     Method, also under `signatures`:
       classify(images uint8 [N, H, W, C]) -> {"logits": float32 [N, classes], "label": int32 [N], "probabilities":
-        float32 [N, classes]}, labels as above. Images are taken as files hold them and scaled inside, so that no caller
+        float32 [N, classes]}, labels as above. Of a method that tells known from unknown images there are "known", bool
+        [N], and "score", float32 [N], too. Images are taken as files hold them and scaled inside, so that no caller
         can scale them otherwise than training did.
 
     Raises, when called:
@@ -94,7 +95,7 @@ class ClassifierModule(tf.Module):
             count = tf.shape(images)[0]
             # Convolutions cannot do with no images: then they get one, whose logits are left out.
             images = tf.pad(images, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
-            return _classified(network(to_float(images), training=False)[1][:count])
+            return {name: answer[:count] for name, answer in _classified(learner.method, images).items()}
 
         self.classify = classify
         self._images = _images_spec(learner)
@@ -106,13 +107,12 @@ class ClassifierModule(tf.Module):
 
 
 def plain_classifier(learner):
-    """`tf.function` of one image or more -> {"label", "probabilities"}, without what other runtimes do not know."""
-    network = learner.method.classifier
+    """`tf.function` of one image or more -> {"label", "probabilities"}, "known" and "score" where there are such."""
 
     @tf.function(input_signature=[_images_spec(learner)])
     def classify(images):
-        classified = _classified(network(to_float(images), training=False)[1])
-        return {name: classified[name] for name in ("label", "probabilities")}
+        classified = _classified(learner.method, images)
+        return {name: answer for name, answer in classified.items() if name != "logits"}
 
     return classify
 
@@ -121,8 +121,14 @@ def _images_spec(learner):
     return tf.TensorSpec([None, *learner.image_shape], tf.uint8, name="images")
 
 
-def _classified(logits):
-    return {
+def _classified(method, images):
+    network, known = method.classifier, {}
+    if method.tells_known:
+        logits, score = network.logits_and_scores(to_float(images))
+        known = {"known": score >= 0.0, "score": score}
+    else:
+        logits = network(to_float(images), training=False)[1]
+    return known | {
         "logits": logits,
         "label": tf.argmax(logits, axis=1, output_type=tf.int32),
         "probabilities": tf.nn.softmax(tf.cast(logits, tf.float32)),

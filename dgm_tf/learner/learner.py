@@ -1,5 +1,7 @@
 """Learner: the Python API that learns one task after the other, and the base of runs."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from dgm_tf import keras_setup, serialization
@@ -19,6 +21,16 @@ from dgm_tf.training.loop import Position, notify, run_phase
 from dgm_tf.training.pool import to_uint8
 
 PROBES = 4  # images of a task that are classified at its end, to see whether that is possible
+
+
+class Known(NamedTuple):
+    """Whether images are of learned classes.
+
+    known: bool [N]; score: float32 [N], the higher, the surer, and at least 0 where `known`.
+    """
+
+    known: np.ndarray
+    score: np.ndarray
 
 
 class Learner:
@@ -146,17 +158,38 @@ class Learner:
         return self._logits(images)
 
     def _logits(self, images):
+        return self._answers(self.method.logits, images)
+
+    def known(self, images):
+        """Returns `Known`, whether images are of classes that were learned; images: as for `logits`.
+
+        Raises:
+          UserError: as `logits`, and if the method cannot tell.
+        """
+        if self.task_classes and not self.method.tells_known:
+            raise UserError(
+                f"known: expected a method that tells known from unknown images, such as ClosedForm, got "
+                f"{type(self.method).__name__} as it was learned"
+            )
+        score = self._scores(images)
+        return Known(score >= 0.0, score)
+
+    def _scores(self, images):
+        return self._answers(self.method.known_scores, images)
+
+    def _answers(self, function, images):
+        """A method's function of images that were checked."""
         if not self.task_classes:
             raise UserError("logits: expected a learner that has learned a task, got one that has not")
         images = arguments.as_images(images, self.image_shape)
         if images.dtype == np.uint8:
-            return self.method.logits(images)
+            return function(images)
         levels = FloatLevels()
         images = levels.of_rows(images) if isinstance(images, Rows) else levels.checked(images)
-        logits = self.method.logits(images)
+        answers = function(images)
         if not self._told_range:
-            self._told_range = levels.tell_unit_range(stacklevel=3)
-        return logits
+            self._told_range = levels.tell_unit_range(stacklevel=4)
+        return answers
 
     def classify(self, images):
         """Returns labels, int64 [N]: positions in `class_names`. images: as for `logits`."""

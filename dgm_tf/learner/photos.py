@@ -16,12 +16,15 @@ class Photo(NamedTuple):
 
     path: of the file; guesses: (class name, probability), the most probable first, () for what cannot be read;
     image: uint8 [H, W, C], what the classifier saw; error: why the file cannot be read, "" where it can.
+    known: whether it is of a learned class; score: of `Learner.known`; None where the method cannot tell.
     """
 
     path: pathlib.Path
     guesses: tuple
     image: np.ndarray
     error: str
+    known: bool | None = None
+    score: float | None = None
 
 
 def label_photos(learner, directory, most=3, max_pixels=limits.MAX_PIXELS, white=None):
@@ -65,8 +68,18 @@ def label_files(learner, files, decoding, most=3):
         stopping.check()
         readable = [row for row, why in enumerate(reasons) if not why]
         guesses = dict(zip(readable, _guesses(learner, images[readable], most), strict=True))
+        known = dict(zip(readable, _known(learner, images[readable]), strict=True))
         for row, why in enumerate(reasons):
-            yield Photo(files[start + row], guesses.get(row, ()), images[row], why.decode())
+            answers = known.get(row, (None, None))
+            yield Photo(files[start + row], guesses.get(row, ()), images[row], why.decode(), *answers)
+
+
+def _known(learner, images):
+    """For each image (whether it is known, its score)."""
+    if not len(images) or not learner.method.tells_known:
+        return [(None, None)] * len(images)
+    found = learner.known(images)
+    return [(bool(known), float(score)) for known, score in zip(*found, strict=True)]
 
 
 def _guesses(learner, images, most):

@@ -55,6 +55,23 @@ class ExpectedCalibrationError(Measure):
         return reliability(view.logits, view.test_labels).error if view.is_tested else None
 
 
+class UncalibratedError(Measure):
+    """The same with the logits as they were before a temperature was chosen for them."""
+
+    name, title, better = "uncalibrated_error", "calibration error before", Better.LOWER
+    compared = False
+
+    def applies(self, view):
+        """Of methods that choose a temperature."""
+        return "temperature" in view.outcome
+
+    def after_task(self, view):
+        """In [0, 1]; None where a class has no test images."""
+        if not view.is_tested:
+            return None
+        return reliability(view.logits * view.outcome["temperature"], view.test_labels).error
+
+
 class ReliabilityDiagram(Detail):
     """Confidence and accuracy in each bin, as a figure at the run's end."""
 

@@ -12,7 +12,7 @@ from dgm_tf.measures.accuracy import (
 )
 from dgm_tf.measures.best_epoch import BestAccuracy, ValidationAccuracy
 from dgm_tf.measures.bounds import Bounds
-from dgm_tf.measures.calibration import ExpectedCalibrationError, ReliabilityDiagram
+from dgm_tf.measures.calibration import ExpectedCalibrationError, ReliabilityDiagram, UncalibratedError
 from dgm_tf.measures.capacity import Capacity
 from dgm_tf.measures.drift import DeviceDifference, LargestDrift, ReplayIsFrozen
 from dgm_tf.measures.fidelity import Fidelity
@@ -20,16 +20,16 @@ from dgm_tf.measures.forgetting import BackwardTransfer, Forgetting
 from dgm_tf.measures.gan_test import GANTest
 from dgm_tf.measures.gan_train import GANTrain
 from dgm_tf.measures.incremental import AverageIncrementalAccuracy
+from dgm_tf.measures.known import FalseAlarms, UnknownAUROC
 from dgm_tf.measures.memory import MemoryBytes, Parameters, WhatIsKept
 
 # In the order in which tables have them.
 STANDARD = (
     AverageAccuracy(), BestAccuracy(), Top5Accuracy(), GANTest(), GANTrain(), AverageIncrementalAccuracy(),
-    ExpectedCalibrationError(), Forgetting(), BackwardTransfer(), MicroAccuracy(), AccuracyMatrix(),
-    PerClassAccuracy(), Confusion(), ValidationAccuracy(), Readings(), AccuracyOnReplay(), ReplayIsFrozen(),
-    LargestDrift(), DeviceDifference(), Fidelity(), Capacity(), MemoryBytes(), WhatIsKept(), Parameters(),
-    ReliabilityDiagram(),
-    Bounds(),
+    ExpectedCalibrationError(), UncalibratedError(), UnknownAUROC(), FalseAlarms(), Forgetting(), BackwardTransfer(),
+    MicroAccuracy(), AccuracyMatrix(), PerClassAccuracy(), Confusion(), ValidationAccuracy(), Readings(),
+    AccuracyOnReplay(), ReplayIsFrozen(), LargestDrift(), DeviceDifference(), Fidelity(), Capacity(), MemoryBytes(),
+    WhatIsKept(), Parameters(), ReliabilityDiagram(), Bounds(),
 )  # fmt: skip
 # What a results.json holds that does not say what it holds.
 _OF_VERSION_0_1 = (

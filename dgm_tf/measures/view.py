@@ -92,6 +92,11 @@ class View:
         return self.learner.logits(self.test_images)
 
     @functools.cached_property
+    def known_scores(self):
+        """float32 [N], of the test images, of a method that tells known from unknown."""
+        return self.learner.known(self.test_images).score
+
+    @functools.cached_property
     def best_logits(self):
         """The same after the best epoch; None: there was none."""
         return self.best.logits(self.learner, self.test_images)

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf import checks, limits
-from dgm_tf.data.rows import concatenated
 from dgm_tf.errors import UserError
 from dgm_tf.methods.array_spec import ArraySpec
-from dgm_tf.methods.class_statistics import ClassStatistics
+from dgm_tf.methods.class_statistics import ClassStatistics, spreads
 from dgm_tf.methods.keeps import Keeps
+from dgm_tf.methods.known_classes import SPREAD_SHRINKAGES, known_classes, projection
 from dgm_tf.methods.linear_heads import HEADS, temperature
 from dgm_tf.methods.method import Method
 from dgm_tf.methods.networks import Networks
@@ -40,6 +40,8 @@ class ClosedForm(Method):
       random_features: number of random ReLU features of the vectors (RanPAC); 0: the vectors themselves.
       kept_as: "float64", or "float32" for half the bytes; statistics add up in float64 within a task.
       learn_validation: whether validation images are learned, too; False: they stay held out.
+      false_alarms: share of new images of the known classes that `known` takes for unknown ones, in (0, 1); None: it
+        does not tell.
     """
 
     head: str = "lda"
@@ -49,6 +51,7 @@ class ClosedForm(Method):
     random_features: int = 0
     kept_as: str = "float64"
     learn_validation: bool = True
+    false_alarms: float | None = 0.05
 
     keeps = Keeps.STATISTICS
     reads_once = True
@@ -60,6 +63,8 @@ class ClosedForm(Method):
             checks.number(self, "regularization", "(0, 1]" if self.head == "lda" else "(0, inf)")
         for field in ("balanced", "per_class", "learn_validation"):
             checks.flag(self, field)
+        if self.false_alarms is not None:
+            checks.number(self, "false_alarms", "(0, 1)")
         checks.integer(self, "random_features", "[0, 1000000]")
         if self.head == "ridge" and self.balanced and not self.per_class:
             raise UserError(
@@ -67,6 +72,7 @@ class ClosedForm(Method):
                 "matrix, got False; set balanced = False where classes are even"
             )
         self._statistics: ClassStatistics | None = None
+        self._projected: ClassStatistics | None = None
 
     def network_classes(self):
         """The linear classifier."""
@@ -85,7 +91,11 @@ class ClosedForm(Method):
         if self._statistics is None:
             self._statistics = ClassStatistics(size, self.per_class, self.kept_as)
         old = self.networks.classifier
-        network = LinearClassifier(context.image_shape, context.num_classes, self.random_features)
+        directions = None if self.false_alarms is None else projection(size)
+        distances = None if self.false_alarms is None else _distances(size, directions)
+        network = LinearClassifier(context.image_shape, context.num_classes, self.random_features, distances)
+        if directions is not None:
+            network.known_directions.assign(directions.astype(np.float32))
         if self.random_features:
             network.projection.assign(_projection(network, context.seed) if old is None else old.projection)
         self.networks.classifier = network
@@ -100,8 +110,7 @@ class ClosedForm(Method):
         for label in context.task.classes:
             if self._statistics.add_class() != label:
                 raise UserError(f"ClosedForm: expected class {self._statistics.num_classes - 1} next, got {label}")
-            vectors = concatenated([split.of_class(label) for split in splits if len(split)])
-            self._statistics.add(label, vectors, self._expanded)
+            self._learn(label, [split for split in splits if len(split)])
         self._statistics.round()
         return self._solve()
 
@@ -114,7 +123,10 @@ class ClosedForm(Method):
             )
         self._statistics.remove(labels)
         old = self.networks.classifier
-        network = LinearClassifier(old.image_shape, self._statistics.num_classes, self.random_features)
+        self._projected = None
+        network = LinearClassifier(old.image_shape, self._statistics.num_classes, self.random_features, old.distances)
+        if network.known_directions is not None:
+            network.known_directions.assign(old.known_directions)
         if self.random_features:
             network.projection.assign(old.projection)
         self.networks.classifier = network
@@ -124,13 +136,46 @@ class ClosedForm(Method):
         """Of the statistics."""
         return None if self._statistics is None else self._statistics.counts.copy()
 
+    def _learn(self, label, splits):
+        """Adds a class's vectors of some splits to the statistics; each vector is read once."""
+        directions, views = projection(self._statistics.num_features), getattr(splits[0], "views", 1)
+        kept: list[list] = []
+
+        def expanded(vectors):
+            vectors = self._expanded(vectors)
+            kept[-1].append(vectors if directions is None else vectors @ directions.astype(vectors.dtype))
+            return vectors
+
+        for split in splits:
+            kept.append([])
+            self._statistics.add(label, split.of_class(label), expanded, views)
+        parts = [np.concatenate(part).reshape(views, -1, part[0].shape[1]) for part in kept if part]
+        vectors = np.concatenate(parts, axis=1).reshape(-1, parts[0].shape[2]).astype(np.float64)
+        self._statistics.spreads[label] = spreads(vectors, views, SPREAD_SHRINKAGES)
+
     def _solve(self):
         head = HEADS[self.head](self._statistics, self.regularization, self.balanced)
         factor = temperature(head, self._statistics)
         network = self.networks.classifier
         network.kernel.assign((head.kernel * factor).astype(np.float32))
         network.bias.assign((head.bias * factor).astype(np.float32))
+        if network.tells_known:
+            self._find_limit(network)
         return {"regularization": head.regularization, "temperature": 1.0 / factor}
+
+    def _find_limit(self, network):
+        directions = projection(self._statistics.num_features)
+        if directions is not None:
+            self._projected = self._statistics.projected(directions, self._projected)
+        found = known_classes(self._statistics if directions is None else self._projected, self.false_alarms)
+        network.known_whitening.assign(found.whitening.astype(np.float32))
+        network.known_means.assign(found.means.astype(np.float32))
+        network.known_limit.assign(np.float32(found.limit))
+
+    @property
+    def tells_known(self):
+        """Unless `false_alarms` is None, or it was learned by an earlier version."""
+        return getattr(self.networks.classifier, "tells_known", False)
 
     def _expanded(self, vectors):
         if not self.random_features:
@@ -152,15 +197,26 @@ class ClosedForm(Method):
         triangle = ArraySpec((size * (size + 1) // 2,), kept_as)
         grams = {f"gram/{i:04d}": triangle for i in range(num_classes if self.per_class else 1)}
         counts = {"counts": ArraySpec((num_classes,), np.dtype(np.int64))}
-        return grams | counts | {"sums": ArraySpec((num_classes, size), kept_as)}
+        lengths = {
+            "images": ArraySpec((num_classes,), np.dtype(np.int64), required=False),
+            "spreads": ArraySpec((num_classes, 3), np.dtype(np.float64), required=False),
+            "sketches": ArraySpec((num_classes, None, size), kept_as, required=False),
+        }
+        return grams | counts | lengths | {"sums": ArraySpec((num_classes, size), kept_as)}
 
     def restore_arrays(self, arrays):
         """Takes them back; of a run that was stopped in its first task there are none."""
+        self._projected = None
         self._statistics = ClassStatistics.from_arrays(arrays, self.per_class) if "sums" in arrays else None
 
     def memory_bytes(self):
         """Of the statistics."""
         return {"class statistics": self._statistics.nbytes}
+
+
+def _distances(num_features, directions):
+    """`LinearClassifier.distances`."""
+    return (False, num_features) if directions is None else (True, directions.shape[1])
 
 
 def _projection(network, seed):

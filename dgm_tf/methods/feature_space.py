@@ -180,8 +180,21 @@ class FeatureSpace(Method):
         """float32 [N, classes seen so far]; of mirrored copies, too, where these are learned."""
         return np.mean([self._method_logits(vectors) for vectors in self._views(images)], axis=0)
 
+    @property
+    def tells_known(self):
+        """Whether the method does."""
+        return self.method.tells_known
+
+    def known_scores(self, images):
+        """The method's, their mean with those of mirrored copies where these are learned."""
+        parts = [self._in_batches(self.method.known_scores, vectors) for vectors in self._views(images)]
+        return np.mean(parts, axis=0)
+
     def _method_logits(self, vectors):
-        return in_batches(lambda part: self.method.logits(np.asarray(part)), vectors, (64, 64))
+        return self._in_batches(self.method.logits, vectors)
+
+    def _in_batches(self, function, vectors):
+        return in_batches(lambda part: function(np.asarray(part)), vectors, (64, 64))
 
     def _views(self, images):
         """Vectors of images, and of their mirrored copies where these are learned."""
@@ -206,7 +219,7 @@ class FeatureSpace(Method):
     def _vectors_of(self, split):
         views = [split.images, mirrored(split.images)] if self.mirrored else [split.images]
         parts = [self._extracted().vectors(view, keep=not self.method.reads_once) for view in views]
-        return VectorSplit(concatenated(parts), np.tile(split.labels, len(parts)))
+        return VectorSplit(concatenated(parts), np.tile(split.labels, len(parts)), len(parts))
 
 
 class _VectorTask:
@@ -250,6 +263,14 @@ class FeatureClassifier(keras.Model):
 
     def call(self, images, training=False):
         """(realness, logits)."""
+        return self._mean(lambda vectors: self.head(vectors, training=False), images)
+
+    def logits_and_scores(self, images):
+        """(logits, scores [N]) where the head has them."""
+        return self._mean(self.head.logits_and_scores, images)
+
+    def _mean(self, function, images):
+        """A function's answers, means over the views of each image."""
         views = [images, tf.reverse(images, axis=[2])] if self.mirrored else [images]
-        answers = [self.head(self.extractor(view, training=False), training=False) for view in views]
+        answers = [function(self.extractor(view, training=False)) for view in views]
         return tuple(tf.add_n(part) / len(views) for part in zip(*answers, strict=True))

@@ -8,6 +8,7 @@ from scipy.linalg import blas, lapack
 
 from dgm_tf import stopping
 from dgm_tf.errors import UserError
+from dgm_tf.methods.left_out import Metric, draw
 from dgm_tf.training.randomness import numpy_generator
 
 SHRINKAGES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8)  # candidates
@@ -25,11 +26,15 @@ class LinearHead:
     """logits = vectors @ kernel + bias.
 
     kernel: float64 [D, classes]; bias: float64 [classes]; regularization: as it was chosen, or None.
+    metric: `Metric` where logits are minus half the squared distances in it, but for what all classes share, and for
+      `priors`, float64 [classes]; None of a regression.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
     regularization: float | None = None
+    metric: Metric | None = None
+    priors: np.ndarray | float = 0.0
 
     def scaled(self, factor):
         """The same with logits times a factor."""
@@ -39,7 +44,7 @@ class LinearHead:
 def nearest_mean(statistics, regularization=None, balanced=True):
     """The nearest class mean: minus half the squared distances to the means, but for what all classes share."""
     means = _means(statistics)
-    return LinearHead(means.T.copy(), -0.5 * np.sum(means**2, axis=1))
+    return LinearHead(means.T.copy(), -0.5 * np.sum(means**2, axis=1), metric=Metric(None))
 
 
 def lda(statistics, regularization=None, balanced=True):
@@ -65,9 +70,12 @@ def lda(statistics, regularization=None, balanced=True):
     level = _level(scatter, squares / degrees)
     scatter *= 1.0 - share
     _add_to_diagonal(scatter, share * level)
-    kernel = _solved(scatter, means.T)
+    factor = _factor(scatter)
+    kernel = linalg.cho_solve(factor, means.T, check_finite=False)
+    inverse, _ = lapack.dpotri(factor[0], lower=1, overwrite_c=1)
     priors = np.zeros(len(means)) if balanced else np.log(statistics.counts / total)
-    return LinearHead(kernel, priors - 0.5 * np.sum(kernel.T * means, axis=1), share)
+    metric = Metric(inverse, (1.0 - share) / degrees)
+    return LinearHead(kernel, priors - 0.5 * np.sum(kernel.T * means, axis=1), share, metric, priors)
 
 
 def ridge(statistics, regularization=None, balanced=True):
@@ -150,13 +158,33 @@ def oracle_shrinkage(covariance, degrees):
 
 
 def temperature(head, statistics, seed=0):
-    """Factor of a head's logits with which their softmax is most likely of logits drawn of each class.
+    """Factor of a head's logits with which their softmax is most likely of vectors drawn of each class.
 
-    They are drawn from the Gaussian of the class's logits, which follows from the statistics. The order of the classes
-    makes no difference.
+    Where logits are distances, these are as if the vector had been left out of the statistics, see `left_out`. Those of
+    a regression are drawn from the Gaussian of the class's logits, which makes probabilities too sure where vectors are
+    few. A class may be taken for another one even if that happens to none that is drawn: as after Platt, one image more
+    than there are is taken to be of any class.
     """
     if statistics.num_classes == 1:
         return 1.0
+    if head.metric is None:
+        logits = _regressed(head, statistics, seed)
+    else:
+        logits = head.priors - 0.5 * draw(statistics, head.metric, seed).squares
+    classes = np.arange(len(logits))
+    logits = logits - logits[classes, :, classes][..., None]  # of the true class 0
+    share = 1.0 / (1.0 + statistics.counts.sum())
+    mean = share * np.mean(logits)
+
+    def loss(logarithm):
+        factor = np.exp(logarithm)
+        return np.mean(special.logsumexp(factor * logits, axis=2)) - factor * mean
+
+    return float(np.exp(optimize.minimize_scalar(loss, bounds=_TEMPERATURES, options={"xatol": 1e-8}).x))
+
+
+def _regressed(head, statistics, seed):
+    """Logits drawn of each class, [classes, samples, classes]; the classes are in an order of their own."""
     order = np.lexsort((np.sum(statistics.sums**2, axis=1), statistics.counts))
     means = (_means(statistics) @ head.kernel + head.bias)[np.ix_(order, order)]
     values, vectors = linalg.eigh(_logit_covariance(head, statistics)[np.ix_(order, order)])
@@ -164,13 +192,7 @@ def temperature(head, statistics, seed=0):
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     count = max(1, min(_SAMPLES, _MOST_LOGITS // len(means) ** 2))
     draws = numpy_generator(seed, "temperature").standard_normal((count, len(means)))
-    logits = means[:, None] + (draws @ root.T)[None]  # [classes, samples, classes]
-    logits -= logits[np.arange(len(means)), :, np.arange(len(means))][..., None]  # of the true class 0
-
-    def loss(logarithm):
-        return np.mean(special.logsumexp(np.exp(logarithm) * logits, axis=2))
-
-    return float(np.exp(optimize.minimize_scalar(loss, bounds=_TEMPERATURES, options={"xatol": 1e-8}).x))
+    return means[:, None] + (draws @ root.T)[None]
 
 
 def _logit_covariance(head, statistics):

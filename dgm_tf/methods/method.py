@@ -7,7 +7,7 @@ import numpy as np
 from dgm_tf.errors import UserError
 from dgm_tf.methods.keeps import Keeps
 from dgm_tf.methods.networks import Networks
-from dgm_tf.training.inference import network_logits
+from dgm_tf.training.inference import network_logits, network_scores
 
 
 class Method:
@@ -163,6 +163,18 @@ class Method:
     def replays(self):
         """Whether `replay` works."""
         return type(self).replay is not Method.replay
+
+    @property
+    def tells_known(self):
+        """Whether `known_scores` works. Its classifier then has `logits_and_scores`, a function of TensorFlow."""
+        return False
+
+    def known_scores(self, images):
+        """float32 [N]: 0 or more for images that it takes for ones of a class that it has learned.
+
+        The more, the surer. Images as for `logits`.
+        """
+        return network_scores(self.classifier, images)
 
     def logits(self, images):
         """float32 [N, classes seen so far] for images, uint8 or float in [-1, 1], in inference mode."""

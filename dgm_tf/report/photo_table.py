@@ -6,7 +6,8 @@ from dgm_tf.text import shown
 
 GUESSES = 3
 COLUMNS = (
-    *("file", "label", "probability", "second", "second_probability", "third", "third_probability", "error"),
+    *("file", "label", "probability", "second", "second_probability", "third", "third_probability"),
+    *("known", "score", "error"),
 )  # fmt: skip
 # What spreadsheets take for the beginning of a formula, also in the full width of East Asian scripts; and the
 # apostrophe, so that each one at a cell's beginning is one that was put there.
@@ -28,7 +29,8 @@ class PhotoTable:
         """Adds a line. name: the file's, as it is to stand there; photo: `Photo`."""
         guesses = [cell for guess in photo.guesses for cell in (safe_cell(guess[0]), f"{guess[1]:.6f}")]
         empty = [""] * (2 * GUESSES - len(guesses))
-        self._writer.writerow([safe_cell(name), *guesses, *empty, safe_cell(photo.error)])
+        known = ["", ""] if photo.known is None else ["yes" if photo.known else "no", f"{photo.score:.6f}"]
+        self._writer.writerow([safe_cell(name), *guesses, *empty, *known, safe_cell(photo.error)])
 
 
 def safe_cell(text):

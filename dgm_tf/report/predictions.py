@@ -17,10 +17,11 @@ from dgm_tf.report.photo_table import GUESSES, PhotoTable
 
 @dataclasses.dataclass
 class Summary:
-    """What was labelled: counts of photos by label, and the number of files that could not be read."""
+    """What was labelled: counts of photos by label, numbers of files not read and of photos of no learned class."""
 
     counts: collections.Counter
     unreadable: int = 0
+    unknown: int = 0
 
 
 def check_target(path, argument):
@@ -84,3 +85,4 @@ def _count(summary, photo):
         summary.unreadable += 1
     else:
         summary.counts[photo.guesses[0][0]] += 1
+        summary.unknown += photo.known is False

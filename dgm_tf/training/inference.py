@@ -54,6 +54,11 @@ def network_logits(network, images):
     return in_batches(lambda part: network(to_float(part), training=False)[1], images, images.shape[1:])
 
 
+def network_scores(network, images):
+    """float32 [N], scores of a network with `logits_and_scores`; images as for `network_logits`."""
+    return in_batches(lambda part: network.logits_and_scores(to_float(part))[1], images, images.shape[1:])
+
+
 def network_features(network, images):
     """float32 [N, features] that a two-headed network's heads read (rounded to bfloat16 where it computes in that).
 

@@ -27,7 +27,7 @@ from dgm_tf.run.folder import RunFolder
 from tests import fresh_process, hostile, letters, tiny_run
 from tests.in_process import give
 from tests.limited_files import files_of_at_most
-from tests.methods import tiny
+from tests.methods import spaces, tiny
 
 
 def learner_of(names, channels=1):
@@ -116,6 +116,22 @@ def test_one_line_a_file_sorted_with_the_reason_where_it_cannot_be_read(photos, 
     printed = capsys.readouterr().out
     assert "Not read: 5 files" in printed and ".DS_Store (hidden)" in printed and "out.csv" in printed
     assert not (run / "labels.csv").exists()
+
+
+def test_photos_of_no_learned_class_are_told(photos, tmp_path, capsys):
+    """A method that cannot tell leaves the columns empty."""
+    learner = Learner(spaces.closed_form())
+    learner.learn(tiny.task(0, (0, 1)))
+    run = run_of(tmp_path / "run", learner)
+    assert not predict(f"--run_dir={run}", f"--image_dir={photos}")
+    rows = [row for row in rows_of(run / "labels.csv") if not row["error"]]
+    assert {row["known"] for row in rows} <= {"yes", "no"} and "no" in {row["known"] for row in rows}
+    assert all((float(row["score"]) >= 0) == (row["known"] == "yes") for row in rows)
+    unknown = sum(row["known"] == "no" for row in rows)
+    assert f"Of none of the learned classes, as it seems: {unknown}" in capsys.readouterr().out
+    other = run_of(tmp_path / "other", learner_of(["ash", "birch"]))
+    assert not predict(f"--run_dir={other}", f"--image_dir={photos}")
+    assert {(row["known"], row["score"]) for row in rows_of(other / "labels.csv")} == {("", "")}
 
 
 @pytest.mark.parametrize("names", [["only"], ["yes", "no"]])

@@ -99,6 +99,11 @@ def test_runtimes_label_as_the_learner_does(make, tmp_path):
         assert found["label"].dtype == np.int32 and found["probabilities"].dtype == np.float32
         np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-4)
         np.testing.assert_array_equal(found["label"][sure], np.argmax(logits, axis=1)[sure])
+        assert ("known" in found) == ("score" in found) == learner.method.tells_known
+        if learner.method.tells_known:
+            score = learner.known(images).score
+            np.testing.assert_allclose(found["score"], score, atol=2e-3)
+            np.testing.assert_array_equal(found["known"], found["score"] >= 0)
         one = RUNTIMES[name](tmp_path / file, images[:1])
         np.testing.assert_allclose(one["probabilities"], wanted[:1], atol=1e-4)
     assert sizes == {file: (tmp_path / file).stat().st_size for file in FILES.values()}

@@ -117,9 +117,11 @@ def test_mirrored_copies_are_learned_and_an_image_is_classified_as_its_mirror_im
 def test_what_is_kept_is_told_in_bytes():
     learner = learned(spaces.closed_form(num_features=6), (0, 1))
     per_class = 8 * 6 * 7 // 2  # a triangle in float64
-    assert learner.method.memory_bytes() == {"class statistics": 2 * (per_class + 8 * 6 + 8)}
+    assert learner.method.memory_bytes() == {"class statistics": 2 * (per_class + 8 * 6 + 5 * 8)}
     half = learned(spaces.closed_form(num_features=6, kept_as="float32"), (0, 1))
-    assert half.method.memory_bytes() == {"class statistics": 2 * (per_class // 2 + 4 * 6 + 8)}
+    assert half.method.memory_bytes() == {"class statistics": 2 * (per_class // 2 + 4 * 6 + 5 * 8)}
+    pairs = learned(spaces.closed_form(mirrored=True, num_features=6), (0, 1))
+    assert pairs.method.memory_bytes() == {"class statistics": 2 * (per_class + (1 + 16) * 8 * 6 + 5 * 8)}
     assert learner.method.keeps is Keeps.STATISTICS
 
 
