@@ -31,6 +31,7 @@ FILES = {
 }  # fmt: skip
 _REAL = ("dgmw_r75", "dgmw_r50", "dgmw_r25", "dgmw_r10", "dgmw_k1000", "dgmw_k2000")
 ROWS = {
+    "photos": {},
     "smoke": {"dgmw": 600.0, "dgma": 600.0, "dgmw_real": 600.0},
     "table1_cifar10": {"dgmw": 1e4, "dgma": 1e4},
     "table1_cifar10_fast": {"dgmw": 330.0, "dgma": 330.0},

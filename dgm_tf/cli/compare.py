@@ -94,6 +94,8 @@ def _with_rows(suite, names):
 
 def _with_params(suite, params):
     """The suite with rows that have these bindings, too."""
+    if not params:
+        return suite
     rows = [dataclasses.replace(row, params=(*row.params, *params)) for row in suite.rows]
     return dataclasses.replace(suite, rows=rows)
 

@@ -144,10 +144,10 @@ def test_flags_take_it(home, monkeypatch, clean_gin, module):
 
 def test_a_run_and_what_it_shares_take_it(home, monkeypatch):
     calls = seen(monkeypatch, experiment, "read_checkpoint")
-    stream = type("Stream", (), {"keep_in": lambda self, folder: calls.append(folder)})()
+    keeper = type("Keeper", (), {"keep_in": lambda self, folder: calls.append(folder)})
     monkeypatch.setattr(experiment, "_check_objects", lambda *_: None)
     for cache_dir, expected in (("~/cache", home / "cache"), (None, home / "runs" / ".cache")):
         calls.clear()
         with pytest.raises(Stop):
-            experiment.run_experiment("~/runs/a", stream, object(), cache_dir=cache_dir)
-        assert calls == [expected, (home / "runs" / "a" / "checkpoints",)]
+            experiment.run_experiment("~/runs/a", keeper(), keeper(), cache_dir=cache_dir)
+        assert calls == [expected, expected, (home / "runs" / "a" / "checkpoints",)]

@@ -22,5 +22,5 @@ def test_a_teacher_of_an_earlier_version_is_known(name):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(UserError, match="networks: expected names among generator, .*, got judge"):
+    with pytest.raises(UserError, match="networks: expected names among extractor, generator, .*, got judge"):
         Networks.from_names({"generator": "G", "judge": "J"})

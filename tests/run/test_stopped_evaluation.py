@@ -55,7 +55,7 @@ def whole(tmp_path_factory):
 
 PLACES = (
     "inference.py:in_batches", "recorder.py:_measure", "bounds.py:_checksum", "training.py:train_classifier",
-    "loop.py:run_phase", "recorder.py:_write_figures", "write.py:_write",
+    "loop.py:run_phase", "recorder.py:_write_figures", "write.py:_write_saved_models",
 )  # fmt: skip
 
 
