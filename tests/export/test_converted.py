@@ -1,5 +1,6 @@
 """The classifier for LiteRT and ONNX: the runtimes give the labels and probabilities that the learner gives."""
 
+import importlib
 import io
 import json
 import pathlib
@@ -36,13 +37,13 @@ def digits(count=100):
 
 def run_litert(path, images):
     """The outputs of a .tflite by name."""
-    interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(str(path))
+    interpreter = importlib.import_module("ai_edge_litert.interpreter").Interpreter(str(path))
     return interpreter.get_signature_runner()(images=images)
 
 
 def run_onnx(path, images):
     """The outputs of an .onnx by name."""
-    session = pytest.importorskip("onnxruntime").InferenceSession(str(path))
+    session = importlib.import_module("onnxruntime").InferenceSession(str(path))
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {"images": images}), strict=True))
 
@@ -88,7 +89,6 @@ def feature_space():
 @pytest.mark.parametrize("make", [convolutional, dense, residual, nearest_means, feature_space])
 def test_runtimes_label_as_the_learner_does(make, tmp_path):
     learner, images = make(), digits()
-    pytest.importorskip("tf2onnx")
     sizes = export(learner, tmp_path, ["litert", "onnx"])
     logits = learner.logits(images).astype(np.float64)
     wanted, best = scipy.special.softmax(logits, axis=1), np.sort(logits, axis=1)
@@ -128,7 +128,7 @@ def test_what_was_learned_in_bfloat16_is_converted_where_it_is_loaded_in_float32
 
 @pytest.mark.ci
 def test_files_carry_the_names_of_the_classes(tmp_path):
-    onnx = pytest.importorskip("onnx")
+    onnx = importlib.import_module("onnx")
     export(learn_random_tasks(FineTuning()), tmp_path, ["litert", "onnx"])
     with zipfile.ZipFile(tmp_path / "classifier.tflite") as archive:
         assert json.loads(archive.read("classes.json")) == CLASS_NAMES
@@ -139,7 +139,6 @@ def test_files_carry_the_names_of_the_classes(tmp_path):
 
 @pytest.mark.ci
 def test_the_command_writes_again_what_is_already_there(tmp_path, capfd):
-    pytest.importorskip("tf2onnx")
     learn_random_tasks(FineTuning()).save(tmp_path / "memory")
     assert not give(export_command, f"--run_dir={tmp_path}")
     assert not give(export_command, f"--run_dir={tmp_path}", "--format=litert")

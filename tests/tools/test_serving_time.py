@@ -1,6 +1,5 @@
 """tools/serving_time.py: a row for each format, with equal labels; `prepare` of the page sees what training saw."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -43,7 +42,6 @@ def test_the_ten_lines_of_the_page_give_the_pixels_of_training(tmp_path, channel
 
 
 @pytest.mark.ci
-@pytest.mark.skipif(not all(map(importlib.util.find_spec, ("tf2onnx", "onnxruntime"))), reason="not on macOS")
 def test_a_row_for_each_format(tmp_path):
     learn_random_tasks(FineTuning()).save(tmp_path / "run")
     photos = letters.write_letters(tmp_path / "photos", "ab", count=3)
