@@ -5,6 +5,7 @@ import pathlib
 from typing import NamedTuple
 
 from dgm_tf import limits
+from dgm_tf.errors import UserError
 from dgm_tf.text import shown
 
 # Files by which the folders are known that this program writes.
@@ -48,6 +49,26 @@ def _is_folder(entry):
         return entry.is_dir()  # what the listing says, without another look at each file
     except OSError:  # a circle of links, say
         return False
+
+
+def entries(root, expected, advice):
+    """All `Entry`s of a folder that a person has named, sorted by name.
+
+    Args:
+        root: the folder, which is there.
+        expected: what it should be and its name, the beginning of a message.
+        advice: what to do if it is one that this package writes.
+
+    Raises:
+        UserError: it cannot be read, or is one that this package writes.
+    """
+    try:
+        inside = listed(root)
+    except OSError as error:
+        raise UserError(f"{expected}, which cannot be read: {error.strerror}") from error
+    if own := own_folder({entry.name for entry in inside}):
+        raise UserError(f"{expected}, {own}; {advice}")
+    return inside
 
 
 def own_folder(names):

@@ -5,7 +5,7 @@ import os
 import pathlib
 
 from dgm_tf.data.class_names import same_form, why_no_name
-from dgm_tf.data.sources.folder_walk import Walk, listed, own_folder
+from dgm_tf.data.sources.folder_walk import Walk, entries, listed
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
 from dgm_tf.text import shown
@@ -73,13 +73,7 @@ def _inside(root):
     if not root.is_dir():
         archive = ", an archive: set ClassIncrementalStream.source = @ImageArchive()"
         raise UserError(expected + (archive if root.suffix == ".npz" and root.is_file() else ""))
-    try:
-        inside = listed(root)
-    except OSError as error:
-        raise UserError(f"{expected}, which cannot be read: {error.strerror}") from error
-    if own := own_folder({entry.name for entry in inside}):
-        raise UserError(f"{expected}, {own}; if it is a run's by mistake, name another --run_dir")
-    return inside
+    return entries(root, expected, "if it is a run's by mistake, name another --run_dir")
 
 
 def _split_folders(root, inside):

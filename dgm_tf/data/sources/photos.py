@@ -3,7 +3,7 @@
 import pathlib
 from typing import NamedTuple
 
-from dgm_tf.data.sources.folder_walk import Walk, listed, own_folder
+from dgm_tf.data.sources.folder_walk import Walk, entries
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
 from dgm_tf.text import shown
@@ -35,12 +35,7 @@ def list_photos(directory, argument="directory"):
     expected = f"{argument}: expected a folder of photos, got {shown(root)!r}"
     if not root.is_dir():
         raise UserError(f"{expected}, " + ("which is no folder" if root.exists() else "which does not exist"))
-    try:
-        inside = listed(root)
-    except OSError as error:
-        raise UserError(f"{expected}, which cannot be read: {error.strerror}") from error
-    if own := own_folder({entry.name for entry in inside}):
-        raise UserError(f"{expected}, {own}; name the folder that holds the photos")
+    inside = entries(root, expected, "name the folder that holds the photos")
     skipped: list[tuple[str, str]] = []
     photos = Photos(root, list(_files(root, inside, skipped)), skipped)
     if not photos.files:
