@@ -116,6 +116,14 @@ EARLIER_DEFAULTS = {
     "ClassifierSettings.generated_current": 0.0,
 }
 
+# What learners of format 2 and before were that do not say so: class -> {setting that came later: its value then}.
+BEFORE = {
+    "GANSettings": {"adam": "keras"},
+    "ClassifierSettings": {"adam": "keras"},
+    "SingleClassifier": {"adam": "keras"},
+    "ResNetDiscriminator": {"padding": "same"},
+}
+
 # Those of `GANSettings` that learners of 0.1.0 have not saved, though it learned them with the earlier default.
 _LATER_GAN_SETTINGS = ("min_batches_per_class",)
 

@@ -4,10 +4,13 @@ import dataclasses
 
 from dgm_tf import limits, serialization
 from dgm_tf.errors import UserError
+from dgm_tf.learner import earlier
 from dgm_tf.text import shown
 from dgm_tf.training.loop import Position
 
-FORMAT = 2  # of saved learners; of format 1 arrays are numbered and classes are named by their modules
+# Of saved learners. Of format 2 what came later has no entry (`aliases.BEFORE`). Of format 1, too, arrays are numbered
+# and classes are named by their modules.
+FORMAT = 3
 MOST_TASKS = 10_000
 MOST_SEED = 10**300
 
@@ -24,7 +27,7 @@ class LearnerState:
       task_classes: list of tuples of consecutive labels.
       image_shape: (H, W, channels).
       position: `Position`.
-      format: 1 or 2.
+      format: 1 to 3.
     """
 
     method: object
@@ -60,13 +63,15 @@ class LearnerState:
         """
         _check(isinstance(value, dict), "a saved learner", "a JSON object", value)
         form = value.get("format")
-        _check(type(form) is int and 1 <= form <= FORMAT, "format", f"1 or {FORMAT} (a newer dgm_tf?)", form)
+        _check(type(form) is int and 1 <= form <= FORMAT, "format", f"1 to {FORMAT} (a newer dgm_tf?)", form)
         missing = {f.name for f in dataclasses.fields(cls)} - value.keys()
         _check(not missing, "a saved learner", f"the entry {min(missing, default='')}", None)
         class_names, task_classes = _class_names(value["class_names"]), _task_classes(value["task_classes"])
         known = sum(map(len, task_classes))
         _check(known == len(class_names), "class_names", f"a name for each of {known} classes", len(class_names))
         position = _position(value["position"], len(task_classes))
+        if form < FORMAT:
+            value = value | {name: earlier.completed(value[name]) for name in ("method", "networks")}
         _check(isinstance(value["networks"], dict), "networks", "a JSON object", value["networks"])
         for name in value["networks"]:
             _check(name.isidentifier() and name.isascii(), "networks", "names of networks", name)
@@ -96,15 +101,26 @@ def _method(value):
 
 
 def _completed(method, saved):
-    """The method, its settings that follow from the tasks' sizes where they are None as the saved learner has them."""
-    saved = saved.get("settings") if isinstance(saved, dict) else None
-    for field in dataclasses.fields(method) if isinstance(saved, dict) else ():
-        settings = getattr(method, field.name)
-        names = [name for name in getattr(settings, "of_task_size", ()) if getattr(settings, name) is None]
-        if names and isinstance(saved.get(field.name), dict):
-            had = serialization.from_json(saved[field.name], type(settings), f"method.{field.name}")
-            kept = dataclasses.replace(settings, **{name: getattr(had, name) for name in names})
+    """The method, with some settings as the saved learner has them.
+
+    These are what follows from the tasks' sizes where it is None, and what learners of before had no choice of: a run's
+    configuration that does not say it means what its first start meant.
+    """
+    settings = saved.get("settings") if isinstance(saved, dict) else None
+    if not isinstance(settings, dict):
+        return method
+    for field in dataclasses.fields(method):
+        part = getattr(method, field.name)
+        names = [name for name in getattr(part, "of_task_size", ()) if getattr(part, name) is None]
+        names += earlier.settings_before(type(part))
+        if names and isinstance(settings.get(field.name), dict):
+            had = serialization.from_json(settings[field.name], type(part), f"method.{field.name}")
+            kept = dataclasses.replace(part, **{name: getattr(had, name) for name in names})
             setattr(method, field.name, kept)
+    own = earlier.settings_before(type(method))
+    had = _method(saved) if own else method
+    for name in own:
+        setattr(method, name, getattr(had, name, getattr(method, name)))
     return method
 
 

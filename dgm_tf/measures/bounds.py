@@ -57,7 +57,7 @@ def joint_classifier(learner, stream, settings, cache_dir):
         serialization.assign_arrays("joint", network.weights, arrays)
         return network
     groups = [(task.train.images, task.train.labels) for task in stream.fresh_copy()]
-    train_classifier(network, groups, settings.judge_epochs, learner.seed)
+    train_classifier(network, groups, settings.judge_epochs, learner.seed, adam=learner.method.adam)
     if agreement.is_chief():
         files.write_arrays(path, serialization.to_arrays("joint", network.weights))
     return network
@@ -97,6 +97,7 @@ def _fingerprint(network, learner, stream, training):
     facts = [
         serialization.network_to_json(network), stream.name, list(stream.class_names),
         stream.train_sizes, stream.validation_split, tests, training, learner.seed,
+        *([learner.method.adam] if learner.method.adam != "keras" else []),  # the rule of those that name none
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
@@ -112,7 +113,8 @@ def _checksum(images, batch_size=1000):
 def fine_tuning_accuracies(learner, stream, settings, cache_dir):
     """A_k after each task of a classifier like the learner's that is only fine-tuned: the lower bound, kept on disk."""
     stream, given = stream.fresh_copy(), stream
-    method = FineTuning(epochs=settings.fine_tuning_epochs, batch_size=measuring_batch_size())
+    adam = learner.method.adam
+    method = FineTuning(epochs=settings.fine_tuning_epochs, batch_size=measuring_batch_size(), adam=adam)
     first = fresh_classifier(learner, len(stream.task_classes(0)), "fine-tuning")
     training = [settings.fine_tuning_epochs, [len(stream.task_classes(t)) for t in range(stream.num_tasks)]]
     path = pathlib.Path(cache_dir) / f"fine-tuning-{_fingerprint(first, learner, given, training)}.json"

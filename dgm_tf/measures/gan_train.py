@@ -36,4 +36,5 @@ def gan_train_classifier(learner, settings, per_class, augmentation):
     labels = np.repeat(np.arange(num_classes, dtype=np.int32), per_class)
     images = learner.method.replay(labels, seed=learner.seed)
     network = training.fresh_classifier(learner, num_classes, "gan train")
-    return training.train_classifier(network, [(images, labels)], settings.gan_train_epochs, learner.seed, augmentation)
+    groups, epochs = [(images, labels)], settings.gan_train_epochs
+    return training.train_classifier(network, groups, epochs, learner.seed, augmentation, learner.method.adam)

@@ -13,13 +13,16 @@ from dgm_tf.training.randomness import seeded_initializers
 RATE = 1e-3  # at which they learn
 
 
-def train_classifier(network, groups, epochs, seed, augmentation=None):
+def train_classifier(network, groups, epochs, seed, augmentation=None, adam="pytorch"):
     """Trains a two-headed network's class head on groups of (images, labels), for measuring only.
+
+    adam: of `optimizer.ADAMS`.
 
     Raises:
       Diverged: if its loss or its weights are not finite at the end.
     """
-    phase = ClassifierPhase(network, Pool([], merged(groups)), epochs, measuring_batch_size(), RATE, seed, augmentation)
+    pool, batch_size = Pool([], merged(groups)), measuring_batch_size()
+    phase = ClassifierPhase(network, pool, epochs, batch_size, RATE, seed, augmentation, adam=adam)
     for step in range(phase.num_steps):
         stopping.check()
         metrics = phase.step(step)

@@ -75,7 +75,7 @@ class Fitting:
         return ClassifierPhase(
             classifier, Pool(replay, self._current(generate)), settings.closing_epochs, self._gan.batch_size,
             settings.learning_rate, self._context.task_seed, settings.augmentation, rules,
-            settings.learning_rate_decay,
+            settings.learning_rate_decay, settings.adam,
         )  # fmt: skip
 
     def _current(self, generate):

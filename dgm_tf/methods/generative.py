@@ -56,6 +56,11 @@ class GenerativeMethod(Method):
         return self.settings.augmentation
 
     @property
+    def adam(self):
+        """Of the classifier."""
+        return self.settings.adam
+
+    @property
     def memory(self):
         """The `GeneratorMemory` that replays."""
         return GeneratorMemory(self.networks.generator, self.task_classes)

@@ -27,6 +27,7 @@ class Method:
         return Networks()
 
     augmentation = None  # of the classifier's inputs, an `Augmentation`
+    adam = "pytorch"  # rule of the classifier's optimizer, see `optimizer.ADAMS`
 
     # Settings to be named where losses or weights are not finite, `Remedy`s.
     remedies = ()

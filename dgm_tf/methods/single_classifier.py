@@ -11,6 +11,7 @@ from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import CLASSIFIER_LOSS, PLAIN_RULES, ClassifierPhase, check_batch_size
 from dgm_tf.training.divergence import Remedy
+from dgm_tf.training.optimizer import ADAMS
 from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import seeded_initializers
 
@@ -25,6 +26,7 @@ class SingleClassifier(Method):
       batch_size: images a step.
       learning_rate: of Adam.
       augmentation: `Augmentation` or None.
+      adam: as of `GANSettings`.
     """
 
     discriminator: type = DCGANDiscriminator
@@ -32,6 +34,7 @@ class SingleClassifier(Method):
     batch_size: int = 64
     learning_rate: float = 1e-3
     augmentation: Augmentation | None = None
+    adam: str = dataclasses.field(default="pytorch", kw_only=True)
 
     remedies = (Remedy("classifier", CLASSIFIER_LOSS, "a lower", "learning_rate"),)
     afresh = False  # whether each task begins with a new network; else the class head is widened
@@ -42,6 +45,7 @@ class SingleClassifier(Method):
         checks.integer(self, "batch_size", "[1, inf)")
         checks.number(self, "learning_rate", "(0, inf)")
         checks.instance(self, "augmentation", (Augmentation, type(None)))
+        checks.choice(self, "adam", ADAMS)
 
     def network_classes(self):
         """The classifier."""
@@ -62,7 +66,7 @@ class SingleClassifier(Method):
     def _classifier_phase(self, context):
         return ClassifierPhase(
             self.networks.classifier, self.pool(context), self.epochs, self.batch_size, self.learning_rate,
-            context.task_seed, self.augmentation, self.rules(),
+            context.task_seed, self.augmentation, self.rules(), adam=self.adam,
         )  # fmt: skip
 
     def pool(self, context):

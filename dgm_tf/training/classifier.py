@@ -14,7 +14,7 @@ from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.compilation import jit
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
 from dgm_tf.training.divergence import Remedy
-from dgm_tf.training.optimizer import decaying, make_adam
+from dgm_tf.training.optimizer import ADAMS, decaying, make_adam
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import fold_in, numpy_generator, replica_count, replica_slice, stateless_seed
 
@@ -44,6 +44,7 @@ class ClassifierSettings:
       quantize_replay: rounds replayed images to 8 bits, as real ones are, which takes a quarter of the memory.
       learning_rate: of the closing epochs, and of an optimizer of its own.
       learning_rate_decay: share in [0, 1] of the closing epochs, the last part, over which it falls linearly to zero.
+      adam: of the closing epochs, and of an optimizer of its own; as of `GANSettings`.
     """
 
     replay_schedule: str | None = "balanced"
@@ -57,6 +58,7 @@ class ClassifierSettings:
     quantize_replay: bool = False
     learning_rate: float = 1e-3
     learning_rate_decay: float = 0.0
+    adam: str = "pytorch"
 
     def __post_init__(self):
         if self.replay_schedule is not None:
@@ -74,6 +76,7 @@ class ClassifierSettings:
         checks.flag(self, "quantize_replay")
         checks.number(self, "learning_rate", "(0, inf)")
         checks.number(self, "learning_rate_decay", "[0, 1]")
+        checks.choice(self, "adam", ADAMS)
         if self.replay_schedule in ("none", None) and self.closing_epochs < 1:
             raise UserError(
                 f"ClassifierSettings: with replay_schedule {self.replay_schedule!r} the classifier would never learn: "
@@ -140,6 +143,7 @@ class ClassifierPhase(Phase):
       seed: int; all randomness follows from it and the step.
       augmentation: `Augmentation` or None.
       rules: `ClassifierRules`, the method's part.
+      adam: of `optimizer.ADAMS`.
 
     Attributes:
       pool: as above.
@@ -149,13 +153,14 @@ class ClassifierPhase(Phase):
     trains_classifier = True
 
     def __init__(
-        self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None, rules=PLAIN_RULES, decay=0.0
-    ):
+        self, network, pool, epochs, batch_size, learning_rate, seed, augmentation=None, rules=PLAIN_RULES, decay=0.0,
+        adam="pytorch",
+    ):  # fmt: skip
         super().__init__(epochs, pool.num_batches(batch_size))
         self.pool, self._batch_size, self._seed, self._augmentation = pool, batch_size, seed, augmentation
         self._strategy = tf.distribute.get_strategy()
         variables = class_variables(network)
-        self._optimizer = make_adam(decaying(learning_rate, decay, self.num_steps), variables)
+        self._optimizer = make_adam(decaying(learning_rate, decay, self.num_steps), variables, rule=adam)
         self._noise = stateless_seed(seed, "augmentation")
         self._plan = (None, None)
         update = functools.partial(update_classifier, network, self._optimizer, variables, rules=rules)

@@ -14,7 +14,7 @@ from dgm_tf.training.compilation import jit
 from dgm_tf.training.distribution import apply_mean_gradients, mean_over_replicas
 from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.gan_batches import GANBatches
-from dgm_tf.training.optimizer import decaying, make_adam
+from dgm_tf.training.optimizer import ADAMS, decaying, make_adam
 from dgm_tf.training.phase import Phase
 from dgm_tf.training.randomness import (
     fold_in,
@@ -45,6 +45,7 @@ class GANSettings:
       generator_learning_rate, discriminator_learning_rate: of Adam.
       learning_rate_decay: share in [0, 1] of a task's steps, the last ones, over which both fall linearly to zero.
       beta_1, beta_2: of Adam.
+      adam: where Adam's epsilon stands, see `optimizer.ADAMS`: "pytorch", as in the paper's experiments, or "keras".
       gradient_penalty_weight: lambda_GP.
       gradient_penalty_share: share in (0, 1] of a batch, at least one image, that its penalty is estimated on; on all
         of it, as in the paper, the penalty is nearly half of the critic's update. None: a quarter in tasks of several
@@ -70,6 +71,7 @@ class GANSettings:
     critic_steps: int = 1
     auxiliary_loss: bool | None = None
     clip_norm: float = 1e4
+    adam: str = "pytorch"
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "min_batches", "critic_steps"):
@@ -78,6 +80,7 @@ class GANSettings:
             checks.number(self, name, "(0, inf)")
         for name in ("beta_1", "beta_2"):
             checks.number(self, name, "[0, 1)")
+        checks.choice(self, "adam", ADAMS)
         checks.number(self, "learning_rate_decay", "[0, 1]")
         checks.number(self, "gradient_penalty_weight", "[0, inf)")
         if self.gradient_penalty_share is not None:
@@ -135,15 +138,15 @@ class GANPhase(Phase):
         updates = schedules.updates_per_step(self._classifier, self.pool)
         own = self._classifier.own_optimizer and updates > 0
         d_updates = gan.critic_steps + (0 if own else updates)
-        betas = gan.beta_1, gan.beta_2
+        rule = gan.beta_1, gan.beta_2, gan.adam
         d_rate = self._decaying(gan.discriminator_learning_rate, d_updates)
         g_rate = self._decaying(gan.generator_learning_rate, 1)
-        self._d_optimizer = self._c_optimizer = make_adam(d_rate, discriminator.trainable_variables, *betas)
-        self._g_optimizer = make_adam(g_rate, generator.trainable_variables, *betas)
+        self._d_optimizer = self._c_optimizer = make_adam(d_rate, discriminator.trainable_variables, *rule)
+        self._g_optimizer = make_adam(g_rate, generator.trainable_variables, *rule)
         self._optimizers = [self._d_optimizer, self._g_optimizer]
         if own:
             c_rate = self._decaying(self._classifier.learning_rate, updates)
-            self._c_optimizer = make_adam(c_rate, class_variables(discriminator))
+            self._c_optimizer = make_adam(c_rate, class_variables(discriminator), rule=self._classifier.adam)
             self._optimizers.append(self._c_optimizer)
 
     def _decaying(self, rate, updates_per_step):

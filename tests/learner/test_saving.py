@@ -16,6 +16,7 @@ import dgm_tf
 from dgm_tf.disk import files
 from dgm_tf.errors import Damaged, UserError
 from dgm_tf.learner import saving
+from dgm_tf.learner.state import FORMAT
 from tests.methods import tiny
 
 FORMAT_1 = pathlib.Path(__file__).resolve().parents[1] / "earlier" / "memory_format_1"
@@ -76,11 +77,11 @@ def test_a_memory_of_format_1_loads_with_its_bits_and_its_images(plasticity):
         np.testing.assert_array_equal(exemplars, stored["method/exemplars/0002"])
 
 
-def test_a_memory_of_format_1_is_saved_as_one_of_format_2(tmp_path):
+def test_a_memory_of_format_1_is_saved_as_one_of_today(tmp_path):
     old = dgm_tf.load(FORMAT_1 / "weights")
     old.save(tmp_path)
     new = dgm_tf.load(tmp_path)
-    assert json.loads((tmp_path / "learner.json").read_text())["format"] == 2
+    assert json.loads((tmp_path / "learner.json").read_text())["format"] == FORMAT
     assert_same_arrays(old, new)
 
 
@@ -249,7 +250,7 @@ HOSTILE = {
     "a position in a task": lambda d: d["position"].update(task=0),
     "a negative position": lambda d: d["position"].update(step=-1),
     "no position": lambda d: d.pop("position"),
-    "a newer format": lambda d: d.update(format=3),
+    "a newer format": lambda d: d.update(format=FORMAT + 1),
     "no format of ours": lambda d: d.update(format="2"),
 }
 

@@ -20,8 +20,8 @@ def _stream(**settings):
     return ClassIncrementalStream(PackagedMNIST(), num_tasks=3, **settings)
 
 
-def _learner(seed=0, filters=(8, 8, 8)):
-    method = FineTuning()
+def _learner(seed=0, filters=(8, 8, 8), adam="pytorch"):
+    method = FineTuning(adam=adam)
     method.networks.classifier = DCGANDiscriminator(num_classes=1, filters=filters)
     return types.SimpleNamespace(method=method, seed=seed)
 
@@ -40,7 +40,7 @@ def test_joint_training_is_worth_calling_a_bound(joint):
 
 
 def test_it_is_trained_once_and_then_read(joint, monkeypatch):
-    monkeypatch.setattr(bounds, "train_classifier", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(bounds, "train_classifier", lambda *_, **__: pytest.fail("trained again"))
     again = bounds.joint_classifier(_learner(), _stream(), SETTINGS, joint[1])
     for new, old in zip(again.weights, joint[0].weights, strict=True):
         np.testing.assert_array_equal(np.asarray(new), np.asarray(old))
@@ -54,9 +54,10 @@ def test_it_is_trained_once_and_then_read(joint, monkeypatch):
         {"stream": _stream(image_size=16)},
         {"learner": _learner(seed=1)},
         {"learner": _learner(filters=(4, 8, 8))},
+        {"learner": _learner(adam="keras")},
         {"settings": EvaluationSettings(judge_epochs=5)},
     ],
-    ids=["training images", "classes", "image size", "seed", "network", "epochs"],
+    ids=["training images", "classes", "image size", "seed", "network", "adam", "epochs"],
 )
 def test_what_it_depends_on_is_never_taken_from_the_cache(joint, monkeypatch, other):
     arguments = {"learner": _learner(), "stream": _stream(), "settings": SETTINGS} | other
@@ -64,7 +65,7 @@ def test_what_it_depends_on_is_never_taken_from_the_cache(joint, monkeypatch, ot
         network = DCGANDiscriminator((16, 16, 1), 1, (8, 8, 8))
         arguments["learner"].method.networks.classifier = network
     trained = []
-    monkeypatch.setattr(bounds, "train_classifier", lambda *_: trained.append(1))
+    monkeypatch.setattr(bounds, "train_classifier", lambda *_, **__: trained.append(1))
     bounds.joint_classifier(**arguments, cache_dir=joint[1])
     assert trained
 
@@ -110,7 +111,7 @@ class TestDamage:
             path.write_bytes(data[:5000] + bytes([data[5000] ^ 4]) + data[5001:] if kind == "bit" else data[:-100])
         made = []
 
-        def train(network, *_):
+        def train(network, *_, **__):
             made.append(1)
             for weight, value in zip(network.weights, joint[0].weights, strict=True):
                 weight.assign(value)

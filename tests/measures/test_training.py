@@ -12,8 +12,8 @@ def test_a_classifier_for_measuring_learns_in_batches_of_64_and_so_many_passes(m
     made = []
 
     class Phase(training.ClassifierPhase):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
             made.append((arguments[2:5], self.num_steps))
 
         def step(self, index):

@@ -5,9 +5,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import dgm_tf
+from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.training import classifier
-from dgm_tf.training.classifier import ClassifierPhase, measuring_batch_size, replica_batch, update_classifier
+from dgm_tf.training.classifier import (
+    ClassifierPhase,
+    ClassifierSettings,
+    measuring_batch_size,
+    replica_batch,
+    update_classifier,
+)
 from dgm_tf.training.pool import Pool
+from tests.methods import tiny
 from tests.training.replicas import on_two_replicas
 
 
@@ -99,3 +108,14 @@ def test_the_seed_decides_the_order_and_the_noise(eagerly):
 def test_measuring_takes_about_64_images_a_step_in_equal_shares(monkeypatch, replicas, size):
     monkeypatch.setattr(classifier, "replica_count", lambda: replicas)
     assert measuring_batch_size() == size
+
+
+@pytest.mark.parametrize("adam", ["pytorch", "keras"])
+def test_closing_epochs_and_classifiers_alone_have_the_rule_of_their_settings(adam, monkeypatch):
+    seen = []
+    make = classifier.make_adam
+    monkeypatch.setattr(classifier, "make_adam", lambda *a, rule, **k: seen.append(rule) or make(*a, rule=rule, **k))
+    settings = ClassifierSettings("none", closing_epochs=1, adam=adam)
+    for method in (tiny.dgm(classifier=settings), FineTuning(tiny.Discriminator, epochs=1, batch_size=8, adam=adam)):
+        dgm_tf.Learner(method).learn(tiny.task(0))
+    assert seen == [adam, adam]

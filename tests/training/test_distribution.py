@@ -187,6 +187,10 @@ def test_steps_on_two_devices_equal_steps_on_one(two_devices, part):
     assert not apart
 
 
+def test_ten_steps_of_adam_on_two_devices_are_pytorchs(two_devices):
+    assert two_devices["adam"] < 1e-6
+
+
 def test_replicas_share_out_the_noise_of_the_global_batch(two_devices):
     assert max(map(abs, two_devices["noise"])) == 0.0
 

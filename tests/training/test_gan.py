@@ -154,9 +154,9 @@ def test_a_phase_taken_up_again_ends_as_if_never_stopped(unbroken):
 
 def test_each_of_twenty_fast_steps_is_the_plain_one(monkeypatch):
     """From the same state: left to run apart, Adam, whose first steps are of a gradient's sign, magnifies rounding."""
-    images, settings = pool(count=80), GANSettings(epochs=2, batch_size=8)
+    images, settings = pool(count=80), GANSettings(epochs=2, batch_size=8, adam="keras")
 
-    def plain_adam(learning_rate, variables, beta_1, beta_2):
+    def plain_adam(learning_rate, variables, beta_1, beta_2, rule):
         optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2)
         optimizer.build(variables)
         return optimizer

@@ -85,9 +85,11 @@ class Notes:
 
     made = []
 
-    def __init__(self, rate, variables, *betas):
+    def __init__(self, rate, variables, *betas, rule="pytorch"):
         self.made.append(self)
-        self.rate, self.built, self.betas, self.steps, self.variables = rate, variables, betas, [], []
+        self.rate, self.built, self.betas = rate, variables, betas[:2]
+        self.rule = betas[2] if betas else rule
+        self.steps, self.variables = [], []
 
     def apply(self, gradients, variables):
         self.steps.append({v.path: np.asarray(g) for g, v in zip(gradients, variables, strict=True)})
@@ -315,3 +317,12 @@ def test_the_classifiers_metrics_are_means_over_its_updates(monkeypatch):
     step = Step(classifier=ClassifierSettings("constant", updates=3))
     assert step.metrics["loss/classifier"] == 3.0 and step.metrics["accuracy/training"] == 0.5
     assert len(set(seeds)) == 3, "augmented in another way in each"
+
+
+@pytest.mark.parametrize("of_gan", ["pytorch", "keras"])
+@pytest.mark.parametrize("of_classifier", ["pytorch", "keras"])
+def test_each_optimizer_has_the_rule_of_its_settings(of_gan, of_classifier):
+    classifier = ClassifierSettings("constant", own_optimizer=True, adam=of_classifier)
+    step = Step(dataclasses.replace(SETTINGS, adam=of_gan), classifier)
+    rules = [o.rule for o in (step.d_optimizer, step.g_optimizer, step.c_optimizer)]
+    assert rules == [of_gan, of_gan, of_classifier]

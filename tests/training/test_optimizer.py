@@ -1,10 +1,14 @@
-"""The fused Adam takes Keras's steps."""
+"""The fused Adam takes PyTorch's steps, or Keras's."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from dgm_tf.errors import UserError
+from dgm_tf.methods.fine_tuning import FineTuning
+from dgm_tf.training.classifier import ClassifierSettings
+from dgm_tf.training.gan import GANSettings
 from dgm_tf.training.optimizer import decaying, make_adam
 
 GRADIENTS = [np.array([1.0, -2.0, 0.0, 1e-9]), np.array([0.5, 3.0, 0.0, 1.0]), np.array([-4.0, 0.1, 0.0, 1e4])]
@@ -22,7 +26,7 @@ def trajectory(optimizer, variable):
 @pytest.mark.parametrize("beta_1", [0.0, 0.5, 0.9])
 def test_it_moves_as_keras_adam(beta_1):
     ours, theirs = (keras.Variable(np.ones(4), dtype="float32") for _ in range(2))
-    fused = make_adam(2e-3, [ours], beta_1, 0.999)
+    fused = make_adam(2e-3, [ours], beta_1, 0.999, "keras")
     plain = keras.optimizers.Adam(2e-3, beta_1, 0.999)
     plain.build([theirs])
     np.testing.assert_allclose(trajectory(fused, ours), trajectory(plain, theirs), rtol=1e-6)
@@ -30,6 +34,49 @@ def test_it_moves_as_keras_adam(beta_1):
     for a, b in zip(fused.variables, plain.variables, strict=True):
         # The kernel takes 1 - beta_2 in float32, Keras in double precision.
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=2e-5)
+
+
+SIZES = np.array([1.0, 1e-2, 1e-8, 3e-7, 1e-9, 0.0])  # of gradients, those of mask embeddings in their first epoch too
+
+
+def ten_gradients():
+    return np.random.default_rng(0).normal(size=[10, len(SIZES)]).astype(np.float32) * SIZES.astype(np.float32)
+
+
+def steps_of_pytorch(gradients, rate, beta_1, beta_2, epsilon=1e-8):
+    """Where a weight of 0 is after each gradient, in double precision: Kingma and Ba's Algorithm 1."""
+    weight, m, v, weights = 0.0, 0.0, 0.0, []
+    for t, g in enumerate(np.asarray(gradients, np.float64), 1):
+        m, v = beta_1 * m + (1 - beta_1) * g, beta_2 * v + (1 - beta_2) * g**2
+        weight = weight - rate * (m / (1 - beta_1**t)) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+        weights.append(weight)
+    return np.array(weights)
+
+
+@pytest.mark.parametrize(("beta_1", "beta_2"), [(0.5, 0.999), (0.0, 0.9), (0.9, 0.999)])
+def test_ten_steps_are_pytorchs_also_of_small_gradients(beta_1, beta_2):
+    variable = keras.Variable(np.zeros(len(SIZES)), dtype="float32")
+    optimizer = make_adam(2e-3, [variable], beta_1, beta_2)
+    for gradient, expected in zip(
+        ten_gradients(), steps_of_pytorch(ten_gradients(), 2e-3, beta_1, beta_2), strict=True
+    ):
+        optimizer.apply([tf.constant(gradient)], [variable])
+        np.testing.assert_allclose(np.asarray(variable), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rule", "share"), [("pytorch", 0.5), ("keras", 0.00315)])
+def test_a_gradient_of_1e_8_moves_its_weight_by_half_of_the_rate(rule, share):
+    variable = keras.Variable([0.0], dtype="float32")
+    make_adam(1.0, [variable], rule=rule).apply([tf.constant([-1e-8])], [variable])
+    np.testing.assert_allclose(np.asarray(variable), [share], rtol=1e-3)
+
+
+def test_a_rule_that_there_is_not_is_refused():
+    for settings in (GANSettings, ClassifierSettings, FineTuning):
+        with pytest.raises(
+            UserError, match=f"{settings.__name__}.adam: expected one of 'pytorch', 'keras', got 'adam'"
+        ):
+            settings(adam="adam")
 
 
 def test_the_first_step_by_hand():

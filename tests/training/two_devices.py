@@ -5,6 +5,7 @@ Run by test_distribution.py in a process of its own: logical devices are configu
 
 import json
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,10 +21,12 @@ from dgm_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from dgm_tf.training import task_size
 from dgm_tf.training.augmentation import Augmentation
 from dgm_tf.training.classifier import ClassifierPhase, ClassifierSettings, check_batch_size
-from dgm_tf.training.distribution import make_strategy
+from dgm_tf.training.distribution import apply_mean_gradients, make_strategy
 from dgm_tf.training.gan import GANPhase, GANSettings
+from dgm_tf.training.optimizer import make_adam
 from dgm_tf.training.pool import Pool
 from dgm_tf.training.randomness import replica_slice, seeded_initializers
+from tests.training.test_optimizer import SIZES, steps_of_pytorch, ten_gradients
 
 RATE = 1e-3
 GAN = GANSettings(epochs=1, batch_size=8, generator_learning_rate=RATE, discriminator_learning_rate=RATE)
@@ -85,6 +88,23 @@ def regularized_after_two_tasks():
     return arrays
 
 
+def adam_by_hand():
+    """How far ten steps of Adam on this strategy's replicas end from PyTorch's rule in double precision."""
+    strategy, variable = tf.distribute.get_strategy(), keras.Variable(np.zeros(len(SIZES)), dtype="float32")
+    optimizer = make_adam(2e-3, [variable])
+
+    def on_replica(gradient):
+        index = tf.distribute.get_replica_context().replica_id_in_sync_group
+        apply_mean_gradients(optimizer, [gradient * (0.5 + tf.cast(index, tf.float32))], [variable])
+
+    step = tf.function(lambda gradient: strategy.run(on_replica, (gradient,)))
+    for gradient in ten_gradients():
+        step(tf.constant(gradient))
+    expected = steps_of_pytorch(ten_gradients(), 2e-3, 0.5, 0.999)[-1]
+    copies = strategy.experimental_local_results(variable.value)
+    return max(float(np.abs(copy.numpy() - expected).max()) for copy in copies)
+
+
 TRAININGS = {
     "phases": networks_after_phases, "learner": learner_after_two_tasks, "regularized": regularized_after_two_tasks
 }  # fmt: skip
@@ -122,6 +142,7 @@ def main():
         report[name] = largest_difference(*results)
     report["noise"] = (noise_of_replicas(two) - tf.random.stateless_normal([8], [1, 2]).numpy()).tolist()
     with two.scope():
+        report["adam"] = adam_by_hand()
         try:
             check_batch_size(7)
         except UserError as error:
