@@ -12,16 +12,21 @@ from dgm_tf.networks.two_headed import TwoHeadedNetwork
 from dgm_tf.registry import register
 
 NORMALIZATIONS = {"batch": BatchNormalization, "layer": LayerNormalization}
+PADDINGS = ("symmetric", "same")
 STAGES = 4  # of 1, 2, 4 and 8 times `filters`; all but the first halve height and width
 
 
 class _ConvolutionNorm(keras.layers.Layer):
     """A convolution without bias and a normalization."""
 
-    def __init__(self, filters, kernel_size, strides, normalization, **kwargs):
+    def __init__(self, filters, kernel_size, strides, normalization, padding, **kwargs):
         super().__init__(**kwargs)
+        # As many zeros on each side; the last strides - 1 of them no window reaches.
+        before, after = kernel_size // 2, kernel_size // 2 - strides + 1
+        shifted = padding == "symmetric" and strides > 1
+        self.zeros = [[0, 0], [before, after], [before, after], [0, 0]] if shifted else None
         self.convolution = keras.layers.Conv2D(
-            filters, kernel_size, strides, padding="same", use_bias=False,
+            filters, kernel_size, strides, padding="valid" if shifted else "same", use_bias=False,
             kernel_initializer=convolution_initializer(), name="convolution",
         )  # fmt: skip
         self.norm = NORMALIZATIONS[normalization](name="norm")
@@ -34,17 +39,18 @@ class _ConvolutionNorm(keras.layers.Layer):
 
     def call(self, inputs, **statistics):
         """statistics: training and update_statistics of `BatchNormalization`."""
+        inputs = inputs if self.zeros is None else tf.pad(inputs, self.zeros)
         return self.norm(self.convolution(inputs), **statistics)
 
 
 class _Block(keras.layers.Layer):
     """Two 3x3 convolutions and a way past them, a 1x1 convolution where the shape changes (He et al., 2016)."""
 
-    def __init__(self, filters, strides, normalization, **kwargs):
+    def __init__(self, filters, strides, normalization, padding, **kwargs):
         super().__init__(**kwargs)
         self.filters, self.strides, self.normalization = filters, strides, normalization
-        self.first = _ConvolutionNorm(filters, 3, strides, normalization, name="first")
-        self.second = _ConvolutionNorm(filters, 3, 1, normalization, name="second")
+        self.first = _ConvolutionNorm(filters, 3, strides, normalization, padding, name="first")
+        self.second = _ConvolutionNorm(filters, 3, 1, normalization, padding, name="second")
         self.shortcut = None
 
     def build(self, input_shape):
@@ -53,7 +59,7 @@ class _Block(keras.layers.Layer):
         self.first.build(input_shape)
         self.second.build(inner)
         if self.strides > 1 or input_shape[-1] != self.filters:
-            self.shortcut = _ConvolutionNorm(self.filters, 1, 1, self.normalization, name="shortcut")
+            self.shortcut = _ConvolutionNorm(self.filters, 1, 1, self.normalization, "same", name="shortcut")
             self.shortcut.build(input_shape)
         super().build(input_shape)
 
@@ -84,24 +90,32 @@ class ResNetDiscriminator(TwoHeadedNetwork):
       units: of the dense layer. With fewer blocks and units a run on CPU cores is quicker.
       normalization: "batch", the paper's, or "layer", as Gulrajani et al. (2017) advise for a critic with gradient
         penalty: normalised by its batch, an image's score depends on the others'.
+      padding: of convolutions with a stride: "symmetric", the original's, or "same", TensorFlow's, which centres them
+        on odd pixels while the shortcut takes the even ones.
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> (realness [N], logits [N, num_classes]).
 
     Reference: He et al., Deep residual learning for image recognition, CVPR 2016.
     """
 
-    def __init__(self, image_shape=(32, 32, 3), num_classes=1, filters=64, blocks=2, units=128, normalization="batch"):
+    def __init__(
+        self, image_shape=(32, 32, 3), num_classes=1, filters=64, blocks=2, units=128, normalization="batch",
+        padding="symmetric",
+    ):  # fmt: skip
         super().__init__(name="discriminator", autocast=False)
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
         self.filters, self.blocks, self.units = filters, blocks, units
         for name in ("filters", "blocks", "units"):
             checks.integer(self, name, "[1, inf)")
-        self.normalization = normalization
+        self.normalization, self.padding = normalization, padding
         checks.choice(self, "normalization", NORMALIZATIONS)
+        checks.choice(self, "padding", PADDINGS)
         strides = max(1, checked_size(self, image_shape) // 32)
-        self.stem = _ConvolutionNorm(filters, 2 * strides + 1, strides, normalization, name="stem")
+        self.stem = _ConvolutionNorm(filters, 2 * strides + 1, strides, normalization, padding, name="stem")
         self.stages = [
-            _Block(filters * 2**stage, 2 if stage and not b else 1, normalization, name=f"stage_{stage}_block_{b}")
+            _Block(
+                filters * 2**stage, 2 if stage and not b else 1, normalization, padding, name=f"stage_{stage}_block_{b}"
+            )
             for stage in range(STAGES)
             for b in range(blocks)
         ]
@@ -133,5 +147,5 @@ class ResNetDiscriminator(TwoHeadedNetwork):
 
     def get_config(self):
         """Keras config."""
-        names = ("num_classes", "filters", "blocks", "units", "normalization")
+        names = ("num_classes", "filters", "blocks", "units", "normalization", "padding")
         return {"image_shape": list(self.image_shape)} | {name: getattr(self, name) for name in names}

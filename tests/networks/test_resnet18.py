@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dgm_tf.errors import UserError
+from dgm_tf.networks import resnet18
 from dgm_tf.networks.resnet18 import ResNetDiscriminator
 
 
@@ -119,3 +120,25 @@ def test_the_penalty_of_its_gradient_can_be_differentiated(network):
 def test_bad_arguments_are_named(bad, message):
     with pytest.raises(UserError, match=message):
         ResNetDiscriminator(**bad)
+
+
+@pytest.mark.parametrize(("padding", "first"), [("symmetric", 0), ("same", 1)])
+@pytest.mark.parametrize(("kernel_size", "strides"), [(3, 2), (5, 2), (9, 4)])
+def test_a_strided_convolution_sits_on_the_pixels_that_its_shortcut_takes(padding, first, kernel_size, strides):
+    layer = resnet18._ConvolutionNorm(1, kernel_size, strides, "batch", padding)
+    layer.build((None, None, None, 1))
+    centre = np.zeros([kernel_size, kernel_size, 1, 1], np.float32)
+    centre[kernel_size // 2, kernel_size // 2] = 1.0
+    layer.convolution.kernel.assign(centre)
+    first = first if strides == 2 else 2 * first
+    x = images(2, 16, 1)
+    expected = layer.norm(x[:, first::strides, first::strides], training=False)
+    np.testing.assert_allclose(layer(x, training=False), expected, atol=1e-6)
+
+
+def test_the_padding_goes_into_the_config_and_other_ones_are_refused():
+    network = ResNetDiscriminator((16, 16, 3), filters=2, blocks=1, units=4, padding="same")
+    assert network.widen(3).padding == "same"
+    assert ResNetDiscriminator.from_config({"filters": 2, "blocks": 1, "units": 4}).padding == "symmetric"
+    with pytest.raises(UserError, match="ResNetDiscriminator.padding: expected one of 'symmetric', 'same', got 'full'"):
+        ResNetDiscriminator(padding="full")
