@@ -13,6 +13,8 @@ from dgm_tf.training.pool import to_uint8
 class Shades:
     """Remembers class c as images of one grey, with some noise; half of class `lost` looks like class 0."""
 
+    adam = "pytorch"
+
     def __init__(self, lost=None):
         self.lost, self.classifier = lost, DCGANDiscriminator(num_classes=1, filters=(4, 4, 4))
         self.seeds = []
