@@ -130,8 +130,11 @@ _LATER_GAN_SETTINGS = ("min_batches_per_class",)
 # Entries of a comparison's table.json, whose writer gives both names.
 _COMPARISON_KEYS = {"scores": "figures", "score": "figure"}
 
-# Folders of shipped gin files.
+# Folders of shipped gin files, and the files.
 GIN_FOLDERS = {"gin/benchmarks": "gin/data", "gin/suites": "gin/compare"}
+GIN_FILES = {
+    f"imagenet50_{kind}.gin": f"imagenet50_tiny_{kind}.gin" for kind in ("dgmw_fast", "dgma_fast", "dgmw_plus")
+}
 
 
 def module_name(name):
@@ -146,7 +149,8 @@ def gin_path(path):
     """Today's path of a shipped gin file, a str; the path itself where it is today's."""
     for old, new in GIN_FOLDERS.items():
         path = re.sub(rf"^{old}(?=/)", new, path)
-    return path
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + GIN_FILES.get(name, name)
 
 
 def gin_text(text):

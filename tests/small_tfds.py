@@ -14,20 +14,21 @@ SPLITS = {
     "fashion_mnist": {"train": 400, "test": 100},
     "cifar10": {"train": 400, "test": 100},
     "svhn_cropped": {"train": 400, "test": 100, "extra": 20},
-    "imagenet_resized/32x32": {"train": 750, "validation": 500},
+    "imagenet_resized/32x32": {"train": 1365, "validation": 910},
 }
 # Where the data set's own script would read its classes from what it downloads.
 CLASSES = {
     "cifar10": ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
 }
-IMAGENET_50 = pathlib.Path(__file__).parent.parent / "gin" / "data" / "imagenet_50.gin"
+IMAGENET_50 = sorted((pathlib.Path(__file__).parent.parent / "gin" / "data").glob("imagenet_50*.gin"))
+INCOMPLETE = ("imagenet_resized",)  # where a folder has it, it may have some of its classes only
 
 
 def prepare(folder, real=None):
     """Makes `folder` a TFDS data_dir of all of them: twins, but links to what the data_dir `real` holds."""
     for name in SPLITS:
         top = name.split("/")[0]
-        if real is not None and (pathlib.Path(real) / top).is_dir():
+        if real is not None and top not in INCOMPLETE and (pathlib.Path(real) / top).is_dir():
             (folder / top).symlink_to(pathlib.Path(real).resolve() / top)
         else:
             write(folder, name)
@@ -60,4 +61,5 @@ def _labels(builder):
     label = builder.info.features["label"]
     if label.num_classes <= 10:
         return range(label.num_classes)
-    return [label.str2int(name) for name in re.findall(r"n\d{8}", IMAGENET_50.read_text(encoding="utf-8"))]
+    names = {name for file in IMAGENET_50 for name in re.findall(r"n\d{8}", file.read_text(encoding="utf-8"))}
+    return [label.str2int(name) for name in sorted(names)]

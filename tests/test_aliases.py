@@ -79,3 +79,12 @@ def test_names_that_only_look_alike_are_left_alone():
     for text in texts:
         assert aliases.gin_text(text) == text
     assert aliases.gin_path("my/gin/benchmarks/x.gin") == "my/gin/benchmarks/x.gin"
+    assert aliases.gin_path("gin/my_imagenet50_dgmw_fast.gin") == "gin/my_imagenet50_dgmw_fast.gin"
+
+
+@pytest.mark.parametrize("folder", ["", "gin/", "/elsewhere/gin/"])
+def test_files_of_tiny_imagenets_classes_are_found_by_their_earlier_names(folder):
+    for kind in ("dgmw_fast", "dgma_fast", "dgmw_plus"):
+        assert aliases.gin_path(f"{folder}imagenet50_{kind}.gin") == f"{folder}imagenet50_tiny_{kind}.gin"
+        now, before = (config.config_text(f"gin/imagenet50_{tiny}{kind}.gin") for tiny in ("tiny_", ""))
+        assert before == now

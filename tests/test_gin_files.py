@@ -14,8 +14,9 @@ from tests import letters, small_tfds, tiny_run
 FILES = sorted(gin_files.gin_directory().glob("*.gin"))
 # Run every day: whatever any file chooses, a method, a network or a setting, one of these does. CI runs the others.
 EVERY_DAY = (
-    "quickstart", "image_folder", "mnist_dgmw_real", "fashion_mnist_dgma_plus", "svhn_dgma", "imagenet50_dgmw_plus",
-    "cifar10_dgmw_fast", "imagenet50_dgmw_fast", "imagenet50_dgma_fast", "mnist_dgr", "mnist_ewc_m",
+    "quickstart", "image_folder", "mnist_dgmw_real", "fashion_mnist_dgma_plus", "svhn_dgma",
+    "imagenet50_tiny_dgmw_plus", "imagenet50_tiny_dgmw_fast", "imagenet50_tiny_dgma_fast", "cifar10_dgmw_fast",
+    "mnist_dgr", "mnist_ewc_m",
     "mnist_mergan_jtr", "mnist_mergan_ra", "mnist_ft", "mnist_jt", "mnist_icarl", "mnist_ewc_s", "mnist_pi_s",
     "mnist_rwalk_s", "mnist_closed_form", "cifar10_closed_form_small", "photos", "photos_joint", "photos_ft",
     "photos_icarl",
@@ -35,7 +36,7 @@ FEW_STEPS = (
 NARROW = ("ResNetGenerator.filters = 2", "ResNetDiscriminator.filters = 2", "ResNetDiscriminator.blocks = 1")
 OTHER_CRITIC = ("DGM.discriminator = @DCGANDiscriminator", "DCGANDiscriminator.filters = (4, 4, 8)")
 ONE_TASK = ("ClassIncrementalStream.num_tasks = 1",)
-RESNET = {"cifar10_dgmw_fast": (*NARROW, *ONE_TASK), "imagenet50_dgmw_fast": (*NARROW, *OTHER_CRITIC)}
+RESNET = {"cifar10_dgmw_fast": (*NARROW, *ONE_TASK), "imagenet50_tiny_dgmw_fast": (*NARROW, *OTHER_CRITIC)}
 # Of settings that make features many or long to find, as far as a file sets them.
 FEW_FEATURES = {
     "WhitenedPatches.filters": 4, "WhitenedPatches.grid_filters": 2, "WhitenedPatches.second_filters": 4,
@@ -154,3 +155,25 @@ def test_it_runs_to_its_end(path, folder, photos, data_dir, monkeypatch, clean_g
     assert tiny_run.read_results(folder / path.stem) == results
     assert not results.get("replay_is_frozen") or results["replay_drift"] <= 1e-6
     assert all(row["free"] > 0 for entry in results["capacity"] for row in entry["layers"].values())
+
+
+def _classes(name):
+    config.parse(f"gin/{name}.gin")
+    return gin.query_parameter("ClassIncrementalStream.class_order")
+
+
+def test_imagenet_50_has_the_classes_of_the_published_experiments(tfds_data_dir, clean_gin):
+    import tensorflow_datasets as tfds
+
+    all_names = sorted(tfds.builder("imagenet_resized/32x32", data_dir=tfds_data_dir).info.features["label"].names)
+    places = [i + 100 * t for t in range(5) for i in (1, 15, 29, 45, 59, 65, 81, 89, 90, 99)]
+    assert len(all_names) == 1000
+    for name in ("imagenet50_dgmw", "imagenet50_dgma"):
+        assert list(_classes(name)) == [all_names[i] for i in places]
+        assert gin.query_parameter("ClassIncrementalStream.classes_per_task") == 10
+
+
+def test_files_of_tiny_imagenets_classes_say_so_in_their_names(clean_gin):
+    tiny = _classes("data/imagenet_50_tiny")
+    found = {path.stem: _classes(path.stem) == tiny for path in FILES if path.stem.startswith("imagenet50")}
+    assert found == {name: name.startswith("imagenet50_tiny") for name in found} and any(found.values())

@@ -15,16 +15,17 @@ from dgm_tf.training.gan import GANSettings
 FILES = {
     330.0: ("cifar10_dgma_fast", "cifar10_dgmw_fast"),
     800.0: (
-        "fashion_mnist_dgmw_fast", "imagenet50_dgma_fast", "imagenet50_dgmw_fast", "mnist_dgmw_fast", "mnist_dgmw_real",
+        "fashion_mnist_dgmw_fast", "imagenet50_tiny_dgma_fast", "imagenet50_tiny_dgmw_fast", "mnist_dgmw_fast",
+        "mnist_dgmw_real",
     ),
     1e3: ("svhn_dgma_fast", "svhn_dgmw_fast"),
     1.6e3: ("cifar10_dgmw_plus",),
     2e3: ("image_folder", "quickstart"),
-    2.4e3: ("fashion_mnist_dgmw_plus", "imagenet50_dgmw_plus", "mnist_dgmw_plus"),
+    2.4e3: ("fashion_mnist_dgmw_plus", "imagenet50_tiny_dgmw_plus", "mnist_dgmw_plus"),
     8e3: ("fashion_mnist_dgma_fast", "mnist_dgma_fast"),
     1e4: (
-        "cifar10_dgma", "cifar10_dgmw", "fashion_mnist_dgmw", "imagenet50_dgma", "imagenet50_dgmw", "mnist_dgmw",
-        "svhn_dgma", "svhn_dgmw",
+        "cifar10_dgma", "cifar10_dgmw", "fashion_mnist_dgmw", "imagenet50_dgma", "imagenet50_dgmw",
+        "imagenet50_tiny_dgma", "imagenet50_tiny_dgmw", "mnist_dgmw", "svhn_dgma", "svhn_dgmw",
     ),
     24e3: ("fashion_mnist_dgma_plus", "mnist_dgma_plus"),
     1e5: ("fashion_mnist_dgma", "mnist_dgma"),
