@@ -7,8 +7,11 @@ Everything in the run folder that holds the classes is rewritten or deleted, and
 features: the screen lists it, and says what stays. Use the original names of the classes, and quote a name with a
 comma: --classes='"tench, Tinca tinca",goldfish'. If it is interrupted, give the same command again.
 
-Only ClosedForm with per_class = True can do this so far: the default of gin/photos.gin. See docs/forgetting.md.
+ClosedForm with per_class = True, the default of gin/photos.gin, can do this, and so can DGM and iCaRL. What stays of a
+class differs: see docs/forgetting.md.
 """
+
+import contextlib
 
 from absl import flags
 
@@ -42,9 +45,10 @@ def _forget():
         raise UserError(f"--run_dir: expected the folder of a run, got {folder}, which holds no config.gin")
     with quiet_start():
         config.import_modules(FLAGS["import"].value)
-        from dgm_tf.run import caches, forgetting  # which import TensorFlow
-    with folder.locked():
-        done, stays = forgetting.Forgetting(folder, FLAGS.classes, caches.folders_of(folder, FLAGS.cache_dir))()
+        from dgm_tf.run import bar, caches, forgetting  # which import TensorFlow
+    places = caches.folders_of(folder, FLAGS.cache_dir)
+    with folder.locked(), contextlib.closing(bar.Progress()) as progress:
+        done, stays = forgetting.Forgetting(folder, FLAGS.classes, places, [progress])()
     say(shown(f"Forgotten: {listed(FLAGS.classes, NAMED)}"))
     for what, became in done:
         say(shown(f"  {what}: {became}"))

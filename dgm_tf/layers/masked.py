@@ -26,10 +26,14 @@ class MaskedLayer(keras.layers.Layer):
       task_shapes: list of (inputs, outputs), one for each earlier task; (0, 0): it was learned without this layer.
       kernel_initializer: for the kernel, also for what growth adds to it.
 
+    Attributes:
+      first_shape: (inputs, outputs) at the layer's first task, where that was forgotten; else None.
+
     Reference: Ostapenko et al., Learning to Remember, CVPR 2019, section 3.1 and 3.2.
     """
 
     width_name = "width"
+    first_shape: tuple[int, int] | None = None
 
     def __init__(self, width, plasticity=None, task_shapes=(), kernel_initializer="glorot_uniform", **kwargs):
         # Masks and their scale stay float32 under a mixed precision policy: s * e needs more than bfloat16's 8 bits.
@@ -61,9 +65,14 @@ class MaskedLayer(keras.layers.Layer):
         return [*self.task_shapes, (self.inputs_width, self.width)]
 
     @property
+    def initial_shape(self):
+        """(inputs, outputs) at the layer's first task."""
+        return self.first_shape or next(shape for shape in self.shapes if all(shape))
+
+    @property
     def initial_size(self):
         """Number of mask entries at the layer's first task."""
-        return int(np.prod(self.mask_shape(*next(shape for shape in self.shapes if all(shape)))))
+        return int(np.prod(self.mask_shape(*self.initial_shape)))
 
     def build(self, input_shape):
         """Creates the kernel and, with plasticity, embedding, cumulated mask and the tasks' bits."""
@@ -154,17 +163,23 @@ class MaskedLayer(keras.layers.Layer):
         kernel = np.asarray(self.kernel)[corner]
         return masked(kernel, self.task_mask(task)) if self.plasticity == "weights" else kernel
 
-    def task_kernel_between(self, task, units):
-        """As `task_kernel`; where units are masked, weights of units that the task does not use, which later tasks may
-        change, are set to 0.
+    def task_weights(self, task, units):
+        """Which weights a learned task uses, numpy bool in the kernel's shape at that time.
 
         units: numpy [inputs], 1 for those that the task uses.
         """
-        kernel = self.task_kernel(task)
-        if self.plasticity == "units":
-            used = np.outer(units, self.task_mask(task)) != 0
-            kernel = masked(kernel, np.asarray(self._spread_channels(used)))
-        return kernel
+        shape, mask = self.kernel_shape(*self.shapes[task]), self.task_mask(task)
+        outputs = mask if self.plasticity == "units" else np.ones(self.shapes[task][1], bool)
+        used = np.broadcast_to(np.asarray(self._spread_channels(np.outer(units, outputs) != 0)), shape)
+        return used & mask if self.plasticity == "weights" else used
+
+    def task_kernel_between(self, task, units):
+        """As `task_kernel`; weights of units that the task does not use, which later tasks may change, are set to 0.
+
+        units: as in `task_weights`.
+        """
+        corner = tuple(slice(0, n) for n in self.kernel_shape(*self.shapes[task]))
+        return masked(np.asarray(self.kernel)[corner], self.task_weights(task, units))
 
     def grow(self, width, inputs_width=None):
         """Returns the layer for the next task: at least as wide, with the old weights in their places.

@@ -3,14 +3,15 @@
 from dgm_tf.data.class_names import position
 from dgm_tf.errors import UserError
 from dgm_tf.learner.rollback import Moment
+from dgm_tf.methods.context import Rest, RestContext
 from dgm_tf.text import listed, shown
 from dgm_tf.training.divergence import check_finite
-from dgm_tf.training.loop import Position
+from dgm_tf.training.loop import Position, notify, run_phase
 
 _NAMED = 30  # classes that a message lists
 
 
-def forget(learner, class_names):
+def forget(learner, class_names, callbacks=()):
     """Takes classes out of a learner; see `Learner.forget`."""
     if not learner.num_tasks or len(learner.task_classes) > learner.num_tasks:
         raise UserError(f"forget: expected a learner at the end of a task, got one with {learner.num_tasks} learned")
@@ -18,15 +19,28 @@ def forget(learner, class_names):
     stays = learner.method.remains(labels, learner.task_classes)
     before = Moment(learner)
     try:
-        learner.method.forget(labels)
-        learner.class_names = [name for label, name in enumerate(learner.class_names) if label not in labels]
-        learner.task_classes = [tuple(task) for task in remaining_tasks(learner.task_classes, labels)]
-        learner.position = Position(len(learner.task_classes), 0, 0, learner.position.global_step)
-        check_finite(learner, learner.arrays(), lambda: "forget")
+        _forget(learner, labels, callbacks)
     except BaseException:
         before.restore(learner)
         raise
     return stays
+
+
+def _forget(learner, labels, callbacks):
+    tasks = [tuple(task) for task in remaining_tasks(learner.task_classes, labels)]
+    names = [name for label, name in enumerate(learner.class_names) if label not in labels]
+    rest = Rest(len(tasks), tuple(range(len(names))), tuple(names))
+    context = RestContext(rest, tuple(tasks), learner.image_shape, learner.seed)
+    phases = learner.method.forget(labels, context)
+    learner.class_names, learner.task_classes = names, tasks
+    learner.position = done = Position(len(tasks), 0, 0, learner.position.global_step)
+    for make in phases:
+        learner.position = done
+        run_phase(learner, context, make(), callbacks)
+    notify(learner, callbacks, "on_phases_end", context)
+    learner.method.end_forgetting(context)
+    learner.position = done
+    check_finite(learner, learner.arrays(), lambda: "forget")
 
 
 def labels_of(names, class_names):

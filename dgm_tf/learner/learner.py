@@ -212,8 +212,8 @@ class Learner:
         labels = arguments.as_labels(labels, known)
         return to_uint8(self.method.replay(labels, seed))
 
-    def forget(self, class_names):
-        """Takes classes out as if they had never been learned; returns sentences on what stays of them.
+    def forget(self, class_names, callbacks=()):
+        """Takes classes out; returns sentences on what stays of them.
 
         The labels of later classes move down, and tasks that are left without a class are gone. If it fails or is
         interrupted, the learner is as it was before the call. A folder that the learner was saved to keeps the classes
@@ -221,12 +221,13 @@ class Learner:
 
         Args:
           class_names: list of names, some of the attribute `class_names` but not all.
+          callbacks: list of `Callback`s that watch what is trained anew.
 
         Raises:
           UserError: if a class is not known or none would be left, in the middle of a task, or if the method cannot
             take out classes.
         """
-        return forgetting.forget(self, class_names)
+        return forgetting.forget(self, class_names, arguments.check_callbacks(callbacks))
 
     def description(self):
         """Returns what is needed beside the arrays to restore this learner, for JSON.

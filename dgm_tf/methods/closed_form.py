@@ -114,7 +114,7 @@ class ClosedForm(Method):
         self._statistics.round()
         return self._solve()
 
-    def forget(self, labels):
+    def forget(self, labels, context):
         """Takes out the classes' statistics, and solves anew for the others."""
         if not self.per_class:
             raise UserError(
@@ -131,6 +131,7 @@ class ClosedForm(Method):
             network.projection.assign(old.projection)
         self.networks.classifier = network
         self._solve()
+        return []
 
     def images_per_class(self):
         """Of the statistics."""

@@ -1,4 +1,4 @@
-"""Context of a task: what a method may know of it."""
+"""Context of a task, or of forgetting: what a method may know of it."""
 
 import dataclasses
 
@@ -20,6 +20,11 @@ class TaskContext:
     task_classes: tuple
     image_shape: tuple
     seed: int
+
+    @property
+    def title(self):
+        """What messages call it, such as "task 3"."""
+        return f"task {self.index + 1}"
 
     @property
     def index(self):
@@ -45,3 +50,41 @@ class TaskContext:
     def earlier_classes(self):
         """Classes of all tasks before."""
         return [c for classes in self.task_classes[:-1] for c in classes]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rest:
+    """Classes that stay when others are forgotten, in the place of a `data.Task`: there is no image of them.
+
+    Attributes: see `data.Task`; labels are the new ones.
+    """
+
+    index: int
+    classes: tuple
+    class_names: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class RestContext(TaskContext):
+    """What a method may know when it forgets classes; `task` is a `Rest`, and `task_classes` are those that stay.
+
+    Attributes:
+      count: int, images of each class to learn from; a method that replays sets it.
+    """
+
+    count: int = 0
+
+    @property
+    def title(self):
+        """What messages call it."""
+        return "the other classes"
+
+    @property
+    def task_seed(self):
+        """int, of all that is trained anew."""
+        return int(numpy_generator(self.seed, "forget", len(self.task_classes), self.num_classes).integers(2**31))
+
+    @property
+    def images_per_class(self):
+        """As `count`."""
+        return self.count

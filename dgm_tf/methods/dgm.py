@@ -10,56 +10,22 @@ from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.layers import mask_algebra
 from dgm_tf.layers.storage import Storage, storage_of
+from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.generative import GenerativeMethod
-from dgm_tf.methods.method import network_bytes
+from dgm_tf.methods.generator_memory import GeneratorMemory
+from dgm_tf.methods.mask_rules import MaskRules
+from dgm_tf.methods.method import network_bytes, next_discriminator
 from dgm_tf.methods.real_replay import RealMemory, RealReplay
+from dgm_tf.networks import forgetting
 from dgm_tf.networks.dcgan import DCGANGenerator
 from dgm_tf.registry import register
 from dgm_tf.training.classifier import PLAIN_RULES
 from dgm_tf.training.distillation import Distillation, DistillationRules
 from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.gan import GENERATOR_LOSSES
-from dgm_tf.training.generator_rules import GeneratorRules
 from dgm_tf.training.randomness import seeded_initializers
 
-
-class MaskRules(GeneratorRules):
-    """Annealed masks, the sparsity term, blocked and compensated gradients.
-
-    Args:
-      sparsity_weight: lambda_RU * alpha (eq. 6).
-      max_mask_scale: s_max.
-    """
-
-    def __init__(self, generator, num_classes, sparsity_weight, max_mask_scale):
-        super().__init__(generator, num_classes)
-        self._sparsity_weight, self._max_mask_scale = sparsity_weight, max_mask_scale
-
-    def schedule_at(self, epoch, batch, epochs, batches):
-        """Mask scale s (eq. 4 for weights; s_max^i for units) and s_max^i (eq. 3)."""
-        epoch_scale = mask_algebra.epoch_mask_scale(epoch, epochs, self._max_mask_scale)
-        by_batch = self.generator.plasticity == "weights"
-        scale = mask_algebra.batch_mask_scale(batch, batches, epoch_scale) if by_batch else epoch_scale
-        return {"mask_scale": scale, "epoch_mask_scale": epoch_scale}
-
-    def generate(self, z, labels, schedule):
-        """Images at the current mask scale."""
-        latents = self.generator.latents(z, labels, self.num_classes)
-        return self.generator(latents, schedule["mask_scale"], training=True)
-
-    def preview(self, z, labels, schedule):
-        """Images in inference mode."""
-        return self.generator(self.generator.latents(z, labels, self.num_classes), schedule["mask_scale"])
-
-    def penalty(self, schedule, seed):
-        """lambda_RU * alpha * R."""
-        return self._sparsity_weight * self.generator.sparsity(schedule["mask_scale"])
-
-    def transform_gradients(self, gradients, variables, schedule):
-        """Eq. 5 and the compensation."""
-        return self.generator.transform_gradients(
-            gradients, variables, schedule["mask_scale"], schedule["epoch_mask_scale"]
-        )
+_COUNT = 1000  # images a class, where an earlier version has not kept how many there were
 
 
 @gin.register
@@ -108,6 +74,7 @@ class DGM(GenerativeMethod):
                 f"ClassifierSettings.closing_epochs >= 1 with it, got {self.settings.closing_epochs}"
             )
         self._stored = RealMemory(self.real)
+        self._counts = np.zeros(0, np.int64)  # training images of each class
 
     @property
     def max_mask_scale(self):
@@ -120,17 +87,25 @@ class DGM(GenerativeMethod):
         super().restore_networks(networks, task_classes)
         networks.generator.restore_reserved()
 
+    @property
+    def memory(self):
+        """The `GeneratorMemory`; the z of a task stay when others are forgotten."""
+        generator = self.networks.generator
+        return GeneratorMemory(generator, self.task_classes, generator.number_of)
+
     def arrays(self):
-        """The stored real images."""
-        return self._stored.arrays()
+        """The stored real images, and how many images each class had."""
+        return self._stored.arrays() | ({"train_counts": self._counts} if len(self._counts) else {})
 
     def array_specs(self, networks, num_classes, image_shape):
-        """Of the stored real images."""
-        return self._stored.array_specs(num_classes, image_shape)
+        """Of the same."""
+        counts = {"train_counts": ArraySpec((num_classes,), np.dtype(np.int64), required=False)}
+        return self._stored.array_specs(num_classes, image_shape) | counts
 
     def restore_arrays(self, arrays):
         """Takes them back."""
         self._stored.restore(arrays)
+        self._counts = np.asarray(arrays.get("train_counts", np.zeros(0)), np.int64)
 
     def check_classes(self, num_classes):
         """The generator must tell them apart, and a budget of real images hold one of each."""
@@ -175,10 +150,13 @@ class DGM(GenerativeMethod):
 
     def replayed(self, context):
         """For each earlier task stored real images as far as there are any, else generated ones."""
+        return self._replay_of(context.task_classes[:-1], context)
+
+    def _replay_of(self, task_classes, context):
         fitting = self.fitting(context)
         return [
             self._stored.completed(classes, fitting.replay_count, lambda labels: fitting.generated(self.replay, labels))
-            for classes in context.task_classes[:-1]
+            for classes in task_classes
         ]
 
     def _replay_reserved(self, labels, seed):
@@ -190,6 +168,7 @@ class DGM(GenerativeMethod):
         networks, generator = self.networks, self.networks.generator
         networks.teacher = None
         self._stored.store(context, networks.classifier)
+        self._count(context)
         generator.reserve()
         layers, size = generator.capacity(), generator.task_size()
         probe = self.replay(context.task.classes)
@@ -201,6 +180,47 @@ class DGM(GenerativeMethod):
         drift = float(np.max(np.abs(self.replay(context.task.classes) - probe)))
         capacity = {"task": context.index, "size": size, "layers": layers}
         return {"capacity": capacity, "warnings": _collapsed_masks(context, layers), "replay_drift": drift}
+
+    def _count(self, context):
+        counts = np.bincount(context.task.train.labels, minlength=context.num_classes).astype(np.int64)
+        counts[: len(self._counts)] = self._counts
+        self._counts = counts
+
+    def forget(self, labels, context):
+        """Takes the classes out of the generator and of the stored images; a new classifier learns the rest's replay.
+
+        Of the rest, images are replayed to the bit as before.
+        """
+        networks = self.networks
+        networks.generator = forgetting.without(networks.generator, self.task_classes, labels, context.seed)
+        self._stored.remove(labels)
+        self._counts = self._counts[[label for label in range(len(self._counts)) if label not in labels]]
+        self.task_classes = context.task_classes
+        with seeded_initializers(context.task_seed, "forget"):
+            networks.classifier = next_discriminator(networks.classifier, self.discriminator, context, afresh=True)
+        known = self._counts[self._counts > 0]
+        context = dataclasses.replace(context, count=round(known.mean()) if len(known) else _COUNT)
+        return [
+            lambda: self.fitting(context).refitting_phase(
+                networks.classifier, self._replay_of(context.task_classes, context)
+            )
+        ]
+
+    def remains(self, labels, task_classes):
+        """What others of the same task use, and what later tasks have built upon."""
+        told = []
+        if any(set(labels) & set(task) and not set(task) <= set(labels) for task in task_classes):
+            told.append(
+                "Masks, weights and batch statistics stay of a task of several classes, as its other classes are "
+                "generated by them. To be rid of them, train again without the class."
+            )
+        share = forgetting.shared(self.networks.generator, task_classes, labels)
+        if share:
+            told.append(
+                f"{share:.1%} of the generator's weights that were trained for the forgotten tasks stay, as later "
+                "tasks use them, too. To be rid of them, train again without the class."
+            )
+        return told
 
     def memory_bytes(self):
         """The generator without the present task's embeddings, float32, the tasks' masks, one bit an entry, the stored

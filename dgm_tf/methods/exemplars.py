@@ -38,6 +38,11 @@ class ExemplarMemory:
         """Keeps at most the first `per_class` images of each class."""
         self._images = {label: images[:per_class].copy() for label, images in self._images.items()}
 
+    def remove(self, labels):
+        """Drops the images of some classes; the labels of later ones move down."""
+        kept = {label: images for label, images in self._images.items() if label not in labels}
+        self._images = {label - sum(gone < label for gone in labels): images for label, images in kept.items()}
+
     def images_of(self, label):
         """uint8 [n, H, W, C] of one class."""
         return self._images[int(label)]

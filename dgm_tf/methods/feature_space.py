@@ -138,9 +138,14 @@ class FeatureSpace(Method):
         """Gives them to the method."""
         self.method.restore_arrays(arrays)
 
-    def forget(self, labels):
+    def forget(self, labels, context):
         """The method's; the extractor stays."""
-        self.method.forget(labels)
+        shape = (self.networks.extractor.num_features,)
+        return self.method.forget(labels, dataclasses.replace(context, image_shape=shape))
+
+    def end_forgetting(self, context):
+        """The method's."""
+        self.method.end_forgetting(context)
 
     def remains(self, labels, task_classes):
         """The method's, and what the extractor may hold of the first task."""

@@ -71,11 +71,22 @@ class Fitting:
           generate: images by the generator as the task's GAN phase leaves it, the current classes included.
           rules: `ClassifierRules`.
         """
+        pool = Pool(replay, self._current(generate))
+        return self._classifier_phase(classifier, pool, self._settings.closing_epochs, rules)
+
+    def refitting_phase(self, classifier, replay):
+        """A new classifier alone, on replay of all classes: in as many epochs as see each of them once in a task.
+
+        classifier, replay: as for `closing_phase`.
+        """
+        epochs = self._settings.closing_epochs or self._gan.epochs
+        return self._classifier_phase(classifier, Pool(replay[:-1], replay[-1]), epochs, PLAIN_RULES)
+
+    def _classifier_phase(self, classifier, pool, epochs, rules):
         settings = self._settings
         return ClassifierPhase(
-            classifier, Pool(replay, self._current(generate)), settings.closing_epochs, self._gan.batch_size,
-            settings.learning_rate, self._context.task_seed, settings.augmentation, rules,
-            settings.learning_rate_decay, settings.adam,
+            classifier, pool, epochs, self._gan.batch_size, settings.learning_rate, self._context.task_seed,
+            settings.augmentation, rules, settings.learning_rate_decay, settings.adam,
         )  # fmt: skip
 
     def _current(self, generate):

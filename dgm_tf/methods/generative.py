@@ -37,6 +37,8 @@ class GenerativeMethod(Method):
     settings: ClassifierSettings = ClassifierSettings()
     reinitialize_discriminator: bool = True
 
+    cannot_forget = "one generator makes the images of all classes, and each task has changed all of it"
+
     def __post_init__(self):
         checks.network_class(self, "generator")
         checks.network_class(self, "discriminator")

@@ -13,6 +13,7 @@ class GeneratorMemory:
     Args:
       generator: `TaskGenerator` or `ConditionalGenerator`.
       task_classes: for each task that it knows, its classes.
+      number_of: function from a task to the number that its z is drawn by.
 
     Attributes:
       selectors: networks beside the generator that `draw` runs; an export takes them along.
@@ -20,8 +21,8 @@ class GeneratorMemory:
 
     selectors = ()
 
-    def __init__(self, generator, task_classes):
-        self.generator, self._task_classes = generator, task_classes
+    def __init__(self, generator, task_classes, number_of=int):
+        self.generator, self._task_classes, self._number_of = generator, task_classes, number_of
 
     def replay(self, labels, seed=0):
         """float32 [N, H, W, C] in [-1, 1], each image by its task's generator; labels: int [N]."""
@@ -30,7 +31,7 @@ class GeneratorMemory:
         for task, classes in enumerate(self._task_classes):
             rows = np.flatnonzero(np.isin(labels, classes))
             if len(rows):
-                z = self.draw(labels[rows], stateless_seed(seed, "latents", task))
+                z = self.draw(labels[rows], stateless_seed(seed, "latents", self._number_of(task)))
                 images[rows] = self.generate(task, self.latents(task, z, labels[rows]))
         return images
 

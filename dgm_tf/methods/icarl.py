@@ -124,6 +124,22 @@ class ICaRL(RehearsingClassifier):
         self._find_means()
         return {}
 
+    def forget(self, labels, context):
+        """Takes out the classes' exemplars, means and outputs; the network stays."""
+        means = np.delete(np.asarray(self._reader.means), labels, axis=0)
+        self.exemplars.remove(labels)
+        self.networks.classifier = self.networks.classifier.without_classes(labels)
+        self._reader = NearestMeans(self.networks.classifier)
+        self._reader.means.assign(means)
+        return []
+
+    def remains(self, labels, task_classes):
+        """The network."""
+        return [
+            "The network stays, but for its outputs for the classes. It was trained on their images and may hold "
+            "traces of them. To be rid of these, train again without the classes."
+        ]
+
     def _find_means(self):
         """Means of exemplars; of all images for classes that have no exemplars yet, their task being learned."""
         stored = self.exemplars.classes

@@ -18,6 +18,7 @@ class JointTraining(RehearsingClassifier):
     """
 
     afresh = True
+    cannot_forget = "its classifier was trained on the images of all classes at once"
 
     def end_task(self, context):
         """Stores the task's images, all of them."""

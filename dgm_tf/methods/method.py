@@ -89,20 +89,31 @@ class Method:
     def restore_arrays(self, arrays):
         """Takes back what `arrays` gave; called after `restore_networks`."""
 
-    def forget(self, labels):
-        """Takes classes out as if they had never been learned; the labels of later classes move down.
+    # Why no class can be taken out.
+    cannot_forget = "all classes share its weights, and nobody knows which of them hold the class"
+
+    def forget(self, labels, context):
+        """Takes classes out; the labels of later classes move down.
 
         Called between two tasks; if it raises, the learner restores what it has changed.
 
-        labels: int, without repetition, not all that were learned.
+        Args:
+          labels: int, without repetition, not all that were learned.
+          context: `RestContext` of the classes that stay.
+
+        Returns:
+          List of functions as `phases` returns it: what is trained anew.
 
         Raises:
           UserError: if the method cannot do that.
         """
         raise UserError(
-            f"forget: {type(self).__name__} cannot take a class out yet; ClosedForm with per_class = True can, see "
-            "docs/forgetting.md"
+            f"forget: {type(self).__name__} cannot take a class out: {self.cannot_forget}; train again without it. "
+            "ClosedForm, DGM and ICaRL can, see docs/forgetting.md"
         )
+
+    def end_forgetting(self, context):
+        """Called after the last phase of forgetting."""
 
     def remains(self, labels, task_classes):
         """List of sentences: what stays of classes that `forget` takes out. task_classes: per task its labels."""

@@ -117,6 +117,10 @@ class RealMemory:
             return []
         return self._images.images_of(label)[: self._settings.share_of(count)]
 
+    def remove(self, labels):
+        """Drops the images of some classes; the labels of later ones move down."""
+        self._images.remove(labels)
+
     def memory_bytes(self):
         """As `Method.memory_bytes`."""
         return {} if self._settings is None else {"images": self._images.nbytes}

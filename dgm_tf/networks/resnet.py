@@ -59,7 +59,7 @@ class ResNetGenerator(PlasticGenerator):
 
     def _has_shortcut(self, block, task):
         """Whether the task's network has a convolution, and not the identity, past the block."""
-        return any(w[2 * block] != w[2 * block + 2] for w in self._history[: task + 1])
+        return any(w[2 * block] != w[2 * block + 2] for w in self._seen(task))
 
     def _passes(self, task):
         blocks = range(self._num_blocks)

@@ -15,7 +15,8 @@ from dgm_tf.networks.image_shape import checked_size
 FOLDED_KEPT = 32  # generators of earlier tasks, a float a weight, that are kept for replay
 CONDITIONINGS = ("one_hot", "embedding")
 OUTPUTS_PER = ("task", "class")
-FOLLOW_FROM_TASKS = ["image_shape", "widths", "task_widths", "classes"]  # arguments that no gin file may bind
+# Arguments that no gin file may bind.
+FOLLOW_FROM_TASKS = ["image_shape", "widths", "task_widths", "classes", "forgotten", "first_shapes", "learned_as"]
 CODE_SHARE = 4  # a learned code takes one in so many entries of z
 
 
@@ -46,6 +47,10 @@ class TaskGenerator(keras.Model):
       widths: of the junctions but z, now; default: as at the first task.
       task_widths: list of such lists, for each earlier task.
       classes: list of int, number of classes of each task so far; kept only where something is per class.
+      forgotten: list of (task, widths): networks of forgotten tasks, each with the task that came next.
+      first_shapes: list of (name, inputs, outputs) of masked layers, at first, once a task was forgotten.
+      learned_as: list of (task, num_classes, labels), see `latents`: as the task was learned, where classes were
+        forgotten since.
 
     Attributes:
       masked_layers: list of `MaskedLayer`, in the order of the forward pass.
@@ -60,7 +65,8 @@ class TaskGenerator(keras.Model):
 
     def __init__(
         self, image_shape=(32, 32, 1), plasticity="weights", filters=None, latent_size=128, widths=None,
-        task_widths=(), conditioning="one_hot", output_per="task", classes=(),
+        task_widths=(), conditioning="one_hot", output_per="task", classes=(), forgotten=(), first_shapes=(),
+        learned_as=(),
     ):  # fmt: skip
         super().__init__(name="generator", autocast=False)
         self.image_shape, self.latent_size = tuple(image_shape), latent_size
@@ -70,8 +76,13 @@ class TaskGenerator(keras.Model):
         self.widths = list(widths or self._first_widths(checked_size(self, image_shape)))
         self.task_widths = [list(w) for w in task_widths]
         self.classes = list(classes) or [1] * self.num_tasks
+        self.forgotten = [(task, list(widths)) for task, widths in forgotten]
+        self.first_shapes = {name: tuple(shape) for name, *shape in first_shapes}
+        self.learned_as = {task: (count, list(labels)) for task, count, labels in learned_as}
         self.plasticity = plasticity
         self.masked_layers = self._masked_layers()
+        for layer in self.masked_layers:
+            layer.first_shape = self.first_shapes.get(layer.name)
         self.norms = [
             TaskBatchNormalization(task_widths=[w[i] for w in self.task_widths], name=f"norm_{i}")
             for i in range(len(self.widths))
@@ -100,6 +111,10 @@ class TaskGenerator(keras.Model):
     def _wiring(self, task):
         """Dict name -> (junction that it reads, junction that it writes into) of a task's masked layers, in order."""
         raise NotImplementedError
+
+    def wiring(self, task):
+        """`_wiring` of a learned task or the present one."""
+        return self._wiring(task)
 
     def _passes(self, task):
         """List of (source, target): junctions of which a task's network adds the first to the second as it is."""
@@ -143,10 +158,18 @@ class TaskGenerator(keras.Model):
     def _history(self):
         return [*self.task_widths, self.widths]
 
+    def _seen(self, task):
+        """Widths of all tasks up to this one, forgotten ones included."""
+        return [*self._history[: task + 1], *(widths for later, widths in self.forgotten if later <= task)]
+
     @property
     def num_tasks(self):
         """Tasks learned or being learned."""
         return len(self.task_widths) + 1
+
+    def number_of(self, task):
+        """Number of a task among all that were learned, forgotten ones included, from 0; it never changes."""
+        return task + sum(later <= task for later, _ in self.forgotten)
 
     def latents(self, z, labels, num_classes, task=None):
         """The full input for a task, by default the present one.
@@ -155,6 +178,9 @@ class TaskGenerator(keras.Model):
         seen up to it. Returns float32 [N, latent_size] or, where outputs are per class, as many more as the task has
         classes: which of them it is.
         """
+        if task in self.learned_as:
+            first, (num_classes, positions) = num_classes - len(self.learned_as[task][1]), self.learned_as[task]
+            labels = tf.gather(tf.constant(positions, labels.dtype), labels - first)
         if self.conditioning == "one_hot" and self.output_per == "task":
             return conditional_latents(z, labels, num_classes)
         count = self.classes[-1 if task is None else task]
@@ -206,4 +232,13 @@ class TaskGenerator(keras.Model):
             "conditioning": self.conditioning,
             "output_per": self.output_per,
             "classes": list(self.classes),
+        } | self._forgetting_config()
+
+    def _forgetting_config(self):
+        """Nothing unless a class was forgotten: other generators stay as they were saved before there was this."""
+        values = {
+            "forgotten": [[task, list(widths)] for task, widths in self.forgotten],
+            "first_shapes": [[name, *shape] for name, shape in self.first_shapes.items()],
+            "learned_as": [[task, count, list(labels)] for task, (count, labels) in self.learned_as.items()],
         }
+        return {name: value for name, value in values.items() if value}

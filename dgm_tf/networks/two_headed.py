@@ -30,3 +30,12 @@ class TwoHeadedNetwork(keras.Model):
             values[tuple(slice(0, n) for n in old.shape)] = np.asarray(old)
             new.assign(values)
         return wider
+
+    def without_classes(self, labels):
+        """Returns a copy whose class head has no outputs for these classes; the others' labels move down."""
+        kept = np.setdiff1d(np.arange(self.num_classes), labels)
+        copy = type(self).from_config(self.get_config() | {"num_classes": len(kept)})
+        head = {id(variable) for variable in self.logits.weights}
+        for new, old in zip(copy.weights, self.weights, strict=True):
+            new.assign(np.asarray(old)[..., kept] if id(old) in head else np.asarray(old))
+        return copy

@@ -52,7 +52,7 @@ class Progress(Callback):
         self.close()  # a phase that is resumed at its end has no epoch that would
         names = shown(_names(context.task.class_names))
         of_all = f"/{self._num_tasks}" if self._num_tasks else ""
-        self._title = f"task {context.index + 1}{of_all} ({names}) {phase.name}"
+        self._title = f"{context.title}{of_all} ({names}) {phase.name}"
         self._bar = rich_progress.Progress(
             rich_progress.TextColumn("{task.description}", markup=False),
             rich_progress.BarColumn(),

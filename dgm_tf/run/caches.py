@@ -13,7 +13,7 @@ from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
 from dgm_tf.run import sessions
 
-OF_IMAGES = ("images", "features")  # kinds whose content is of each image
+OF_CLASSES = ("images", "features", "joint")  # kinds that hold the images of a class, or were trained on them
 # By the beginning of their names.
 KINDS = {
     "images": "decoded images: the images themselves",

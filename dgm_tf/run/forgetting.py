@@ -32,11 +32,12 @@ class Forgetting:
       folder: `RunFolder`, which this process holds.
       names: of the classes.
       cache_dirs: folders of its caches.
+      callbacks: `Callback`s that watch what is trained anew.
     """
 
-    def __init__(self, folder, names, cache_dirs):
+    def __init__(self, folder, names, cache_dirs, callbacks=()):
         self._folder, self._names, self._cache_dirs = folder, list(names), list(cache_dirs)
-        self._told = []
+        self._callbacks, self._told = callbacks, []
 
     def __call__(self):
         """Takes them out; returns [(what, what became of it)] and sentences on what stays.
@@ -51,7 +52,7 @@ class Forgetting:
             names, stays = begun["classes"], begun["stays"]
             self._check_same(names)
             if not set(names).isdisjoint(learner.class_names):
-                learner.forget(names)
+                learner.forget(names, self._callbacks)
         learner.save(self._folder.memory)
         self._tell(self._folder.memory, "rewritten: weights, statistics, names")
         self._finish(learner, names)
@@ -67,7 +68,7 @@ class Forgetting:
             stays = []
         else:
             names = [learner.class_names[label] for label in labels_of(self._names, learner.class_names)]
-            stays = learner.forget(names)
+            stays = learner.forget(names, self._callbacks)
         journal.write(self._folder, names, stays)
         return names, stays
 
@@ -169,7 +170,7 @@ class Forgetting:
             self._tell(place, f"rewritten: {', '.join(formats)}")
 
     def _delete_caches(self):
-        found = caches.found_in(self._cache_dirs, caches.OF_IMAGES)
+        found = caches.found_in(self._cache_dirs, caches.OF_CLASSES)
         for cache in found:
             cache.delete()
         for place in self._cache_dirs:
@@ -178,7 +179,9 @@ class Forgetting:
             own = [cache for cache in found if cache.path.parent == place]
             size = sum(cache.nbytes for cache in own)
             self._tell(
-                place, f"deleted: {len(own)} of images and features, {size:,} bytes; other runs make theirs again"
+                place,
+                f"deleted: {len(own)} caches of images and of what is made of them, {size:,} bytes; other runs make "
+                "theirs again",
             )
 
     def _rewrite_commands(self, names):

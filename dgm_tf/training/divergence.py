@@ -73,7 +73,7 @@ def task_name(context):
     """Such as "task 3 (owl, heron)"."""
     names = context.task.class_names
     listed = ", ".join(names[:NAMED_CLASSES]) + (" ..." if len(names) > NAMED_CLASSES else "")
-    return f"task {context.index + 1} ({shown(listed)})"
+    return f"{context.title} ({shown(listed)})"
 
 
 def check_finite(learner, arrays, place, phase=None):
