@@ -20,7 +20,7 @@ def learn(names, console, best=BEST, epochs=2, stream=STREAM):
     phase = types.SimpleNamespace(name="gan", num_steps=epochs, batches=1, epochs=epochs, trains_classifier=True)
     method = types.SimpleNamespace(watch=lambda schedule: ({"masks/share_of_ones/a": 0.5}, {}))
     learner = types.SimpleNamespace(method=method, position=types.SimpleNamespace(step=0), num_tasks=1)
-    context = types.SimpleNamespace(index=0, task=types.SimpleNamespace(class_names=names))
+    context = types.SimpleNamespace(title="task 1", task=types.SimpleNamespace(class_names=names))
     progress = Progress(stream, best, console)
     progress.on_task_begin(learner, context)
     progress.on_phase_begin(learner, context, phase)

@@ -22,12 +22,12 @@ from dgm_tf.training.gan import GANPhase, GANSettings
 from dgm_tf.training.phase import Phase
 from tests.methods import tiny
 
-CONTEXT = types.SimpleNamespace(index=2, task=tiny.task(2, (4, 5)))
+CONTEXT = types.SimpleNamespace(index=2, title="task 3", task=tiny.task(2, (4, 5)))
 
 
 def test_a_task_is_named_by_its_first_three_classes():
     for count, listed in ((3, "class 0, class 1, class 2"), (4, "class 0, class 1, class 2 ...")):
-        context = types.SimpleNamespace(index=0, task=tiny.task(0, range(count)))
+        context = types.SimpleNamespace(index=0, title="task 1", task=tiny.task(0, range(count)))
         assert divergence.task_name(context) == f"task 1 ({listed})"
 
 
