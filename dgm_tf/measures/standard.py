@@ -21,6 +21,7 @@ from dgm_tf.measures.gan_test import GANTest
 from dgm_tf.measures.gan_train import GANTrain
 from dgm_tf.measures.incremental import AverageIncrementalAccuracy
 from dgm_tf.measures.known import FalseAlarms, UnknownAUROC
+from dgm_tf.measures.mask_trajectories import MaskTrajectories
 from dgm_tf.measures.memory import MemoryBytes, Parameters, WhatIsKept
 
 # In the order in which tables have them.
@@ -28,8 +29,8 @@ STANDARD = (
     AverageAccuracy(), BestAccuracy(), Top5Accuracy(), GANTest(), GANTrain(), AverageIncrementalAccuracy(),
     ExpectedCalibrationError(), UncalibratedError(), UnknownAUROC(), FalseAlarms(), Forgetting(), BackwardTransfer(),
     MicroAccuracy(), AccuracyMatrix(), PerClassAccuracy(), Confusion(), ValidationAccuracy(), Readings(),
-    AccuracyOnReplay(), ReplayIsFrozen(), LargestDrift(), DeviceDifference(), Fidelity(), Capacity(), MemoryBytes(),
-    WhatIsKept(), Parameters(), ReliabilityDiagram(), Bounds(),
+    AccuracyOnReplay(), ReplayIsFrozen(), LargestDrift(), DeviceDifference(), Fidelity(), Capacity(),
+    MaskTrajectories(), MemoryBytes(), WhatIsKept(), Parameters(), ReliabilityDiagram(), Bounds(),
 )  # fmt: skip
 # What a results.json holds that does not say what it holds.
 _OF_VERSION_0_1 = (

@@ -20,7 +20,7 @@ class MeasuredRun:
       stream: of the run.
       settings: `EvaluationSettings`.
       record: the run's `Record`.
-      best: `BestEpoch`; drift: `ReplayDrift`; judge: `Judge`.
+      best: `BestEpoch`; drift: `ReplayDrift`; judge: `Judge`; masks: `MaskWatch`.
       warn: function that is given a warning's text.
     """
 
@@ -31,6 +31,7 @@ class MeasuredRun:
     drift: Any = None
     judge: Any = None
     warn: Any = None
+    masks: Any = None
 
 
 class View:
@@ -46,15 +47,14 @@ class View:
 
     Attributes:
       learner, context, outcome: as above.
-      stream, settings, best, drift: of the run.
+      stream, settings, best, drift, masks: of the run.
       record: the run's, too: for `after_task` of all before this task, later with it.
     """
 
     def __init__(self, learner, context, outcome, run):
         self.learner, self.context, self.outcome = learner, context, outcome
-        self.stream, self.settings, self.record, self.best, self.drift = (
-            run.stream, run.settings, run.record, run.best, run.drift
-        )  # fmt: skip
+        self.stream, self.settings, self.record = run.stream, run.settings, run.record
+        self.best, self.drift, self.masks = run.best, run.drift, run.masks
         self._judge, self._warn = run.judge, run.warn
 
     @property

@@ -236,9 +236,14 @@ class DGM(GenerativeMethod):
         """Share of ones in each layer's mask; while the masks are trained, their values too."""
         layers = self.networks.generator.masked_layers
         masks = {layer.name: mask_algebra.binarize(layer.embedding) for layer in layers}
-        scale = schedule.get("mask_scale")
-        values = {} if scale is None else {f"masks/values/{layer.name}": layer.mask(scale) for layer in layers}
+        values = {f"masks/values/{name}": mask for name, mask in self.mask_values(schedule).items()}
         return {f"masks/share_of_ones/{name}": float(mask.mean()) for name, mask in masks.items()}, values
+
+    def mask_values(self, schedule):
+        """Of the masked layers, while the GAN is trained."""
+        scale = schedule.get("mask_scale")
+        layers = () if scale is None else self.networks.generator.masked_layers
+        return {layer.name: layer.mask(scale) for layer in layers}
 
 
 def _check_generator(generator, num_classes):

@@ -171,6 +171,13 @@ class Method:
         """
         return {}, {}
 
+    def mask_values(self, schedule):
+        """Dict layer -> values in [0, 1] of the mask that is being trained; empty where there is none.
+
+        schedule: as of `watch`.
+        """
+        return {}
+
     @property
     def replays(self):
         """Whether `replay` works."""

@@ -12,11 +12,13 @@ from dgm_tf.disk import files
 from dgm_tf.export import export
 from dgm_tf.measures import record as records
 from dgm_tf.measures.fidelity import means
+from dgm_tf.measures.mask_trajectories import MaskWatch
 from dgm_tf.measures.measure import METRICS_HEAD, Kept, Large, Measure, as_json
 from dgm_tf.measures.record import Record, TaskRecord
 from dgm_tf.measures.standard import descriptions
 from dgm_tf.measures.view import MeasuredRun, View
 from dgm_tf.report import figures, grids, tables
+from dgm_tf.report.mask_figure import mask_trajectories_figure
 from dgm_tf.text import shown_names
 from dgm_tf.training.loop import Callback
 from dgm_tf.training.pool import to_uint8
@@ -44,7 +46,8 @@ class Recorder(Callback):
         self._folder, self._stream, self._settings = folder, stream, settings
         self._log = log
         self._record = new_record(stream, settings) if saved is None else saved.record
-        self._run = MeasuredRun(stream, settings, self._record, best, drift, judge, self._warn_once)
+        self._masks = MaskWatch()
+        self._run = MeasuredRun(stream, settings, self._record, best, drift, judge, self._warn_once, self._masks)
         self._record.measures |= descriptions(settings.all_measures)
         self._seconds, self._clock, self._view = {} if saved is None else saved.seconds, None, None
         self._packed = self._record.packed()
@@ -55,8 +58,16 @@ class Recorder(Callback):
         return {"results": self._record.small(), "seconds": seconds, METRICS_HEAD: self._log.metrics.head}
 
     def arrays(self):
-        """The large results, for the checkpoint."""
-        return records.to_checkpoint(self._packed)
+        """The large results, for the checkpoint, and what was watched in the task so far."""
+        return records.to_checkpoint(self._packed) | self._masks.arrays()
+
+    def restore(self, learner, arrays):
+        """Takes up what was watched; the results came with the checkpoint."""
+        self._masks.restore(learner, arrays)
+
+    def on_epoch_end(self, learner, context, phase, epoch):
+        """Watches the masks."""
+        self._masks.on_epoch_end(learner, context, phase, epoch)
 
     def on_task_begin(self, learner, context):
         """Resumes the learner's clock and prints the method's caution.
@@ -64,6 +75,7 @@ class Recorder(Callback):
         At the first task it writes results.json, so that others see how many tasks there will be.
         """
         self._clock, self._view = learner.clock, None  # the last task's holds its test images
+        self._masks.on_task_begin(learner, context)
         if self._seconds:
             self._clock.restart(self._seconds)
             self._seconds = {}
@@ -224,6 +236,9 @@ def run_figures(record, names):
         drawn["capacity"] = figures.capacity_figure(capacity)
     if capacity:
         drawn["size"] = figures.size_figure(capacity)
+    trajectories = [(task, entry) for task, entry in enumerate(record.column("mask_trajectories")) if entry]
+    if trajectories:
+        drawn["mask_trajectories"] = mask_trajectories_figure(trajectories)
     fidelity = [entry for entry in record.column("fidelity") if entry and means(entry)]
     if fidelity:  # of the first run's classes, where learning went on
         names = record.class_names[: len(fidelity[-1]["precision"])]

@@ -119,6 +119,16 @@ class TestResults:
         assert [len(history) for history in results["validation_accuracy"]] == [10, 10]
         assert all(0.0 <= accuracy <= 1.0 for accuracy in results["best_accuracy"])
 
+    def test_mask_values_are_followed_over_the_epochs_and_drawn(self, results, finished_run):
+        epochs = results["mask_trajectories"][0]["epochs"]
+        assert [entry["epochs"] for entry in results["mask_trajectories"]] == [epochs, epochs]
+        assert epochs[0] == 1 and len(epochs) > 1
+        for entry in results["mask_trajectories"]:
+            assert list(entry["layers"]) == LAYERS
+            values = np.concatenate([np.asarray(layer) for layer in entry["layers"].values()])
+            assert np.all((values >= 0) & (values <= 1)) and np.any(values[:, 0] != values[:, -1])
+        assert (finished_run / "figures" / "mask_trajectories.png").is_file()
+
     def test_capacity_adds_up(self, results):
         assert [entry["task"] for entry in results["capacity"]] == [0, 1]
         first, second = results["capacity"]
