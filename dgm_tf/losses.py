@@ -21,17 +21,18 @@ def wasserstein_gradient_penalty(critic, real, fake, mix):
 
     Args:
       critic: images -> scores [N].
-      real, fake: images [N, H, W, C].
+      real, fake: images [N, H, W, C], or vectors [N, D].
       mix: [N] in [0, 1], the share of `real` in x_hat.
     """
-    mix = tf.reshape(mix, [-1, 1, 1, 1])
+    rank = real.shape.rank
+    mix = tf.reshape(mix, [-1] + [1] * (rank - 1))
     images = mix * real + (1.0 - mix) * fake
     with tf.GradientTape() as tape:
         tape.watch(images)
         scores = critic(images)
     gradient = tape.gradient(scores, images)
     # sqrt(sum + tiny) and not tf.norm, whose second derivative is NaN where the gradient is 0.
-    norm = tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3]) + 1e-12)
+    norm = tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=range(1, rank)) + 1e-12)
     return tf.reduce_mean(tf.square(norm - 1.0))
 
 

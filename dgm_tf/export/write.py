@@ -110,7 +110,7 @@ def _write_saved_models(learner, directory, classes):
 
     sizes = {}
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody trains what is exported
-    for make in (GeneratorModule, ClassifierModule) if learner.method.replays else (ClassifierModule,):
+    for make in (GeneratorModule, ClassifierModule) if learner.method.replays_images else (ClassifierModule,):
         stopping.check()
         module = make(learner)
         module.classes = tf.saved_model.Asset(str(classes))

@@ -8,7 +8,7 @@ from dgm_tf.layers.dense import MaskedDense
 from dgm_tf.layers.masked import MaskedLayer
 from dgm_tf.layers.normalization import BatchNormalization, LayerNormalization, TaskBatchNormalization
 from dgm_tf.layers.spectral import SpectralConv2D
-from dgm_tf.layers.task_output import TaskConv2D, TaskConv2DTranspose
+from dgm_tf.layers.task_output import TaskConv2D, TaskConv2DTranspose, TaskDense
 
 __all__ = [
     "BatchNormalization",
@@ -23,4 +23,5 @@ __all__ = [
     "TaskBatchNormalization",
     "TaskConv2D",
     "TaskConv2DTranspose",
+    "TaskDense",
 ]

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf.layers.convolution import MaskedConv2D, MaskedConv2DTranspose
+from dgm_tf.layers.dense import MaskedDense
 
 
 class _TaskOutput:
@@ -15,8 +16,8 @@ class _TaskOutput:
       The others: as the masked layer, without plasticity.
     """
 
-    def __init__(self, filters, kernel_size, plasticity=None, use_bias=False, **kwargs):
-        super().__init__(filters, kernel_size, plasticity=plasticity, **kwargs)
+    def __init__(self, *args, plasticity=None, use_bias=False, **kwargs):
+        super().__init__(*args, plasticity=plasticity, **kwargs)
         if plasticity is not None:
             raise ValueError(f"plasticity of {self.name}: expected None, got {plasticity!r}")
         self.use_bias = use_bias
@@ -70,3 +71,8 @@ class TaskConv2DTranspose(_TaskOutput, MaskedConv2DTranspose):
     """Unmasked transposed convolution with separate weights for each task; args as `MaskedConv2DTranspose`, and
     use_bias.
     """
+
+
+@keras.saving.register_keras_serializable("dgm_tf")
+class TaskDense(_TaskOutput, MaskedDense):
+    """Unmasked dense layer with separate weights for each task; args as `MaskedDense`, and use_bias."""

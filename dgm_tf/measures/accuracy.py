@@ -120,5 +120,6 @@ class AccuracyOnReplay(Detail):
 def replay_accuracies(learner, classes, per_class):
     """{label: share of `per_class` replayed images that the learner takes for their class}; no measure of real ones."""
     labels = np.repeat(np.asarray(classes, np.int32), per_class)
-    hits = learner.classify(learner.replay(labels, seed=learner.seed)) == labels
+    replayed = learner.method.replay(labels, seed=learner.seed)
+    hits = np.argmax(learner.method.replay_logits(replayed), axis=1) == labels
     return {label: float(np.mean(hits[labels == label])) for label in classes}

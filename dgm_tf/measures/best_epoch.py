@@ -33,8 +33,10 @@ class BestEpoch(Callback):
             return
         if self._images is None:
             self._images = self._validation_images(learner, context)
-        images, labels = self._images
-        hits = np.argmax(learner.method.logits(images), axis=1) == labels
+        images, replayed, labels = self._images
+        logits = [learner.method.logits(images)]
+        logits += [learner.method.replay_logits(replayed)] if len(replayed) else []
+        hits = np.argmax(np.concatenate(logits), axis=1) == labels
         accuracy = float(np.mean([np.mean(hits[labels == c]) for c in np.unique(labels)]))
         self.history.append(accuracy)
         if self.accuracy is None or accuracy > self.accuracy:
@@ -42,18 +44,20 @@ class BestEpoch(Callback):
             self.weights = [np.asarray(w).copy() for w in learner.method.classifier.weights]
 
     def _validation_images(self, learner, context):
-        """Of the current task real ones; of earlier ones replayed ("strict") or real ones ("published")."""
+        """(real images, what is replayed, labels of both): of the current task real ones; of earlier ones replayed
+        ("strict") or real ones ("published").
+        """
         limit = self._settings.validation_per_class
         current = context.task.validation if len(context.task.validation) else context.task.train
-        splits = [_first_of_each_class(current.images, current.labels, limit)]
+        splits, replayed = [_first_of_each_class(current.images, current.labels, limit)], ((), ())
         if self._settings.protocol == "published":
             past = [self._stream.past_validation(t) for t in range(context.index)]
             splits += [_first_of_each_class(split.images, split.labels, limit) for split in past if len(split)]
         elif learner.method.replays and context.earlier_classes:
             labels = np.repeat(np.asarray(context.earlier_classes, np.int32), limit)
-            splits.append((learner.method.replay(labels, seed=context.task_seed + 1), labels))
-        images = [np.asarray(to_float(i)) for i, _ in splits]
-        return np.concatenate(images), np.concatenate([labels for _, labels in splits])
+            replayed = (learner.method.replay(labels, seed=context.task_seed + 1), labels)
+        images, known = zip(*splits, strict=True)
+        return np.concatenate([to_float(part) for part in images]), replayed[0], np.concatenate([*known, replayed[1]])
 
     def logits(self, learner, images):
         """The best epoch's logits; None if no epoch was measured."""

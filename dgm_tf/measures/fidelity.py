@@ -19,7 +19,7 @@ class Fidelity(Detail):
 
     def applies(self, view):
         """Only for methods that replay, and if the settings ask for it."""
-        return view.learner.method.replays and view.settings.gan_test_per_class > 0
+        return view.learner.method.replays_images and view.settings.gan_test_per_class > 0
 
     def after_task(self, view):
         """{measure: a number or None for each class}, of `MEASURES`."""

@@ -13,7 +13,7 @@ class GANTrain(Measure):
 
     def applies(self, view):
         """Only for methods that replay, and if the settings ask for it."""
-        return view.learner.method.replays and view.settings.gan_train_epochs > 0
+        return view.learner.method.replays_images and view.settings.gan_train_epochs > 0
 
     def after_task(self, view):
         """A fraction, the mean over classes; after the last task, or after each where the settings say so."""

@@ -120,6 +120,7 @@ class DGM(GenerativeMethod):
             generator = networks.generator or self.generator(image_shape=context.image_shape)
             _check_generator(generator, context.num_classes)
             networks.generator = generator.for_classes(len(context.task.classes))
+            networks.generator.start_near(context.task.train.images, context.task.train.labels)
             networks.teacher = None if self.distillation is None else networks.classifier
             networks.classifier = self.next_discriminator(networks.classifier, context)
 

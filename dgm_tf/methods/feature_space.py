@@ -1,4 +1,4 @@
-"""FeatureSpace: a method without a generator, learning feature vectors of images instead of their pixels."""
+"""FeatureSpace: a method that learns feature vectors of images instead of their pixels."""
 
 import dataclasses
 import pathlib
@@ -49,15 +49,15 @@ class FeatureSpace(Method):
         checks.flag(self, "mirrored")
         if isinstance(self.method, FeatureSpace):
             raise UserError("FeatureSpace.method: expected a method such as @ClosedForm(), got a FeatureSpace")
-        if self.method.replays:
-            raise UserError(
-                f"FeatureSpace.method: expected one without a generator, which makes images and no vectors, got "
-                f"{type(self.method).__name__}; choose one such as @ClosedForm() or @ICaRL()"
-            )
         if self.method.augmentation is not None:
             raise UserError(
                 f"FeatureSpace.method: expected {type(self.method).__name__}.augmentation = None, as vectors are no "
                 "images; set FeatureSpace.mirrored = True for mirrored copies"
+            )
+        if getattr(getattr(self.method, "settings", None), "quantize_replay", False):
+            raise UserError(
+                "FeatureSpace.method: expected ClassifierSettings.quantize_replay = False, as vectors have no grey "
+                "levels to be rounded to, got True"
             )
         self.method = dataclasses.replace(self.method)  # it is this space's own
         self._extraction: Extraction | None = None
@@ -81,6 +81,33 @@ class FeatureSpace(Method):
     def pretrained(self):
         """Whether the extractor is."""
         return self.features.pretrained
+
+    @property
+    def replays(self):
+        """Whether the method does."""
+        return self.method.replays
+
+    @property
+    def replays_images(self):
+        """False: vectors are replayed, and nothing makes images of them."""
+        return False
+
+    @property
+    def replay_is_frozen(self):
+        """As of the method."""
+        return self.method.replay_is_frozen
+
+    def replay(self, labels, seed=0):
+        """Vectors float32 [N, D] of learned classes."""
+        return self.method.replay(labels, seed)
+
+    def replay_logits(self, replayed):
+        """The method's, of vectors."""
+        return self._method_logits(replayed)
+
+    def replay_count(self, context):
+        """The method's."""
+        return self.method.replay_count(self._inner(context))
 
     @property
     def caution(self):

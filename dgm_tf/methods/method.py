@@ -184,6 +184,15 @@ class Method:
         return type(self).replay is not Method.replay
 
     @property
+    def replays_images(self):
+        """Whether it makes images, and not feature vectors."""
+        return self.replays
+
+    def replay_logits(self, replayed):
+        """float32 [N, classes seen so far] for what `replay` has made."""
+        return self.logits(replayed)
+
+    @property
     def tells_known(self):
         """Whether `known_scores` works. Its classifier then has `logits_and_scores`, a function of TensorFlow."""
         return False

@@ -11,7 +11,7 @@ from dgm_tf import checks
 from dgm_tf.errors import UserError
 from dgm_tf.layers import BatchNormalization, MaskedConv2DTranspose, SpectralConv2D, TaskConv2DTranspose
 from dgm_tf.networks.folded import FoldedGenerator
-from dgm_tf.networks.forward import dcgan_maps
+from dgm_tf.networks.forward import in_sequence
 from dgm_tf.networks.image_shape import checked_size, doublings
 from dgm_tf.networks.plastic import PlasticGenerator
 from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS
@@ -48,8 +48,8 @@ class DCGANGenerator(PlasticGenerator):
 
     default_filters = 6
 
-    def _first_widths(self, size):
-        return [self.filters * 2**i for i in reversed(range(doublings(4, size)))]
+    def _first_widths(self):
+        return [self.filters * 2**i for i in reversed(range(doublings(4, checked_size(self, self.image_shape))))]
 
     def _wiring(self, task):
         return {f"masked_{i}": (i, i + 1) for i in range(len(self.widths))}
@@ -69,7 +69,7 @@ class DCGANGenerator(PlasticGenerator):
         """Images of the task being learned, at the given mask scale."""
         layers = [functools.partial(layer, mask_scale=mask_scale) for layer in self.masked_layers]
         activations = self._activations(mask_scale, training)
-        maps = dcgan_maps(latents[:, None, None, : self.latent_size], layers, activations, self.output_layer)
+        maps = in_sequence(latents[:, None, None, : self.latent_size], layers, activations, self.output_layer)
         return self._images(maps, latents)
 
     def fold(self, task):

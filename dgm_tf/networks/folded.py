@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from dgm_tf.layers import few_channels
 from dgm_tf.layers.convolution import transposed_convolution
-from dgm_tf.networks.forward import dcgan_maps
+from dgm_tf.networks.forward import in_sequence
 
 
 class FoldedNetwork(keras.Model):
@@ -19,7 +19,7 @@ class FoldedNetwork(keras.Model):
       heads: number of classes that have an output layer each, or None: there is one for all.
       name: of the model.
 
-    Shapes: latents float32 [N, latent_size (+ heads)] -> images float32 [N, H, W, C] in [-1, 1].
+    Shapes: latents float32 [N, latent_size (+ heads)] -> what it makes, float32.
     """
 
     def __init__(self, latent_size, heads, name):
@@ -31,17 +31,17 @@ class FoldedNetwork(keras.Model):
         weight.assign(value)
         return weight
 
-    def _images(self, maps, structure, latents, constants):
-        """Images, by one graph for all networks of a structure.
+    def _made(self, function, structure, latents, constants):
+        """What the network makes of latents, by one graph for all networks of a structure.
 
-        maps: function of (structure, pixels [N, 1, 1, latent_size], *constants) giving [N, H, W, channels (* heads)].
+        function: of (structure, z [N, latent_size], which: one-hot [N, heads] or None, *constants).
         structure: hashable, all that the graph is built by beside the sizes of kernels.
         """
         z, which = latents[:, : self._latent_size], latents[:, self._latent_size :]
-        inputs = [z[:, None, None, :], *([] if self._heads is None else [which])]
+        inputs = [z, *([] if self._heads is None else [which])]
         constants = [tf.convert_to_tensor(constant) for constant in constants]
         specs = tuple(tf.TensorSpec(_known_shape(constant)) for constant in constants)
-        return _graph(maps, structure, self._heads is not None, specs)(*inputs, *constants)
+        return _graph(function, structure, self._heads is not None, specs)(*inputs, *constants)
 
 
 class FoldedGenerator(FoldedNetwork):
@@ -79,7 +79,11 @@ class FoldedGenerator(FoldedNetwork):
     def call(self, latents, training=False):
         """Images."""
         offsets = [offset for offset in self._offsets if offset is not None]
-        return self._images(_maps, self._structure, latents, [*self._kernels, *offsets])
+        return self._made(_images, self._structure, latents, [*self._kernels, *offsets])
+
+
+def _images(structure, z, which, *constants):
+    return as_images(_maps(structure, as_pixels(z), *constants), which)
 
 
 def _maps(structure, x, *constants):
@@ -91,7 +95,7 @@ def _maps(structure, x, *constants):
         functools.partial(transposed_convolution, kernel=kernel, strides=strides, padding=padding)
         for kernel, (strides, padding) in zip(kernels, geometry, strict=True)
     )
-    return dcgan_maps(x, convolutions, [functools.partial(_activated, offset=offset) for offset in offsets], image)
+    return in_sequence(x, convolutions, [functools.partial(_activated, offset=offset) for offset in offsets], image)
 
 
 def _activated(x, offset):
@@ -99,26 +103,35 @@ def _activated(x, offset):
 
 
 @functools.cache
-def _graph(maps, structure, per_class, specs):
-    """The compiled function of (pixels, [N, heads] where outputs are per class, *constants) that gives images.
+def _graph(function, structure, per_class, specs):
+    """The compiled function of (z, [N, heads] where outputs are per class, *constants) that gives what is made.
 
     Its shapes follow from the arguments here, never from those of the first call in a process: a graph for other
     shapes may sum in another order, and images would depend on what was asked before.
     """
-    inputs = [tf.TensorSpec([None, 1, 1, None]), *([tf.TensorSpec([None, None])] if per_class else [])]
+    inputs = [tf.TensorSpec([None, None])] * (2 if per_class else 1)
 
     @tf.function(input_signature=(*inputs, *specs))
-    def images(x, *rest):
+    def made(z, *rest):
         which, constants = (rest[0], rest[1:]) if per_class else (None, rest)
-        drawn = maps(structure, x, *constants)
-        return tf.tanh(of_class(drawn, which) if per_class else drawn)
+        return function(structure, z, which, *constants)
 
-    return images
+    return made
 
 
 def _known_shape(constant):
     """What the graph knows of a constant: of a kernel its size, and no widths."""
     return [*constant.shape[:-2], None, None] if constant.shape.rank > 1 else [None]
+
+
+def as_pixels(z):
+    """z [N, latent_size] as maps of one pixel, [N, 1, 1, latent_size]."""
+    return z[:, None, None, :]
+
+
+def as_images(maps, which):
+    """Images in [-1, 1] from [N, H, W, C], or from the maps of all classes, see `of_class`; which may be None."""
+    return tf.tanh(maps if which is None else of_class(maps, which))
 
 
 def of_class(maps, which):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tf.layers.convolution import transposed_convolution
-from dgm_tf.networks.folded import FoldedNetwork, at_least_one
+from dgm_tf.networks.folded import FoldedNetwork, as_images, as_pixels, at_least_one
 from dgm_tf.networks.forward import resnet_maps
 
 
@@ -64,7 +64,11 @@ class FoldedResNet(FoldedNetwork):
     def call(self, latents, training=False):
         """Images."""
         parts = [part for block in self._blocks for part in block if part is not None]
-        return self._images(_maps, self._structure, latents, [self._dense, *parts, *self._output])
+        return self._made(_images, self._structure, latents, [self._dense, *parts, *self._output])
+
+
+def _images(has_shortcut, z, which, *parts):
+    return as_images(_maps(has_shortcut, as_pixels(z), *parts), which)
 
 
 def _maps(has_shortcut, x, dense, *parts):

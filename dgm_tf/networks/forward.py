@@ -3,20 +3,20 @@
 import tensorflow as tf
 
 
-def dcgan_maps(x, convolutions, activations, image):
+def in_sequence(x, layers, activations, output):
     """Layers one after the other.
 
     Args:
-      x: [N, 1, 1, latent_size].
-      convolutions, activations: functions of values, one pair for each junction.
-      image: function of the last junction's values.
+      x: [N, 1, 1, latent_size] for convolutions, [N, latent_size] for dense layers.
+      layers, activations: functions of values, one pair for each junction.
+      output: function of the last junction's values.
 
     Returns:
-      [N, H, W, channels (* heads)]: what becomes images by tanh.
+      [N, H, W, channels (* heads)], what becomes images by tanh, or vectors [N, D (* heads)].
     """
-    for convolve, activate in zip(convolutions, activations, strict=True):
-        x = activate(convolve(x))
-    return image(x)
+    for layer, activate in zip(layers, activations, strict=True):
+        x = activate(layer(x))
+    return output(x)
 
 
 def resnet_maps(x, dense, blocks, activations, image):
@@ -30,7 +30,7 @@ def resnet_maps(x, dense, blocks, activations, image):
       image: function of the last block's activated output.
 
     Returns:
-      as `dcgan_maps`.
+      as `in_sequence`, for images.
     """
     x = dense(x)
     for i, (first, second, shortcut) in enumerate(blocks):

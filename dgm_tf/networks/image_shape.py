@@ -14,11 +14,11 @@ def checked_size(owner, image_shape):
     Raises:
       UserError: for another shape than 16, 32, 64 or 128 pixels square with 1 or 3 channels.
     """
-    height, width, channels = image_shape
+    height, width, channels = image_shape if len(image_shape) == 3 else (0, 0, 0)
     if height != width or height not in SIZES or channels not in CHANNELS:
         raise UserError(
             f"image_shape: {type(owner).__name__} expects square images of 16, 32, 64 or 128 pixels with 1 or 3 "
-            f"channels, got {tuple(image_shape)}"
+            f"channels, got {tuple(image_shape)}; for feature vectors choose DenseGenerator and MLPDiscriminator"
         )
     return height
 

@@ -9,7 +9,7 @@ import numpy as np
 from dgm_tf.layers import MaskedConv2D, MaskedConv2DTranspose, TaskConv2D
 from dgm_tf.networks.folded_resnet import FoldedBlock, FoldedResNet
 from dgm_tf.networks.forward import resnet_maps
-from dgm_tf.networks.image_shape import doublings
+from dgm_tf.networks.image_shape import checked_size, doublings
 from dgm_tf.networks.plastic import PlasticGenerator
 from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS
 from dgm_tf.registry import register
@@ -41,8 +41,8 @@ class ResNetGenerator(PlasticGenerator):
 
     default_filters = 64
 
-    def _first_widths(self, size):
-        return [self.filters] * (1 + 2 * doublings(4, size))
+    def _first_widths(self):
+        return [self.filters] * (1 + 2 * doublings(4, checked_size(self, self.image_shape)))
 
     @property
     def _num_blocks(self):

@@ -10,7 +10,6 @@ from dgm_tf.errors import UserError
 from dgm_tf.layers import ClassCodes, TaskBatchNormalization
 from dgm_tf.layers.masked import PLASTICITIES
 from dgm_tf.networks.folded import of_class
-from dgm_tf.networks.image_shape import checked_size
 
 FOLDED_KEPT = 32  # generators of earlier tasks, a float a weight, that are kept for replay
 CONDITIONINGS = ("one_hot", "embedding")
@@ -73,7 +72,7 @@ class TaskGenerator(keras.Model):
         self.filters = self.default_filters if filters is None else filters
         self.conditioning, self.output_per = conditioning, output_per
         self._check(plasticity)
-        self.widths = list(widths or self._first_widths(checked_size(self, image_shape)))
+        self.widths = list(widths or self._first_widths())
         self.task_widths = [list(w) for w in task_widths]
         self.classes = list(classes) or [1] * self.num_tasks
         self.forgotten = [(task, list(widths)) for task, widths in forgotten]
@@ -104,8 +103,8 @@ class TaskGenerator(keras.Model):
         if plasticity not in PLASTICITIES:
             raise UserError(f"{type(self).__name__}.plasticity: expected one of {PLASTICITIES}, got {plasticity!r}")
 
-    def _first_widths(self, size):
-        """Widths of the junctions but z at the first task, for images of `size` pixels."""
+    def _first_widths(self):
+        """Widths of the junctions but z at the first task."""
         raise NotImplementedError
 
     def _wiring(self, task):
@@ -202,6 +201,12 @@ class TaskGenerator(keras.Model):
             if new.shape == old.shape:
                 new.assign(old)
         return copy
+
+    def start_near(self, images, labels):
+        """Prepares the outputs for the task's images, which it is about to learn, where that helps.
+
+        images: of the task, as of `Split`; labels: int [N].
+        """
 
     def plain(self, task):
         """The generator of a learned task as an ordinary Keras model, masks and batch norm folded into its kernels.

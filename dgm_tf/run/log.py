@@ -72,6 +72,8 @@ class TrainingLog(Callback):
 
     def on_epoch_end(self, learner, context, phase, epoch):
         """Logs images of the task's classes as generated now."""
+        if not learner.method.replays_images:
+            return
         images = phase.preview(learner.position.step - 1, np.repeat(context.task.classes, GRID_IMAGES))
         if images is not None:
             rows = np.split(np.asarray(images), len(context.task.classes))

@@ -161,7 +161,7 @@ class Recorder(Callback):
         return images.reshape(-1, grids.GRID_IMAGES, *images.shape[1:])
 
     def _write_images(self, learner):
-        if not learner.method.replays:
+        if not learner.method.replays_images:
             return
         images = self._generated(learner)
         grid = grids.image_grid(images.reshape(-1, *images.shape[2:]), columns=grids.GRID_IMAGES)
@@ -205,7 +205,7 @@ class Recorder(Callback):
 
     def _write_figures(self, learner, view):
         drawn = run_figures(self._record, task_names(learner.class_names, learner.task_classes))
-        if learner.method.replays:
+        if learner.method.replays_images:
             images = dict(zip(learner.class_names, self._generated(learner), strict=True))
             drawn["generated"] = figures.class_grid_figure(images)
         for measure in self._settings.all_measures:
