@@ -308,7 +308,7 @@ def test_loading_from_nowhere_says_what_was_expected(tmp_path):
 
 def test_another_format_is_refused(learned):
     description, arrays = learned[2][0, 1]
-    with pytest.raises(UserError, match="format: expected 1 or 2 .*, got 99"):
+    with pytest.raises(UserError, match="format: expected 1 to 3 .*, got 99"):
         Learner.from_state(description | {"format": 99}, arrays)
 
 
