@@ -10,9 +10,9 @@ import numpy as np
 from dgm_tf.compare import runs as states
 from dgm_tf.compare.statistics import estimate
 from dgm_tf.compare.suite import ACCURACY, GAN_TEST, TOP_5, parse_score
+from dgm_tf.keeps import Keeps
 from dgm_tf.measures import kinds
 from dgm_tf.measures.measure import Description, Unit
-from dgm_tf.methods.keeps import Keeps
 from dgm_tf.training.clock import NOT_LEARNING
 
 _NAMES = {ACCURACY: "average_accuracy", GAN_TEST: "gan_test", TOP_5: "top5_average_accuracy"}

@@ -16,6 +16,7 @@ from dgm_tf.registry import register
 from dgm_tf.text import shown
 
 _MOST_FEATURES = 2048  # up to which a covariance of each class is small, and its shrinkage is found in seconds
+LENGTH = 20.0  # of each level's vector: deviations are then near 1, as networks that learn from them expect
 SIDES = (32, 224)  # of images in pixels
 
 
@@ -78,7 +79,7 @@ class Backbone(Features):
         if levels is None:
             with keras.StatelessScope(initialize_variables=False):
                 levels = most_levels(graph.from_config(found.layers), image_shape, _MOST_FEATURES)
-        return BackboneExtractor(image_shape, found.layers, found.input_range, levels)
+        return BackboneExtractor(image_shape, found.layers, found.input_range, levels, LENGTH)
 
     def _found(self, image_shape):
         self._settings_fit()

@@ -35,12 +35,13 @@ class BackboneExtractor(FeatureExtractor):
         positions, or a vector.
       input_range: (low, high), the values that black and white have for the first layer, "imagenet" or "caffe".
       levels: number of earlier stages whose maps, averaged over positions, join the last output; see `graph.stages`.
-        Each of these vectors is then divided by its length, so that all count alike.
+        Each of these vectors is then scaled to one length, so that all count alike.
+      length: that one, > 0.
 
     Shapes: images float32 [N, H, W, 3] in [-1, 1] -> features float32 [N, num_features].
     """
 
-    def __init__(self, image_shape=(128, 128, 3), layers=(), input_range=(0, 255), levels=0):
+    def __init__(self, image_shape=(128, 128, 3), layers=(), input_range=(0, 255), levels=0, length=1.0):
         super().__init__(name="backbone", dtype="float32")
         self.image_shape = _checked_shape(image_shape)
         self.input_range = checked_range(input_range, "BackboneExtractor.input_range")
@@ -51,7 +52,8 @@ class BackboneExtractor(FeatureExtractor):
             raise UserError(f"layers: expected maps or a vector as the last output, got the shape {list(shape[1:])}")
         stages = graph.stages(self.nodes, shapes)
         checks.integer_in("levels", levels, f"[0, {len(stages)}]")
-        self.levels = levels
+        checks.number_in("length", length, "(0, inf)")
+        self.levels, self.length = levels, length
         self._joined = stages[len(stages) - levels :]
         self.num_features = shape[-1] + sum(shapes[position][-1] for position in self._joined)
         checks.integer_in("features of an image", self.num_features, f"[1, {limits.MAX_BACKBONE_FEATURES}]")
@@ -72,7 +74,9 @@ class BackboneExtractor(FeatureExtractor):
             for value in self._last_use.get(position, ()):
                 del values[value]  # or all maps of a batch would be held at once
         parts = [_averaged(values[position]) for position in (*self._joined, len(self.nodes))]
-        return tf.concat([tf.math.l2_normalize(part, axis=1) for part in parts], axis=1) if self.levels else parts[0]
+        if not self.levels:
+            return parts[0]
+        return tf.concat([self.length * tf.math.l2_normalize(part, axis=1) for part in parts], axis=1)
 
     def get_config(self):
         """Plain values."""
@@ -82,6 +86,7 @@ class BackboneExtractor(FeatureExtractor):
             "layers": graph.to_config(self.nodes),
             "input_range": given if isinstance(given, str) else list(given),
             "levels": self.levels,
+            "length": self.length,
         }
 
 

@@ -211,7 +211,9 @@ class Learner:
             raise UserError("replay: expected a learner that has learned a task, got one that has not")
         labels = arguments.as_labels(labels, known)
         if self.method.replays and not self.method.replays_images:
-            raise UserError("replay: expected a memory of images, got one of feature vectors; method.replay gives these")
+            raise UserError(
+                "replay: expected a memory of images, got one of feature vectors; method.replay gives these"
+            )
         return to_uint8(self.method.replay(labels, seed))
 
     def forget(self, class_names, callbacks=()):

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from dgm_tf import checks, limits
 from dgm_tf.errors import UserError
+from dgm_tf.keeps import Keeps
 from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.class_statistics import ClassStatistics, spreads
-from dgm_tf.methods.keeps import Keeps
 from dgm_tf.methods.known_classes import SPREAD_SHRINKAGES, known_classes, projection
 from dgm_tf.methods.linear_heads import HEADS, temperature
 from dgm_tf.methods.method import Method

@@ -8,6 +8,7 @@ import numpy as np
 
 from dgm_tf import checks
 from dgm_tf.errors import UserError
+from dgm_tf.keeps import Keeps
 from dgm_tf.layers import mask_algebra
 from dgm_tf.layers.storage import Storage, storage_of
 from dgm_tf.methods.array_spec import ArraySpec
@@ -75,6 +76,14 @@ class DGM(GenerativeMethod):
             )
         self._stored = RealMemory(self.real)
         self._counts = np.zeros(0, np.int64)  # training images of each class
+
+    @property
+    def keeps(self):
+        """Real images where some are stored; else what the generator says."""
+        if self.real is not None:
+            return Keeps.IMAGES
+        generator = self.networks.generator
+        return Keeps.WEIGHTS if generator is None else generator.keeps
 
     @property
     def max_mask_scale(self):

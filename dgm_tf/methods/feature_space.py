@@ -14,7 +14,7 @@ from dgm_tf.data.vectors import VectorSplit
 from dgm_tf.errors import UserError
 from dgm_tf.features.extraction import Extraction, mirrored
 from dgm_tf.features.features import Features
-from dgm_tf.methods.keeps import Keeps
+from dgm_tf.keeps import Keeps
 from dgm_tf.methods.method import Method
 from dgm_tf.registry import register
 from dgm_tf.training.inference import in_batches

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from dgm_tf.errors import UserError
-from dgm_tf.methods.keeps import Keeps
+from dgm_tf.keeps import Keeps
 from dgm_tf.methods.networks import Networks
 from dgm_tf.training.inference import network_logits, network_scores
 

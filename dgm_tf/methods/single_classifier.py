@@ -3,8 +3,8 @@
 import dataclasses
 
 from dgm_tf import checks
+from dgm_tf.keeps import Keeps
 from dgm_tf.methods.exemplars import ExemplarMemory
-from dgm_tf.methods.keeps import Keeps
 from dgm_tf.methods.method import Method, next_discriminator
 from dgm_tf.methods.networks import Networks
 from dgm_tf.networks.dcgan import DCGANDiscriminator

@@ -5,50 +5,66 @@ import functools
 import gin
 import keras
 import numpy as np
+import scipy.linalg
 import tensorflow as tf
 
 from dgm_tf import checks, limits
+from dgm_tf.keeps import Keeps
 from dgm_tf.layers import MaskedDense, TaskDense
 from dgm_tf.networks.folded import FoldedNetwork, at_least_one, of_class
 from dgm_tf.networks.forward import in_sequence
 from dgm_tf.networks.plastic import PlasticGenerator
-from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS
+from dgm_tf.networks.task_generator import CODE_SHARE, FOLLOW_FROM_TASKS
 from dgm_tf.registry import register
 
-_READ_AT_ONCE = 1024  # vectors
+STARTS = ("random", "mean", "gaussian")
+ONE_HOT_SHARE = 2  # one-hot codes take up to one in so many entries of z
+_LEAST_VARIANCE = 1e-9  # of a component, as a share of the first one's
 
 
 @gin.register(denylist=FOLLOW_FROM_TASKS)
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
 class DenseGenerator(PlasticGenerator):
-    """Masked dense layers with batch norm and ReLU, then an unmasked one to feature vectors.
+    """Masked dense layers with batch norm and ReLU, then an unmasked one that reads them and z: feature vectors.
 
-    The unmasked layer's bias starts as the mean of the task's vectors, or of each of its classes: the rest of the
-    network learns how vectors differ from it.
+    The unmasked layer, of which each task has its own, may start from the task's vectors, or from each of its classes',
+    so that the rest of the network learns only how they differ from that:
+
+    - "random": from nothing.
+    - "mean": its bias starts as their mean.
+    - "gaussian": what it makes of z starts as their principal components, too: up to their number, the generator
+      starts as a Gaussian of their mean and covariance. What is saved then holds these statistics, more or less.
 
     Args:
       image_shape: (D,), of a vector.
       units: widths of the masked layers at the first task.
+      start: "random", "mean" or "gaussian"; this takes as many components as z has entries beside the class's code.
       The others: see `TaskGenerator`, whose `filters` has no meaning here.
 
     Shapes: latents float32 [N, latent_size (+ classes of the task, where outputs are per class)] -> vectors float32
     [N, D].
     """
 
-    def __init__(self, image_shape=(1,), units=(512, 512), widths=None, **kwargs):
-        self.units = units
+    def __init__(self, image_shape=(1,), units=(512, 512), start="mean", widths=None, **kwargs):
+        self.units, self.start = units, start
         checks.integers(self, "units", "[1, inf)")
+        checks.choice(self, "start", STARTS)
         super().__init__(image_shape=image_shape, widths=widths, **kwargs)
-
-    def _first_widths(self):
-        return list(self.units)
 
     def _check(self, plasticity):
         super()._check(plasticity)
         fits = len(self.image_shape) == 1 and checks.inside(self.image_shape[0], f"[1, {limits.MAX_BACKBONE_FEATURES}]")
         expected = "(D,), of feature vectors; for images choose DCGANGenerator or ResNetGenerator"
         checks.argument("DenseGenerator.image_shape", self.image_shape, fits, expected)
+
+    @property
+    def keeps(self):
+        """What is kept of images: class statistics where it starts from them."""
+        return Keeps.STATISTICS if self.start == "gaussian" else Keeps.WEIGHTS
+
+    def _first_widths(self):
+        return list(self.units)
 
     def _wiring(self, task):
         return {f"masked_{i}": (i, i + 1) for i in range(len(self.widths))}
@@ -62,29 +78,41 @@ class DenseGenerator(PlasticGenerator):
             for name, width in zip(self._wiring(self.num_tasks - 1), self.widths, strict=True)
         ]  # fmt: skip
 
+    def _output_inputs(self, widths):
+        return widths[-1] + self.latent_size
+
     def _output_layer(self, channels, task_shapes):
         return TaskDense(channels, use_bias=True, task_shapes=task_shapes, name="vector")
 
     def start_near(self, images, labels):
-        """Makes the mean vectors the outputs' bias; images: vectors [N, D], an array or `Rows`; labels: int [N]."""
-        first = int(np.min(labels)) if len(labels) else 0
-        heads = self._heads(-1) or 1
-        sums, counts = np.zeros((heads, *self.image_shape)), np.zeros(heads)
-        for start in range(0, len(labels), _READ_AT_ONCE):
-            part = slice(start, start + _READ_AT_ONCE)
-            which = (labels[part] - first) if heads > 1 else np.zeros(len(labels[part]), int)
-            np.add.at(sums, which, np.asarray(images[part], np.float64))
-            np.add.at(counts, which, 1)
-        self.output_layer.bias.assign((sums / np.maximum(counts, 1)[:, None]).ravel())
+        """Starts the outputs as the attribute says; images: vectors [N, D], an array or `Rows`; labels: int [N]."""
+        if self.start == "random":
+            return
+        groups = [np.arange(len(labels))] if self._heads(-1) is None else _rows_of_classes(labels)
+        kernel, bias = np.asarray(self.output_layer.kernel).copy(), []
+        if self.start == "gaussian":
+            kernel[:] = 0.0
+        for head, rows in enumerate(groups):
+            vectors = np.asarray(images[rows], np.float64)
+            bias.append(vectors.mean(axis=0))
+            if self.start == "gaussian":
+                axes = _principal_axes(vectors - bias[-1], self.latent_size - self._code_entries)
+                kernel[len(kernel) - len(axes) :, head * len(bias[-1]) : (head + 1) * len(bias[-1])] = axes
+        self.output_layer.kernel.assign(kernel)
+        self.output_layer.bias.assign(np.concatenate(bias))
+
+    @property
+    def _code_entries(self):
+        """The first entries of z, which the class's code may take."""
+        return self.latent_size // (CODE_SHARE if self.conditioning == "embedding" else ONE_HOT_SHARE)
 
     def call(self, latents, mask_scale, training=False):
         """Vectors of the task being learned, at the given mask scale."""
+        z, which = latents[:, : self.latent_size], latents[:, self.latent_size :]
         layers = [functools.partial(layer, mask_scale=mask_scale) for layer in self.masked_layers]
-        vectors = in_sequence(
-            latents[:, : self.latent_size], layers, self._activations(mask_scale, training), self.output_layer
-        )
-        which = latents[:, self.latent_size :] if self.output_per == "class" else None
-        return _of_class(tf.cast(vectors, tf.float32), which)
+        activations = self._activations(mask_scale, training)
+        vectors = in_sequence(z, layers, activations, lambda x: self.output_layer(tf.concat([x, z], axis=1)))
+        return _of_class(tf.cast(vectors, tf.float32), which if self.output_per == "class" else None)
 
     def fold(self, task):
         """`FoldedDense` of a learned task: the slice of the network that the task was learned on."""
@@ -94,39 +122,60 @@ class DenseGenerator(PlasticGenerator):
             if self.plasticity == "units":
                 scale, offset = scale * layer.task_mask(task), offset * layer.task_mask(task)
             layers.append((layer.task_kernel_between(task, inputs) * scale, offset))
-        layers.append((self.output_layer.task_kernel(task), self.output_layer.task_bias(task)))
-        return FoldedDense(layers, f"task_{task}", self._heads(task))
+        output = self.output_layer.task_kernel(task), self.output_layer.task_bias(task)
+        return FoldedDense(layers, output, f"task_{task}", self._heads(task))
 
     def get_config(self):
         """Keras config, widths of all tasks included."""
-        return super().get_config() | {"units": list(self.units)}
+        return super().get_config() | {"units": list(self.units), "start": self.start}
+
+
+def _rows_of_classes(labels):
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+
+def _principal_axes(vectors, most):
+    """[k, D]: the principal axes of centred vectors [N, D], the largest last, each as long as its deviation."""
+    count, size = vectors.shape
+    wide = count < size
+    gram = (vectors @ vectors.T if wide else vectors.T @ vectors) / count
+    most = min(most, len(gram))
+    variances, axes = scipy.linalg.eigh(gram, subset_by_index=[len(gram) - most, len(gram) - 1])
+    kept = variances > _LEAST_VARIANCE * variances[-1]
+    variances, axes = variances[kept], axes[:, kept]
+    return axes.T @ vectors / np.sqrt(count) if wide else np.sqrt(variances)[:, None] * axes.T
 
 
 class FoldedDense(FoldedNetwork):
-    """Dense layers with ReLU between them; masks and batch norm are folded into them.
+    """Dense layers with ReLU between them, and an output that reads the last and z; masks and norms are folded in.
 
     Units that are 0 for every input are left out, with the weights that they would feed.
 
     Args:
       layers: list of (kernel [inputs, outputs], bias [outputs]).
+      output: (kernel [units of the last layer + latent_size, D (* heads)], bias).
       name, heads: see `FoldedNetwork`.
 
     Attributes:
-      widths: units left of each hidden layer; full_widths: before dead ones were left out.
+      widths: units left of each layer; full_widths: before dead ones were left out.
     """
 
-    def __init__(self, layers, name, heads=None):
+    def __init__(self, layers, output, name, heads=None):
         super().__init__(layers[0][0].shape[0], heads, name)
-        self.full_widths = [len(bias) for _, bias in layers[:-1]]
-        self._parts, alive = [], np.arange(self._latent_size)
+        self.full_widths = [len(bias) for _, bias in layers]
+        self._parts, self.widths, alive = [], [], np.arange(self._latent_size)
         for i, (kernel, bias) in enumerate(layers):
             kernel = kernel[alive]
-            if i < len(layers) - 1:
-                alive = at_least_one(np.any(kernel != 0, axis=0) | (bias > 0))
-                kernel, bias = kernel[:, alive], bias[alive]
-            self._parts += [self._constant(f"kernel_{i}", kernel), self._constant(f"bias_{i}", bias)]
-        self.widths = [int(kernel.shape[1]) for kernel in self._parts[:-2:2]]
+            alive = at_least_one(np.any(kernel != 0, axis=0) | (bias > 0))
+            self._add(f"{i}", kernel[:, alive], bias[alive])
+            self.widths.append(len(alive))
+        kernel, bias = output
+        behind = np.arange(self.full_widths[-1], len(kernel))
+        self._add("output", kernel[np.concatenate([alive, behind])], bias)
         self.built = True
+
+    def _add(self, name, kernel, bias):
+        self._parts += [self._constant(f"kernel_{name}", kernel), self._constant(f"bias_{name}", bias)]
 
     def call(self, latents, training=False):
         """Vectors."""
@@ -138,7 +187,8 @@ def _vectors(structure, z, which, *parts):
         functools.partial(_affine, kernel=kernel, bias=bias)
         for kernel, bias in zip(parts[::2], parts[1::2], strict=True)
     )
-    return _of_class(in_sequence(z, layers, [tf.nn.relu] * len(layers), output), which)
+    activations = [tf.nn.relu] * len(layers)
+    return _of_class(in_sequence(z, layers, activations, lambda x: output(tf.concat([x, z], axis=1))), which)
 
 
 def _affine(x, kernel, bias):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dgm_tf import checks
 from dgm_tf.errors import UserError
+from dgm_tf.keeps import Keeps
 from dgm_tf.layers import ClassCodes, TaskBatchNormalization
 from dgm_tf.layers.masked import PLASTICITIES
 from dgm_tf.networks.folded import of_class
@@ -62,6 +63,9 @@ class TaskGenerator(keras.Model):
 
     default_filters = 1
 
+    # What is kept of images in its weights, a `Keeps`.
+    keeps = Keeps.WEIGHTS
+
     def __init__(
         self, image_shape=(32, 32, 1), plasticity="weights", filters=None, latent_size=128, widths=None,
         task_widths=(), conditioning="one_hot", output_per="task", classes=(), forgotten=(), first_shapes=(),
@@ -88,7 +92,7 @@ class TaskGenerator(keras.Model):
         ]
         self.output_layer = self._output_layer(
             self._output_channels(-1),
-            [(w[-1], self._output_channels(task)) for task, w in enumerate(self.task_widths)],
+            [(self._output_inputs(w), self._output_channels(task)) for task, w in enumerate(self.task_widths)],
         )
         if conditioning == "embedding":
             self.codes = ClassCodes(latent_size // CODE_SHARE, self.classes, name="codes")
@@ -127,6 +131,10 @@ class TaskGenerator(keras.Model):
         """The layer behind the last junction, one of `layers.task_output`."""
         raise NotImplementedError
 
+    def _output_inputs(self, widths):
+        """How many values the output layer reads. widths: of a task's junctions."""
+        return widths[-1]
+
     def _task_shapes(self, name):
         """For each earlier task (inputs, outputs) of a masked layer; (0, 0) where its network had none of the name."""
         shapes = []
@@ -148,7 +156,7 @@ class TaskGenerator(keras.Model):
             layer.build((None, None, None, widths[source]))
         for norm, width in zip(self.norms, self.widths, strict=True):
             norm.build((None, None, None, width))
-        self.output_layer.build((None, None, None, widths[-1]))
+        self.output_layer.build((None, None, None, self._output_inputs(widths)))
         if self.conditioning == "embedding":
             self.codes.build()
         self.built = True

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from dgm_tf.methods.keeps import Keeps
+from dgm_tf.keeps import Keeps
 from dgm_tf.run import caches
 
 FEW = 10  # photos of a class, below which its statistics say much about each

@@ -5,8 +5,8 @@ import pytest
 from dgm_tf.compare import numbers, runs
 from dgm_tf.compare.numbers import learning_curve
 from dgm_tf.compare.suite import Suite
+from dgm_tf.keeps import Keeps
 from dgm_tf.measures.record import Record
-from dgm_tf.methods.keeps import Keeps
 from tests.compare import fake
 
 GAN_TEST = [0.5, 0.6, 0.7]

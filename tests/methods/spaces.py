@@ -7,8 +7,13 @@ import tensorflow as tf
 
 from dgm_tf.features.features import FeatureExtractor, Features
 from dgm_tf.methods.closed_form import ClosedForm
+from dgm_tf.methods.dgm import DGM
 from dgm_tf.methods.feature_space import FeatureSpace
+from dgm_tf.networks.dense import DenseGenerator
+from dgm_tf.networks.mlp import MLPDiscriminator
 from dgm_tf.registry import register
+from dgm_tf.training.classifier import ClassifierSettings
+from dgm_tf.training.gan import GANSettings
 from dgm_tf.training.randomness import numpy_generator
 
 
@@ -56,3 +61,35 @@ class Projections(Features):
 def closed_form(mirrored=False, num_features=6, **settings):
     """A `ClosedForm` among projections."""
     return FeatureSpace(ClosedForm(**settings), Projections(num_features), mirrored)
+
+
+@register
+class WeightsGenerator(DenseGenerator):
+    """DGMw's of vectors."""
+
+    def __init__(
+        self, image_shape=(6,), units=(8, 6), start="gaussian", plasticity="weights", latent_size=16, **kwargs
+    ):
+        super().__init__(image_shape, units, start, plasticity=plasticity, latent_size=latent_size, **kwargs)
+
+
+@register
+class UnitsGenerator(WeightsGenerator):
+    """DGMa's of vectors."""
+
+    def __init__(self, plasticity="units", **kwargs):
+        super().__init__(plasticity=plasticity, **kwargs)
+
+
+GENERATORS = {"weights": WeightsGenerator, "units": UnitsGenerator}
+
+
+def dgm(plasticity="weights", mirrored=False, **settings):
+    """A DGM among projections."""
+    defaults = {
+        "gan": GANSettings(epochs=2, batch_size=8),
+        "settings": ClassifierSettings("none", closing_epochs=20, generated_current=1.0, learning_rate=0.01),
+        "mask_scale_per_epoch": 25.0,
+    }
+    method = DGM(GENERATORS[plasticity], MLPDiscriminator, **defaults | settings)
+    return FeatureSpace(method, Projections(16), mirrored)

@@ -10,16 +10,17 @@ from dgm_tf.data.arrays import Split
 from dgm_tf.data.task import Task
 from dgm_tf.errors import UserError
 from dgm_tf.export import export
+from dgm_tf.keeps import Keeps
 from dgm_tf.learner import Learner
 from dgm_tf.methods.closed_form import ClosedForm
 from dgm_tf.methods.feature_space import FeatureSpace
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.methods.icarl import ICaRL
 from dgm_tf.methods.joint_training import JointTraining
-from dgm_tf.methods.keeps import Keeps
 from dgm_tf.networks.linear import LinearClassifier
 from dgm_tf.networks.mlp import MLPDiscriminator
 from dgm_tf.training.augmentation import Augmentation
+from dgm_tf.training.classifier import ClassifierSettings
 from tests.methods import spaces, tiny
 
 IMAGES = tiny.task(0, range(5)).test.images
@@ -225,12 +226,13 @@ def test_settings_are_checked(settings, expected):
         ClosedForm(**settings)
 
 
-def test_a_feature_space_has_no_augmentation_no_generator_and_no_second_space():
+def test_a_feature_space_has_no_augmentation_and_no_second_space():
     with pytest.raises(UserError, match=r"augmentation = None.*mirrored = True"):
         FeatureSpace(FineTuning(augmentation=Augmentation()), spaces.Projections())
     with pytest.raises(UserError, match="got a FeatureSpace"):
         FeatureSpace(spaces.closed_form(), spaces.Projections())
-    with pytest.raises(UserError, match=r"FeatureSpace\.method: expected one without a generator, .* got DGM"):
-        FeatureSpace(tiny.dgm(), spaces.Projections())
+    settings = ClassifierSettings(quantize_replay=True)
+    with pytest.raises(UserError, match=r"FeatureSpace\.method: expected ClassifierSettings.quantize_replay = False"):
+        FeatureSpace(tiny.dgm(classifier=settings), spaces.Projections())
     with pytest.raises(UserError, match=r"FeatureSpace\.features"):
         FeatureSpace(ClosedForm(), "pixels")
