@@ -16,7 +16,7 @@ FILES = sorted(gin_files.gin_directory().glob("*.gin"))
 EVERY_DAY = (
     "quickstart", "image_folder", "mnist_dgmw_real", "fashion_mnist_dgma_plus", "svhn_dgma",
     "imagenet50_tiny_dgmw_plus", "imagenet50_tiny_dgmw_fast", "imagenet50_tiny_dgma_fast", "cifar10_dgmw_fast",
-    "mnist_dgr", "mnist_ewc_m",
+    "mnist_dgmw", "mnist_dgma", "imagenet50_dgmw", "mnist_dgr", "mnist_ewc_m",
     "mnist_mergan_jtr", "mnist_mergan_ra", "mnist_ft", "mnist_jt", "mnist_icarl", "mnist_ewc_s", "mnist_pi_s",
     "mnist_rwalk_s", "mnist_closed_form", "cifar10_closed_form_small", "photos", "photos_joint", "photos_ft",
     "photos_icarl",

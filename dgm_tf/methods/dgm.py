@@ -15,7 +15,7 @@ from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.generative import GenerativeMethod
 from dgm_tf.methods.generator_memory import GeneratorMemory
 from dgm_tf.methods.mask_rules import MaskRules
-from dgm_tf.methods.method import network_bytes, next_discriminator
+from dgm_tf.methods.method import network_bytes, next_discriminator, start_anew
 from dgm_tf.methods.real_replay import RealMemory, RealReplay
 from dgm_tf.networks import forgetting
 from dgm_tf.networks.dcgan import DCGANGenerator
@@ -26,6 +26,7 @@ from dgm_tf.training.divergence import Remedy
 from dgm_tf.training.gan import GENERATOR_LOSSES
 from dgm_tf.training.randomness import seeded_initializers
 
+ALPHAS = ("entries", "channels")
 _COUNT = 1000  # images a class, where an earlier version has not kept how many there were
 
 
@@ -40,6 +41,9 @@ class DGM(GenerativeMethod):
       sparsity_weight: lambda_RU >= 0.
       mask_scale_per_epoch: s_max / epochs > 0: how far the epoch's mask scale rises in an epoch (eq. 3). A mask entry
         that is further from zero than 100 / s gets no gradient, so masks freeze where s rises too fast.
+      alpha: what eq. 6's alpha counts before the task beside what was there at first: mask "entries", or the masked
+        layers' output "channels", as published DGMw on MNIST and SVHN.
+      reset_realness: whether a D that is trained on has a new realness head at each task.
       real: `RealReplay`: stored real images as a part of the replay ("DGM + real"); None: generated ones alone.
       distillation: `Distillation` from the last task's classifier in the closing epochs; None: labels alone, as in the
         paper.
@@ -51,6 +55,8 @@ class DGM(GenerativeMethod):
     mask_scale_per_epoch: float = 100.0
     real: RealReplay | None = None
     distillation: Distillation | None = None
+    alpha: str = "entries"
+    reset_realness: bool = False
 
     remedies = (
         Remedy("gan", GENERATOR_LOSSES, "a lower", "mask_scale_per_epoch"),
@@ -67,6 +73,8 @@ class DGM(GenerativeMethod):
         checks.argument(
             "DGM.mask_scale_per_epoch", scale, fits, f"more than 1 / GANSettings.epochs, which are {epochs}"
         )
+        checks.choice(self, "alpha", ALPHAS)
+        checks.flag(self, "reset_realness")
         checks.instance(self, "real", (RealReplay, type(None)))
         checks.instance(self, "distillation", (Distillation, type(None)))
         if self.distillation is not None and not self.settings.closing_epochs:
@@ -131,7 +139,10 @@ class DGM(GenerativeMethod):
             networks.generator = generator.for_classes(len(context.task.classes))
             networks.generator.start_near(context.task.train.images, context.task.train.labels)
             networks.teacher = None if self.distillation is None else networks.classifier
-            networks.classifier = self.next_discriminator(networks.classifier, context)
+            earlier = networks.classifier
+            networks.classifier = self.next_discriminator(earlier, context)
+            if self.reset_realness and earlier is not None and not self.reinitialize_discriminator:
+                start_anew(networks.classifier, "realness")
 
     def phases(self, context):
         """The GAN with masks; in closing epochs the classifier, by what the generator is about to reserve."""
@@ -148,10 +159,12 @@ class DGM(GenerativeMethod):
         return MaskRules(self.networks.generator, context.num_classes, weight, self.max_mask_scale)
 
     def _relative_size(self):
-        """alpha: mask entries before the task / free ones, which growth keeps at their first number."""
-        generator = self.networks.generator
-        sizes = [np.prod(layer.mask_shape(layer.inputs_width, layer.width)) for layer in generator.masked_layers]
-        return float(np.sum(sizes) / np.sum(generator.initial_sizes))
+        """alpha: size before the task / free size, which growth keeps at what it was at first."""
+        layers = self.networks.generator.masked_layers
+        if self.alpha == "channels":
+            return sum(layer.width for layer in layers) / sum(layer.initial_shape[1] for layer in layers)
+        sizes = [np.prod(layer.mask_shape(layer.inputs_width, layer.width)) for layer in layers]
+        return float(np.sum(sizes) / np.sum([layer.initial_size for layer in layers]))
 
     def classifier_rules(self):
         """`ClassifierRules` of the closing epochs."""

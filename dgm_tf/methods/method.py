@@ -225,6 +225,13 @@ def next_discriminator(network, make, context, afresh):
     return network.widen(context.num_classes)
 
 
+def start_anew(network, name):
+    """Gives a layer of a network the weights of a new one."""
+    fresh = type(network).from_config(network.get_config())
+    for variable, new in zip(getattr(network, name).weights, getattr(fresh, name).weights, strict=True):
+        variable.assign(new)
+
+
 def network_bytes(network):
     """Bytes of a network's weights, float32."""
     return 4 * sum(int(np.prod(w.shape)) for w in network.weights)

@@ -14,24 +14,29 @@ from dgm_tf.networks.folded import FoldedGenerator
 from dgm_tf.networks.forward import in_sequence
 from dgm_tf.networks.image_shape import checked_size, doublings
 from dgm_tf.networks.plastic import PlasticGenerator
-from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS
+from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS, INITIALIZERS
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
 from dgm_tf.registry import register
 
-KERNEL_STDDEV = 0.02  # Radford et al., 2016
+HEADS = ("normal", "uniform")
 
 
 def _initializer():
-    return keras.initializers.RandomNormal(stddev=KERNEL_STDDEV)
+    return INITIALIZERS["normal"]()
+
+
+def torch_uniform():
+    """U(-1 / sqrt(inputs), 1 / sqrt(inputs)): PyTorch's kernels of dense layers and convolutions."""
+    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 
 
 def upsampling_layer(index, filters, kernel_size=4, **kwargs):
     """The generator's layer `index`: the first makes a 4x4 map from one pixel, each other doubles height and width.
 
-    Its weights start as N(0, 0.02). kwargs: of `MaskedConv2DTranspose`.
+    Its weights start as N(0, 0.02), unless kwargs say otherwise. kwargs: of `MaskedConv2DTranspose`.
     """
     geometry = {"kernel_size": kernel_size, "strides": 2} if index else {"kernel_size": 4, "padding": "valid"}
-    return MaskedConv2DTranspose(filters, **geometry, kernel_initializer=_initializer(), **kwargs)
+    return MaskedConv2DTranspose(filters, **{"kernel_initializer": _initializer()} | geometry | kwargs)
 
 
 @gin.register(denylist=FOLLOW_FROM_TASKS)
@@ -56,9 +61,12 @@ class DCGANGenerator(PlasticGenerator):
 
     def _masked_layers(self):
         return [
-            upsampling_layer(i, width, plasticity=self.plasticity, task_shapes=self._task_shapes(name), name=name)
+            upsampling_layer(
+                i, width, plasticity=self.plasticity, task_shapes=self._task_shapes(name),
+                kernel_initializer=self._kernel_initializer(_initializer()), name=name,
+            )
             for i, (name, width) in enumerate(zip(self._wiring(self.num_tasks - 1), self.widths, strict=True))
-        ]
+        ]  # fmt: skip
 
     def _output_layer(self, channels, task_shapes):
         return TaskConv2DTranspose(
@@ -106,11 +114,15 @@ class DCGANDiscriminator(TwoHeadedNetwork):
       filters: of the convolutions, each of which halves height and width; None: 32, 64, 128 ... down to 4x4 maps.
       spectral_normalization: whether the convolutions' kernels are divided by their largest singular value (not the
         paper's).
+      heads: how they start: "normal", as N(0, 0.02), or "uniform", as the published experiments' do, whose class head
+        has no bias either: within 1 / sqrt(features).
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> (realness [N], logits [N, num_classes]).
     """
 
-    def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=None, spectral_normalization=False):
+    def __init__(
+        self, image_shape=(32, 32, 1), num_classes=1, filters=None, spectral_normalization=False, heads="normal"
+    ):
         super().__init__(name="discriminator", autocast=False)
         size = checked_size(self, image_shape)
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
@@ -121,8 +133,9 @@ class DCGANDiscriminator(TwoHeadedNetwork):
                 f"DCGANDiscriminator.filters: expected at most {doublings(1, size)} convolutions, each of which halves "
                 f"an image of {size} pixels, got {len(self.filters)}"
             )
-        self.spectral_normalization = spectral_normalization
+        self.spectral_normalization, self.heads = spectral_normalization, heads
         checks.flag(self, "spectral_normalization")
+        checks.choice(self, "heads", HEADS)
         convolution = SpectralConv2D if spectral_normalization else keras.layers.Conv2D
         self.convolutions = [
             convolution(
@@ -131,9 +144,10 @@ class DCGANDiscriminator(TwoHeadedNetwork):
             for i, f in enumerate(self.filters)
         ]
         self.norms = [BatchNormalization(name=f"norm_{i}") for i in range(1, len(self.filters))]
-        head = {"kernel_initializer": _initializer(), "dtype": "float32"}
+        normal = heads == "normal"
+        head = {"kernel_initializer": _initializer() if normal else torch_uniform(), "dtype": "float32"}
         self.realness = keras.layers.Dense(1, name="realness", **head)
-        self.logits = keras.layers.Dense(num_classes, name="logits", **head)
+        self.logits = keras.layers.Dense(num_classes, use_bias=normal, name="logits", **head)
         self._build_layers()
 
     def _build_layers(self):
@@ -164,4 +178,5 @@ class DCGANDiscriminator(TwoHeadedNetwork):
             "num_classes": self.num_classes,
             "filters": list(self.filters),
         }
-        return config | ({"spectral_normalization": True} if self.spectral_normalization else {})
+        config |= {"spectral_normalization": True} if self.spectral_normalization else {}
+        return config | ({"heads": self.heads} if self.heads != "normal" else {})

@@ -73,7 +73,7 @@ class DenseGenerator(PlasticGenerator):
         return [
             MaskedDense(
                 width, plasticity=self.plasticity, task_shapes=self._task_shapes(name),
-                kernel_initializer="he_normal", name=name,
+                kernel_initializer=self._kernel_initializer("he_normal"), name=name,
             )
             for name, width in zip(self._wiring(self.num_tasks - 1), self.widths, strict=True)
         ]  # fmt: skip

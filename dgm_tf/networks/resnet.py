@@ -11,13 +11,13 @@ from dgm_tf.networks.folded_resnet import FoldedBlock, FoldedResNet
 from dgm_tf.networks.forward import resnet_maps
 from dgm_tf.networks.image_shape import checked_size, doublings
 from dgm_tf.networks.plastic import PlasticGenerator
-from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS
+from dgm_tf.networks.task_generator import FOLLOW_FROM_TASKS, INITIALIZERS
 from dgm_tf.registry import register
 
 
 def convolution_initializer():
     """Glorot-uniform with a gain of sqrt 2."""
-    return keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform")
+    return INITIALIZERS["xavier"]()
 
 
 @gin.register(denylist=FOLLOW_FROM_TASKS)
@@ -76,9 +76,10 @@ class ResNetGenerator(PlasticGenerator):
         if name == "dense":  # over one pixel a transposed convolution is a dense layer, masked by feature map
             limit = float(np.sqrt(6.0 / (self.latent_size + 16 * width)))
             initializer = keras.initializers.RandomUniform(-limit, limit)
+            initializer = self._kernel_initializer(initializer)
             return MaskedConv2DTranspose(width, 4, padding="valid", kernel_initializer=initializer, **settings)
-        size = 1 if name.endswith("shortcut") else 3
-        return MaskedConv2D(width, size, kernel_initializer=convolution_initializer(), **settings)
+        size, initializer = 1 if name.endswith("shortcut") else 3, self._kernel_initializer(convolution_initializer())
+        return MaskedConv2D(width, size, kernel_initializer=initializer, **settings)
 
     def _output_layer(self, channels, task_shapes):
         return TaskConv2D(

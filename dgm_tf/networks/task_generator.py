@@ -17,6 +17,11 @@ CONDITIONINGS = ("one_hot", "embedding")
 OUTPUTS_PER = ("task", "class")
 # Arguments that no gin file may bind.
 FOLLOW_FROM_TASKS = ["image_shape", "widths", "task_widths", "classes", "forgotten", "first_shapes", "learned_as"]
+# Of masked kernels: N(0, 0.02) (Radford et al., 2016), or Glorot's uniform distribution with a gain of sqrt 2.
+INITIALIZERS = {
+    "normal": functools.partial(keras.initializers.RandomNormal, stddev=0.02),
+    "xavier": functools.partial(keras.initializers.VarianceScaling, 2.0, "fan_avg", "uniform"),
+}
 CODE_SHARE = 4  # a learned code takes one in so many entries of z
 
 
@@ -51,6 +56,8 @@ class TaskGenerator(keras.Model):
       first_shapes: list of (name, inputs, outputs) of masked layers, at first, once a task was forgotten.
       learned_as: list of (task, num_classes, labels), see `latents`: as the task was learned, where classes were
         forgotten since.
+      initializer, grown_initializer: of `INITIALIZERS`, of masked kernels at the first task and of what growth adds;
+        None: the subclass's.
 
     Attributes:
       masked_layers: list of `MaskedLayer`, in the order of the forward pass.
@@ -69,12 +76,13 @@ class TaskGenerator(keras.Model):
     def __init__(
         self, image_shape=(32, 32, 1), plasticity="weights", filters=None, latent_size=128, widths=None,
         task_widths=(), conditioning="one_hot", output_per="task", classes=(), forgotten=(), first_shapes=(),
-        learned_as=(),
+        learned_as=(), initializer=None, grown_initializer=None,
     ):  # fmt: skip
         super().__init__(name="generator", autocast=False)
         self.image_shape, self.latent_size = tuple(image_shape), latent_size
         self.filters = self.default_filters if filters is None else filters
         self.conditioning, self.output_per = conditioning, output_per
+        self.initializer, self.grown_initializer = initializer, grown_initializer
         self._check(plasticity)
         self.widths = list(widths or self._first_widths())
         self.task_widths = [list(w) for w in task_widths]
@@ -104,12 +112,19 @@ class TaskGenerator(keras.Model):
         checks.integer(self, "latent_size", f"[{CODE_SHARE if self.conditioning == 'embedding' else 1}, inf)")
         checks.choice(self, "conditioning", CONDITIONINGS)
         checks.choice(self, "output_per", OUTPUTS_PER)
+        for name in ("initializer", "grown_initializer"):
+            checks.choice(self, name, (None, *INITIALIZERS))
         if plasticity not in PLASTICITIES:
             raise UserError(f"{type(self).__name__}.plasticity: expected one of {PLASTICITIES}, got {plasticity!r}")
 
     def _first_widths(self):
         """Widths of the junctions but z at the first task."""
         raise NotImplementedError
+
+    def _kernel_initializer(self, default):
+        """Of a masked kernel as a whole; what was there before growth is pasted over it."""
+        name = self.grown_initializer if self.task_widths else self.initializer
+        return default if name is None else INITIALIZERS[name]()
 
     def _wiring(self, task):
         """Dict name -> (junction that it reads, junction that it writes into) of a task's masked layers, in order."""
@@ -245,13 +260,15 @@ class TaskGenerator(keras.Model):
             "conditioning": self.conditioning,
             "output_per": self.output_per,
             "classes": list(self.classes),
-        } | self._forgetting_config()
+        } | self._later_config()
 
-    def _forgetting_config(self):
-        """Nothing unless a class was forgotten: other generators stay as they were saved before there was this."""
+    def _later_config(self):
+        """What has been set of all that came later: other generators stay as they were saved before there was this."""
         values = {
             "forgotten": [[task, list(widths)] for task, widths in self.forgotten],
             "first_shapes": [[name, *shape] for name, shape in self.first_shapes.items()],
             "learned_as": [[task, count, list(labels)] for task, (count, labels) in self.learned_as.items()],
+            "initializer": self.initializer,
+            "grown_initializer": self.grown_initializer,
         }
         return {name: value for name, value in values.items() if value}

@@ -66,6 +66,33 @@ def test_sparsity_counts_for_more_the_larger_the_network(plasticity):
         assert used > 0 and float(penalty) == pytest.approx(0.05 * entries / free * used, rel=1e-5)  # lambda_RU alpha R
 
 
+def test_alpha_may_count_output_channels(plasticity):
+    method = tiny.dgm(plasticity, alpha="channels")
+    context = context_of(method, 1)
+    layers, scale = method.networks.generator.masked_layers, tf.constant(2.0)
+    first = [layer.width for layer in tiny.GENERATORS[plasticity]().masked_layers]
+    alpha = sum(layer.width for layer in layers) / sum(first)
+    penalty = method.generator_rules(context).penalty({"mask_scale": scale}, None)
+    used = float(method.networks.generator.sparsity(scale))
+    assert alpha > 1 and float(penalty) == pytest.approx(0.05 * alpha * used, rel=1e-5)
+    with pytest.raises(UserError, match="DGM.alpha: expected one of 'entries', 'channels', got 'units'"):
+        tiny.dgm(alpha="units")
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_the_realness_head_may_start_anew_at_each_task_while_the_rest_of_d_is_trained_on(reset):
+    method = tiny.dgm(reinitialize_discriminator=False, reset_realness=reset)
+    context_of(method, 0)
+    before = {v.path: np.asarray(v).copy() for v in method.networks.classifier.weights}
+    method.begin_task(TaskContext(tiny.task(1), ((0,), (1,)), (32, 32, 1), 0))
+    changed = {v.path for v in method.networks.classifier.weights if not _kept(before[v.path], np.asarray(v))}
+    assert changed == ({"discriminator/realness/kernel", "realness/kernel"} & before.keys() if reset else set())
+
+
+def _kept(before, after):
+    return np.array_equal(before, after[tuple(slice(0, n) for n in before.shape)])
+
+
 @pytest.mark.parametrize(
     ("classes", "per_class", "count"), [([(0,), (1,)], 5, 5), ([(0, 1), (2,)], 7, 7), ([(0,), (1, 2, 3)], 4, 4)]
 )

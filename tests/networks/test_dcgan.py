@@ -200,3 +200,48 @@ def test_initial_weights_follow_from_the_seed(network_class):
     for same, again, other in zip(kernels(0), kernels(0), kernels(1), strict=True):
         np.testing.assert_array_equal(same, again)
         assert not np.array_equal(same, other)
+
+
+def _beside(before, after):
+    return [(0, new - old) for old, new in zip(before.kernel.shape, after.kernel.shape, strict=True)]
+
+
+def test_published_weights_start_by_glorot_and_grow_by_the_dcgan_scale_or_the_other_way_round():
+    def spread(kernel):
+        return float(np.std(np.asarray(kernel)))
+
+    xavier = [0.0406, 0.0833, 0.1179]
+    generator = DCGANGenerator(initializer="xavier", grown_initializer="normal")
+    assert [spread(layer.kernel) for layer in generator.masked_layers] == pytest.approx(xavier, rel=0.05)
+    assert spread(generator.output_layer.kernel) == pytest.approx(0.02, rel=0.3)
+    other = DCGANGenerator(filters=20, initializer="normal", grown_initializer="xavier")
+    for network, old, new in ((generator, xavier, [0.02] * 3), (other, [0.02] * 3, None)):
+        for layer in network.masked_layers:
+            layer.embedding.assign(np.ones(layer.embedding.shape))
+        network.reserve()
+        grown = network.grow()
+        for i, (before, after) in enumerate(zip(network.masked_layers, grown.masked_layers, strict=True)):
+            added = np.asarray(after.kernel)[~np.pad(np.ones(before.kernel.shape, bool), _beside(before, after))]
+            fans = 16 * (after.width + after.inputs_width)
+            assert spread(before.kernel) == pytest.approx(old[i], rel=0.05)
+            assert spread(added) == pytest.approx(new[i] if new else np.sqrt(2 * 2 / fans), rel=0.05)
+    assert DCGANGenerator.from_config(generator.get_config()).grown_initializer == "normal"
+    assert "initializer" not in DCGANGenerator().get_config()
+
+
+def test_published_heads_start_uniform_and_the_class_head_has_no_bias():
+    network = DCGANDiscriminator(num_classes=10, heads="uniform")
+    for head in (network.realness, network.logits):
+        kernel = np.asarray(head.kernel)
+        assert kernel.shape[0] == 2048 and np.max(np.abs(kernel)) == pytest.approx(1 / np.sqrt(2048), rel=0.01)
+        assert np.std(kernel) == pytest.approx(1 / np.sqrt(3 * 2048), rel=0.05)
+    assert not network.logits.use_bias and network.realness.use_bias
+    wider = network.widen(12)
+    assert wider.heads == "uniform" and not wider.logits.use_bias
+    assert "heads" not in DCGANDiscriminator().get_config()
+
+
+@pytest.mark.parametrize("name", ["initializer", "grown_initializer"])
+def test_an_initializer_that_there_is_not_is_named(name):
+    with pytest.raises(UserError, match=f"DCGANGenerator.{name}: expected one of None, 'normal', 'xavier', got 'he'"):
+        DCGANGenerator(**{name: "he"})
