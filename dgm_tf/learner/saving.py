@@ -19,6 +19,7 @@ from dgm_tf.layers.storage import Storage, storage_of
 from dgm_tf.learner.state import LearnerState
 from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.networks import Networks
+from dgm_tf.networks.gaussians import ClassGaussians
 from dgm_tf.networks.linear import LinearClassifier
 from dgm_tf.networks.task_generator import TaskGenerator
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
@@ -133,7 +134,7 @@ def _outlines(state):
 
 def _check_sizes(name, network, state, image_shape):
     expected = {"image_shape": image_shape}
-    if isinstance(network, (TwoHeadedNetwork, LinearClassifier)):
+    if isinstance(network, (TwoHeadedNetwork, LinearClassifier, ClassGaussians)):
         expected["num_classes"] = len(state.class_names)
     if isinstance(network, TaskGenerator):
         expected["num_tasks"] = len(state.task_classes) + 1

@@ -13,10 +13,13 @@ from dgm_tf.export import export
 from dgm_tf.keeps import Keeps
 from dgm_tf.learner import Learner
 from dgm_tf.methods.closed_form import ClosedForm
+from dgm_tf.methods.ewc import EWC
 from dgm_tf.methods.feature_space import FeatureSpace
 from dgm_tf.methods.fine_tuning import FineTuning
 from dgm_tf.methods.icarl import ICaRL
 from dgm_tf.methods.joint_training import JointTraining
+from dgm_tf.methods.rwalk import RWalk
+from dgm_tf.methods.synaptic_intelligence import SynapticIntelligence
 from dgm_tf.networks.linear import LinearClassifier
 from dgm_tf.networks.mlp import MLPDiscriminator
 from dgm_tf.training.augmentation import Augmentation
@@ -135,7 +138,7 @@ def test_a_feature_space_keeps_features_where_its_method_keeps_images(method, ke
     assert JointTraining().keeps is Keeps.IMAGES
 
 
-@pytest.mark.parametrize("method", [FineTuning, JointTraining, ICaRL])
+@pytest.mark.parametrize("method", [FineTuning, JointTraining, ICaRL, EWC, RWalk, SynapticIntelligence])
 def test_other_methods_learn_in_a_feature_space_too(method, tmp_path):
     space = FeatureSpace(method(MLPDiscriminator, epochs=20, batch_size=8, learning_rate=0.01), spaces.Projections(16))
     learner = learned(space, (0, 1), (2,))
