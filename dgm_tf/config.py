@@ -64,7 +64,8 @@ def parse(gin_file, params=(), modules=()):
 def difference(path, text):
     """Diff of the bindings of a run folder's configuration and `text`; "" if they mean the same.
 
-    What `text` leaves open, so that it follows from the tasks, is as the run has it, and no difference.
+    What `text` leaves open, so that it follows from the tasks, is as the run has it, and no difference. A limit
+    of memory changes no result, and is none.
 
     Raises:
       UserError: if the file is damaged or no text.
@@ -77,7 +78,9 @@ def difference(path, text):
         if given.get(name) is None:
             given[name] = saved[name] = saved.get(name)
     names = sorted(
-        name for name in saved | given if (name in saved, saved.get(name)) != (name in given, given.get(name))
+        name
+        for name in saved | given
+        if (name in saved, saved.get(name)) != (name in given, given.get(name)) and not name.endswith(".memory_limit")
     )
     sides = [[f"{name} = {bound[name]!r}" for name in names if name in bound] for bound in (saved, given)]
     return "\n".join(difflib.unified_diff(*sides, str(path), "this command", lineterm="", n=0))

@@ -156,6 +156,13 @@ def test_a_difference_in_comments_is_none(write, tmp_path):
     )
 
 
+def test_a_limit_of_memory_is_no_difference(write, tmp_path):
+    """A run may go on on a machine with less, and under a gin file that has another one."""
+    write("config.gin", "Digits.order = 'x'\nImageFolder.memory_limit = 5\n")
+    assert config.difference(tmp_path / "config.gin", "Digits.order = 'x'\n") == ""
+    assert config.difference(tmp_path / "config.gin", "Digits.order = 'x'\nImageFolder.memory_limit = 0\n") == ""
+
+
 def test_only_the_last_word_on_a_parameter_makes_a_difference(write, tmp_path):
     write("config.gin", "import dgm_tf.losses\nDigits.order = 'x'\nDigits.order = [1,  2]\nb = 2\n")
     path = tmp_path / "config.gin"

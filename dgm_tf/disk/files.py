@@ -13,13 +13,9 @@ import os
 import pathlib
 import re
 import socket
-import struct
 import uuid
-import zipfile
 
-import numpy as np
-
-from dgm_tf.disk import npz, watched_folder
+from dgm_tf.disk import npz, signed_npz, watched_folder
 from dgm_tf.disk.regular_files import NotRegular, open_regular
 from dgm_tf.errors import Damaged, UserError, file_error
 
@@ -27,14 +23,10 @@ RESTORE = "restore it from a copy"
 FORMAT = "format"  # a JSON file with this entry is signed
 _DIGEST = "sha256"
 _JSON_END = re.compile(rb'\n "sha256": "([0-9a-f]{64})"\n\}\n\Z')
-_COMMENT = b"sha256:"
-_COMMENT_BYTES = len(_COMMENT) + 64
 _END_RECORD = b"PK\x05\x06"  # of a zip archive: 22 bytes, then the comment
 _TEMPORARY = re.compile(r"\..+\.(\d+)-([0-9a-f]{4})[0-9a-f]{8}\.tmp")
 MOST_NESTED = 50  # levels of lists and objects in a JSON file
 _UNPACKED_BYTES, _UNPACKED_RATIO = 100_000_000, 50  # of an .npz of ours, which packs masks and images at best
-_LARGE_FLOATS = 2**24  # bytes from which an array of floats is not packed: it takes minutes and saves nothing
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip archive's earliest time: equal content makes equal files
 
 
 def temporary_name(path):
@@ -79,9 +71,10 @@ def named(path):
 
 @contextlib.contextmanager
 def written_together(synced=True):
-    """A function of (path, bytes or text); what it was given replaces older files only when all of it is on disk.
+    """A function of (path, content); what it was given replaces older files only when all of it is on disk.
 
-    They are renamed right after each other at the end; after an error before that none is.
+    They are renamed right after each other at the end; after an error before that none is. Content is bytes, text, or a
+    function that writes to a binary file, which may be read, too; what that returns is returned.
 
     synced: whether that holds for a power cut, too, which takes its time for each file.
     """
@@ -91,11 +84,12 @@ def written_together(synced=True):
         path = pathlib.Path(path)
         watched_folder.make(path.parent)
         staged[path] = temporary_name(path)
-        with named(path), open(staged[path], "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+        with named(path), open(staged[path], "w+b") as file:
+            found = data(file) if callable(data) else file.write(data.encode() if isinstance(data, str) else data)
             if synced:
                 file.flush()
                 os.fsync(file.fileno())
+        return found
 
     try:
         yield write
@@ -145,7 +139,7 @@ def replacing(path):
 
 
 def write_atomically(path, data, synced=True):
-    """Writes bytes or text to a temporary name beside `path`, then renames it; synced: as of `written_together`."""
+    """Writes content to a temporary name beside `path`, then renames it; data, synced: as of `written_together`."""
     with written_together(synced) as write:
         write(path, data)
 
@@ -240,24 +234,13 @@ def sha256(path):
 
 def write_arrays(path, arrays, **texts):
     """A signed .npz of arrays and JSON values, atomically."""
-    write_atomically(path, npz_bytes(arrays, **texts))
+    write_atomically(path, signed_npz.content(arrays, **texts))
 
 
 def npz_bytes(arrays, compress=False, **texts):
-    """Returns the bytes that `write_arrays` writes, optionally compressed. Equal content gives equal bytes."""
+    """Returns the bytes of the same, in memory: for small arrays."""
     buffer = io.BytesIO()
-    encoded = {k: np.frombuffer(json.dumps(v).encode(), np.uint8) for k, v in texts.items()}
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, array in (arrays | encoded).items():
-            member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            array = np.asanyarray(array)
-            packs = compress and not (array.dtype.kind == "f" and array.nbytes > _LARGE_FLOATS)
-            member.compress_type = zipfile.ZIP_DEFLATED if packs else zipfile.ZIP_STORED
-            with archive.open(member, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, array, allow_pickle=False)
-    buffer.seek(-2, io.SEEK_END)
-    buffer.write(struct.pack("<H", _COMMENT_BYTES) + _COMMENT)
-    buffer.write(hashlib.sha256(buffer.getbuffer()).hexdigest().encode())
+    signed_npz.content(arrays, compress, **texts)(buffer)
     return buffer.getvalue()
 
 
@@ -282,9 +265,9 @@ def check_signature(path, advice=RESTORE):
     """Raises `Damaged` for an .npz whose bytes do not match its signature; one without a signature passes."""
     with _opened(path) as file:
         size = file.seek(0, io.SEEK_END)
-        file.seek(max(0, size - 22 - _COMMENT_BYTES))
+        file.seek(max(0, size - 22 - signed_npz.COMMENT_BYTES))
         end = file.read()
-        signed = end[:4] == _END_RECORD and end[22 : 22 + len(_COMMENT)] == _COMMENT
+        signed = end[:4] == _END_RECORD and end[22 : 22 + len(signed_npz.COMMENT)] == signed_npz.COMMENT
         if not signed:
             if end[-22:-18] == _END_RECORD and end[-2:] == b"\0\0":  # of before there were signatures
                 return

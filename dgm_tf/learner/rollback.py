@@ -8,8 +8,8 @@ import numpy as np
 class Moment:
     """Snapshot of a learner. `restore` brings it back, with the same objects as method and networks.
 
-    It copies weights, which training changes in place, and keeps references to the rest. A method comes back as it does
-    from a file, through `Method.networks`, `arrays` and their inverses, on top of what its settings make of it anew.
+    It copies weights that are trained, and keeps references to the rest. A method comes back as it does from a file,
+    through `Method.networks`, `arrays` and their inverses, on top of what its settings make of it anew.
 
     Args:
       learner: `Learner`, between two tasks or restored in the middle of one.
@@ -20,9 +20,10 @@ class Moment:
         self._learner, self._method = dict(vars(learner)), dict(vars(method))
         self._networks = dataclasses.replace(method.networks)
         held = self._networks.by_name()
-        self._weights = [(w, _copy(w)) for network in held.values() for w in network.weights]
+        trained = [network for name, network in held.items() if name != "extractor"]  # which never changes
+        self._weights = [(w, np.asarray(w).copy()) for network in trained for w in network.weights]
         begun = held or learner.task_classes
-        self._arrays = {name: _kept(array) for name, array in method.arrays().items()} if begun else None
+        self._arrays = method.arrays() if begun else None
 
     def restore(self, learner):
         """Restores the learner."""
@@ -38,13 +39,3 @@ class Moment:
         if self._arrays is not None:
             method.restore_networks(method.networks, learner.task_classes)
             method.restore_arrays(self._arrays)
-
-
-def _copy(variable):
-    return np.asarray(variable).copy()
-
-
-def _kept(array):
-    """Copies an array unless it holds images: these may be many, and are never changed."""
-    array = np.asarray(array)
-    return array.copy() if array.dtype.kind == "f" else array

@@ -5,14 +5,13 @@ what makes a save count: the new arrays lie beside the old ones under names of t
 whenever a process is killed, one whole learner is there.
 """
 
-import hashlib
 import os
 import time
 
 import numpy as np
 
 from dgm_tf import limits, registry, serialization
-from dgm_tf.disk import files, lock, npz
+from dgm_tf.disk import files, lock, npz, signed_npz
 from dgm_tf.disk.paths import user_path
 from dgm_tf.errors import UserError
 from dgm_tf.layers.storage import Storage, storage_of
@@ -23,6 +22,7 @@ from dgm_tf.networks.gaussians import ClassGaussians
 from dgm_tf.networks.linear import LinearClassifier
 from dgm_tf.networks.task_generator import TaskGenerator
 from dgm_tf.networks.two_headed import TwoHeadedNetwork
+from dgm_tf.training.divergence import is_finite
 
 DESCRIPTION = "learner.json"
 METHOD_ARRAYS = "method"  # prefix of what a method keeps beside its networks
@@ -45,19 +45,24 @@ def save(learner, directory):
             if (file := _file_of(variable)) is not None:
                 arrays[file][key] = np.asarray(variable)
     arrays["stored.npz"] = {f"{METHOD_ARRAYS}/{k}": array for k, array in learner.method.arrays().items()}
-    contents = {name: files.npz_bytes(arrays[name], compress=name != "weights.npz") for name in FILES}
-    digests = {
-        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in contents.items()
-    }
     directory.mkdir(parents=True, exist_ok=True)
     with lock.held_itself(directory, "save", "another save"):
-        with files.written_together() as write:
-            for name, data in contents.items():
-                write(_next(directory, name), data)
+        digests = {name: {"sha256": digest} for name, digest in _write_next(directory, arrays).items()}
+        for name, entry in digests.items():
+            entry["bytes"] = _next(directory, name).stat().st_size
         files.write_json(directory / DESCRIPTION, description | {"files": digests})
         for name in FILES:
             os.replace(_next(directory, name), directory / name)
-    return {name: len(data) for name, data in contents.items()}
+    return {name: entry["bytes"] for name, entry in digests.items()}
+
+
+def _write_next(directory, arrays):
+    """Writes the files under their temporary names; returns {name: SHA-256}."""
+    with files.written_together() as write:
+        return {
+            name: write(_next(directory, name), signed_npz.content(arrays[name], compress=name != "weights.npz"))
+            for name in FILES
+        }
 
 
 def _file_of(variable):
@@ -194,7 +199,7 @@ def _read_arrays(path, expected, state):
             archive.check_total(list(members), free // 2)
         arrays = {key: archive.read(key) for key in members}
     for key, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if not is_finite(array):
             raise files.damaged(path, f"{key} holds values that are not finite", _ADVICE)
     return arrays
 

@@ -1,19 +1,17 @@
 """Statistics of classes of vectors: counts, sums and Gram matrices, which add up in any order."""
 
 import numpy as np
-from scipy import linalg
 from scipy.linalg import blas
 
 from dgm_tf import stopping
 from dgm_tf.errors import UserError
+from dgm_tf.methods import triangles
+from dgm_tf.methods.spreads import MOST_SPREAD
 from dgm_tf.training.randomness import numpy_generator
 
 _EXACT = 2048  # features up to which products are computed in float64; beyond, batches in float32 add up in float64
 _BATCH_BYTES = 2**27  # of vectors read at once
 _SKETCHES = 16  # weighted sums of differences within pairs
-_LEAST_IMAGES = 5  # of a class that says something of its spreads
-_LEAST_SQUARE = 1e-12  # of a squared distance, as a share of the vectors' squares: less is rounding
-_LEAST_SPREAD, _MOST_SPREAD = 1e-4, 10.0
 _USUAL_SPREAD = 0.06  # of classes that say nothing of it
 
 
@@ -26,12 +24,13 @@ class ClassStatistics:
     Args:
       num_features: D.
       per_class: whether each class has a Gram matrix of its own.
-      kept_as: "float64" or "float32", to which sums and Gram matrices are rounded by `round`.
+      kept_as: "float64" or "float32", to which sums and Gram matrices are rounded by `close`.
 
     Attributes:
       counts: int64 [classes].
       sums: float64 [classes, D].
-      grams: list of float64 [D, D], of each class or of all; only their lower triangles are used.
+      triangles: list of arrays [D (D + 1) / 2] of the type that is kept, the lower triangles of the Gram matrices of
+        each class or of all. None is ever changed: another takes its place.
       images: int64 [classes], of which vectors were made: half as many as vectors where these come in pairs.
       spreads: float64 [classes, 3], squared coefficients of variation of distances to the class's mean, see `spreads`;
         0: not known, as of memories of earlier versions.
@@ -42,7 +41,8 @@ class ClassStatistics:
     def __init__(self, num_features, per_class, kept_as="float64"):
         self.num_features, self.per_class, self.kept_as = num_features, per_class, np.dtype(kept_as)
         self.counts, self.sums = np.zeros(0, np.int64), np.zeros((0, num_features))
-        self.grams = [] if per_class else [_zeros(num_features)]
+        self.triangles = [] if per_class else [self._no_triangle()]
+        self._open: tuple[int, np.ndarray] | None = None  # the Gram matrix that vectors are added to, and which it is
         self.images, self.spreads = np.zeros(0, np.int64), np.zeros((0, 3))
         self.sketches = np.zeros((0, 0, num_features))
 
@@ -58,7 +58,7 @@ class ClassStatistics:
         self.images, self.spreads = np.append(self.images, 0), np.append(self.spreads, np.zeros((1, 3)), axis=0)
         self.sketches = np.concatenate([self.sketches, np.zeros((1, *self.sketches.shape[1:]))])
         if self.per_class:
-            self.grams.append(_zeros(self.num_features))
+            self.triangles.append(self._no_triangle())
         return self.num_classes - 1
 
     def add(self, label, vectors, make=np.asarray, views=1):
@@ -74,7 +74,7 @@ class ClassStatistics:
           UserError: if they are not finite.
         """
         size = max(1, min(8192, _BATCH_BYTES // (4 * self.num_features)))
-        gram = self.grams[label if self.per_class else 0]
+        gram = self._opened(label if self.per_class else 0)
         signs = _signs(len(vectors), int(self.images[label])) if views == 2 else None
         for start in range(0, len(vectors), size):
             stopping.check()
@@ -98,7 +98,22 @@ class ClassStatistics:
         kept = [label for label in range(self.num_classes) if label not in set(labels)]
         self.counts, self.sums = self.counts[kept], self.sums[kept]
         self.images, self.spreads, self.sketches = self.images[kept], self.spreads[kept], self.sketches[kept]
-        self.grams = [self.grams[label] for label in kept]
+        self._pack()
+        self.triangles = [self.triangles[label] for label in kept]
+
+    def _no_triangle(self):
+        return np.zeros(triangles.length(self.num_features), self.kept_as)
+
+    def _opened(self, index):
+        if self._open is None or self._open[0] != index:
+            self._pack()
+            self._open = index, triangles.unpacked(self.triangles[index], self.num_features)
+        return self._open[1]
+
+    def _pack(self):
+        if self._open is not None:
+            index, gram = self._open
+            self.triangles[index], self._open = triangles.packed(gram, self.kept_as), None
 
     def _sketch(self, label, signs, rows):
         if not self.sketches.shape[1]:
@@ -119,49 +134,62 @@ class ClassStatistics:
         found = ClassStatistics(matrix.shape[1], self.per_class)
         found.counts, found.images, found.spreads = self.counts, self.images, self.spreads
         found.sums, found.sketches = self.sums @ matrix, self.sketches @ matrix
-        right, done = np.asfortranarray(matrix), earlier.grams if earlier is not None and self.per_class else []
-        new = [np.asfortranarray(matrix.T @ blas.dsymm(1.0, gram, right, lower=1)) for gram in self.grams[len(done) :]]
-        found.grams = [*done, *new]
+        done = earlier.triangles if earlier is not None and self.per_class else []
+        self._pack()
+        new = self.triangles[len(done) :]
+        found.triangles = [*done, *(triangles.packed(matrix.T @ triangles.product(t, matrix)) for t in new)]
         return found
 
-    def gram(self, weights=None):
-        """The sum of all Gram matrices, float64 [D, D], a copy of which the lower triangle counts.
+    def triangle(self, label):
+        """Of the Gram matrix of a class or, where there is one of all, of that."""
+        self._pack()
+        return self.triangles[label if self.per_class else 0]
 
-        weights: float [classes], of each class's matrix; None: 1.
+    def gram(self, weights=None, labels=None):
+        """The sum of Gram matrices, float64 [D, D] in Fortran's order, of which the lower triangle counts.
+
+        Args:
+          weights: float [classes], of each class's matrix; None: 1.
+          labels: of the classes whose matrices are added up; None: all.
         """
-        if weights is None and len(self.grams) == 1:
-            return self.grams[0].copy(order="F")
-        total = _zeros(self.num_features)
-        for gram, weight in zip(self.grams, [1.0] * len(self.grams) if weights is None else weights, strict=True):
-            total += weight * gram
+        self._pack()
+        chosen = range(len(self.triangles)) if labels is None else labels
+        total = triangles.zeros(self.num_features)
+        for label in chosen:
+            triangles.add_to(total, self.triangles[label], 1.0 if weights is None else weights[label])
         return total
+
+    def traces(self):
+        """float64 [matrices], traces of the Gram matrices."""
+        self._pack()
+        return np.array([triangles.trace(triangle, self.num_features) for triangle in self.triangles])
 
     @property
     def nbytes(self):
         """Bytes of what is kept, one triangle of each Gram matrix."""
-        triangle = self.num_features * (self.num_features + 1) // 2
-        of_classes = self.counts.nbytes + self.images.nbytes + self.spreads.nbytes
-        return of_classes + self.kept_as.itemsize * (self.sums.size + self.sketches.size + triangle * len(self.grams))
+        numbers = self.sums.size + self.sketches.size + triangles.length(self.num_features) * len(self.triangles)
+        return self.counts.nbytes + self.images.nbytes + self.spreads.nbytes + self.kept_as.itemsize * numbers
 
-    def round(self):
+    def close(self):
         """Rounds to what is kept, so that whoever goes on has the same statistics as who loads them."""
+        self._pack()
         if self.kept_as != np.float64:
             self.sums = self.sums.astype(self.kept_as).astype(np.float64)
             self.sketches = self.sketches.astype(self.kept_as).astype(np.float64)
-            for gram in self.grams:
-                for column in gram.T:
-                    column[:] = column.astype(self.kept_as)
 
     def arrays(self):
-        """Dict of arrays, lower triangles packed: [D (D + 1) / 2], in the type that is kept."""
-        packed = {f"gram/{i:04d}": _packed(gram, self.kept_as) for i, gram in enumerate(self.grams)}
+        """Dict of arrays in the type that is kept; the triangles are no copies."""
+        self._pack()
+        packed = {f"gram/{i:04d}": triangle for i, triangle in enumerate(self.triangles)}
         lengths = {"images": self.images.copy(), "spreads": self.spreads.copy()}
         sums = {"sums": self.sums.astype(self.kept_as), "sketches": self.sketches.astype(self.kept_as)}
         return packed | {"counts": self.counts.copy()} | lengths | sums
 
     @classmethod
     def from_arrays(cls, arrays, per_class):
-        """The inverse of `arrays`; other keys are ignored. Earlier versions kept counts, sums and Gram matrices.
+        """The inverse of `arrays`, of which it takes the triangles; other keys are ignored.
+
+        Earlier versions kept counts, sums and Gram matrices.
 
         Raises:
           UserError: if a count is not positive, or a spread is none.
@@ -169,8 +197,8 @@ class ClassStatistics:
         if np.any(arrays["counts"] < 1):
             raise UserError(f"closed form: expected counts of at least 1, got {arrays['counts'].min()}")
         found = arrays.get("spreads", np.zeros(1))
-        if found.min() < 0.0 or found.max() > _MOST_SPREAD or np.any(arrays.get("images", arrays["counts"]) < 1):
-            raise UserError(f"closed form: expected spreads from 0 to {_MOST_SPREAD:.0f} and images, got others")
+        if found.min() < 0.0 or found.max() > MOST_SPREAD or np.any(arrays.get("images", arrays["counts"]) < 1):
+            raise UserError(f"closed form: expected spreads from 0 to {MOST_SPREAD:.0f} and images, got others")
         statistics = cls(arrays["sums"].shape[1], per_class, arrays["sums"].dtype)
         statistics.counts, statistics.sums = arrays["counts"].copy(), arrays["sums"].astype(np.float64)
         statistics.images = arrays.get("images", statistics.counts).copy()
@@ -178,12 +206,8 @@ class ClassStatistics:
         none = np.zeros((len(statistics.counts), 0, statistics.num_features))
         statistics.sketches = arrays.get("sketches", none).astype(np.float64)
         names = sorted((n for n in arrays if n.startswith("gram/")), key=lambda n: int(n.removeprefix("gram/")))
-        statistics.grams = [_unpacked(arrays[name], statistics.num_features) for name in names]
+        statistics.triangles = [arrays[name] for name in names]
         return statistics
-
-
-def _zeros(size):
-    return np.zeros((size, size), order="F")  # as BLAS updates in place
 
 
 def _signs(count, seen):
@@ -192,56 +216,9 @@ def _signs(count, seen):
     return np.concatenate([signs, -signs])
 
 
-def spreads(vectors, views, shrinkages):
-    """Squared coefficients of variation of a class's vectors, float64 [3]; 0 where they are too few or all the same.
-
-    The first is that of the squared distance to the class's mean. The others are those of the squared Mahalanobis
-    distance divided by the plain one. The covariance is the class's, shrunk, and each image is left out of it in turn.
-
-    Args:
-      vectors: float64 [views * n, d], all first views first; views: 1 or 2.
-      shrinkages: two shares of a multiple of the unit matrix.
-    """
-    apart = vectors - vectors.mean(axis=0)
-    squares, images = np.sum(apart**2, axis=1), len(vectors) // views
-    if images < _LEAST_IMAGES or squares.mean() <= _LEAST_SQUARE * np.mean(np.sum(vectors**2, axis=1)):
-        return np.zeros(3)
-    lengths = np.sqrt(np.maximum(squares, _LEAST_SQUARE * squares.mean())).reshape(views, images).T
-    distances = [np.mean(_left_out(apart, views, share) / lengths, axis=1) for share in shrinkages]
-    found = [np.var(values) / np.mean(values) ** 2 for values in (squares, *distances)]
-    return np.clip(found, _LEAST_SPREAD, _MOST_SPREAD)
-
-
-def _left_out(apart, views, shrinkage):
-    """Squared Mahalanobis distances [n, views], each image left out of the covariance of centred vectors in turn."""
-    covariance = (1.0 - shrinkage) / len(apart) * (apart.T @ apart)
-    covariance[np.diag_indices(len(covariance))] += shrinkage * np.mean(apart**2)
-    white = linalg.solve_triangular(linalg.cholesky(covariance, lower=True), apart.T, lower=True).T
-    of_images = white.reshape(views, len(apart) // views, -1).transpose(1, 0, 2)
-    products = of_images @ of_images.transpose(0, 2, 1)  # of the views of an image, [n, views, views]
-    left_out = np.linalg.solve(np.eye(views) - (1.0 - shrinkage) / len(apart) * products, products)
-    return np.diagonal(left_out, axis1=1, axis2=2)
-
-
 def _add_products(gram, rows):
     """Adds rows^T rows to the lower triangle, in place."""
     if rows.dtype == np.float64 or rows.shape[1] <= _EXACT:
         blas.dsyrk(1.0, rows.astype(np.float64, copy=False).T, beta=1.0, c=gram, lower=1, overwrite_c=1)
     else:
         gram += blas.ssyrk(1.0, rows.astype(np.float32, copy=False).T, lower=1)
-
-
-def _packed(gram, kept_as):
-    size, packed, start = len(gram), np.empty(len(gram) * (len(gram) + 1) // 2, kept_as), 0
-    for row in range(size):  # without an array of indices, which would be larger than the matrix
-        packed[start : start + row + 1] = gram[row, : row + 1]
-        start += row + 1
-    return packed
-
-
-def _unpacked(packed, size):
-    gram, start = _zeros(size), 0
-    for row in range(size):
-        gram[row, : row + 1] = packed[start : start + row + 1]
-        start += row + 1
-    return gram

@@ -10,16 +10,17 @@ from dgm_tf import checks, limits
 from dgm_tf.errors import UserError
 from dgm_tf.keeps import Keeps
 from dgm_tf.methods.array_spec import ArraySpec
-from dgm_tf.methods.class_statistics import ClassStatistics, spreads
+from dgm_tf.methods.class_statistics import ClassStatistics
 from dgm_tf.methods.known_classes import SPREAD_SHRINKAGES, known_classes, projection
 from dgm_tf.methods.linear_heads import HEADS, temperature
 from dgm_tf.methods.method import Method
 from dgm_tf.methods.networks import Networks
+from dgm_tf.methods.spreads import Sample, spreads
 from dgm_tf.networks.linear import LinearClassifier
 from dgm_tf.registry import register
 from dgm_tf.training.randomness import numpy_generator
 
-_SOLVING = 2  # matrices as large as a Gram matrix, beside the statistics
+_AT_WORK = 2.5  # of a Gram matrix in float64: memory that a task takes beside the statistics
 
 
 @gin.register
@@ -86,8 +87,8 @@ class ClosedForm(Method):
                 "@ClosedForm(), FeatureSpace.features = @WhitenedPatches() or @Backbone()"
             )
         size = self.random_features or context.image_shape[0]
-        held = 0 if self._statistics is None else len(self._statistics.grams)
-        _check_memory(size, context.num_classes if self.per_class else 1, held)
+        held = 0 if self._statistics is None else len(self._statistics.triangles)
+        _check_memory(size, np.dtype(self.kept_as).itemsize, context.num_classes if self.per_class else 1, held)
         if self._statistics is None:
             self._statistics = ClassStatistics(size, self.per_class, self.kept_as)
         old = self.networks.classifier
@@ -111,7 +112,7 @@ class ClosedForm(Method):
             if self._statistics.add_class() != label:
                 raise UserError(f"ClosedForm: expected class {self._statistics.num_classes - 1} next, got {label}")
             self._learn(label, [split for split in splits if len(split)])
-        self._statistics.round()
+        self._statistics.close()
         return self._solve()
 
     def forget(self, labels, context):
@@ -140,28 +141,33 @@ class ClosedForm(Method):
     def _learn(self, label, splits):
         """Adds a class's vectors of some splits to the statistics; each vector is read once."""
         directions, views = projection(self._statistics.num_features), getattr(splits[0], "views", 1)
-        kept: list[list] = []
+        size = self._statistics.num_features if directions is None else directions.shape[1]
+        parts = [split.images if np.all(split.labels == label) else split.of_class(label) for split in splits]
+        sample = Sample(sum(map(len, parts)) // views, views, size)
 
         def expanded(vectors):
             vectors = self._expanded(vectors)
-            kept[-1].append(vectors if directions is None else vectors @ directions.astype(vectors.dtype))
+            chosen = vectors[sample.next(len(vectors))]
+            sample.add(chosen if directions is None else chosen @ directions.astype(vectors.dtype))
             return vectors
 
-        for split in splits:
-            kept.append([])
-            self._statistics.add(label, split.of_class(label), expanded, views)
-        parts = [np.concatenate(part).reshape(views, -1, part[0].shape[1]) for part in kept if part]
-        vectors = np.concatenate(parts, axis=1).reshape(-1, parts[0].shape[2]).astype(np.float64)
-        self._statistics.spreads[label] = spreads(vectors, views, SPREAD_SHRINKAGES)
+        for part in parts:
+            sample.begin(len(part) // views)
+            self._statistics.add(label, part, expanded, views)
+        self._statistics.spreads[label] = spreads(sample.vectors(), views, SPREAD_SHRINKAGES)
 
     def _solve(self):
+        found = self._find_weights()
+        if self.networks.classifier.tells_known:
+            self._find_limit(self.networks.classifier)
+        return found
+
+    def _find_weights(self):
         head = HEADS[self.head](self._statistics, self.regularization, self.balanced)
         factor = temperature(head, self._statistics)
         network = self.networks.classifier
         network.kernel.assign((head.kernel * factor).astype(np.float32))
         network.bias.assign((head.bias * factor).astype(np.float32))
-        if network.tells_known:
-            self._find_limit(network)
         return {"regularization": head.regularization, "temperature": 1.0 / factor}
 
     def _find_limit(self, network):
@@ -226,13 +232,13 @@ def _projection(network, seed):
     return values / np.sqrt(shape[0], dtype=np.float32)
 
 
-def _check_memory(size, matrices, held):
+def _check_memory(size, itemsize, matrices, held):
     """Raises UserError if Gram matrices of so many features do not fit into what memory is free.
 
-    matrices: how many there will be; held: how many of them are in memory. Of each, three packed copies
-    of half its size are made: one to go back to if the task fails, one for the checkpoint in hand, one to save.
+    matrices: how many there will be, of which half is kept in numbers of `itemsize` bytes; held: how many of them are
+    in memory.
     """
-    needed, free = 8 * size**2 * (_SOLVING + 2.5 * matrices - held), limits.free_memory()
+    needed, free = size**2 * (8 * _AT_WORK + itemsize * (matrices - held) / 2), limits.free_memory()
     if free is not None and needed > free:
         raise UserError(
             f"ClosedForm: expected {needed / 1e9:.1f} GB of free memory for Gram matrices of {size:,} features, got "

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import linalg, optimize, special
 from scipy.linalg import blas
 
+from dgm_tf.methods import triangles
 from dgm_tf.training.randomness import numpy_generator
 
 _SAMPLES = 500  # drawn of each class
@@ -85,13 +86,13 @@ class _Model:
         self._statistics, self._metric, self._order = statistics, metric, order
         self._means = (statistics.sums / statistics.counts[:, None])[order]
         self._columns = np.ascontiguousarray(metric.times(self._means.T))  # [D, classes]
-        self._pooled = None if statistics.per_class else self._moments_of(statistics.grams[0], None)
+        self._pooled = None if statistics.per_class else self._moments_of(0, None)
 
     def drawn(self, place, normal, stretch):
         """(squared distances [n, classes], lengths [classes]) of a class's vectors, by numbers drawn and factors."""
         statistics, label = self._statistics, self._order[place]
         images = max(2, int(statistics.images[label]))
-        square, length, products = self._pooled or self._moments_of(statistics.grams[label], place)
+        square, length, products = self._pooled or self._moments_of(label, place)
         apart = self._means - self._means[place]
         onto = np.eye(len(self._order))
         onto[place] -= 1.0
@@ -109,18 +110,18 @@ class _Model:
         squares[:, place] = (between * larger**2 + within)[:, 0]
         return np.maximum(squares, 0.0), np.sqrt(length * larger**2 + np.sum(apart**2, axis=1))
 
-    def _moments_of(self, gram, place):
+    def _moments_of(self, index, place):
         """(mean squared distance, mean squared length, covariance of `_columns`) of vectors of a class or of all."""
-        counts, means = self._statistics.counts[self._order], self._means
+        counts, means, gram = self._statistics.counts[self._order], self._means, self._statistics.triangle(index)
         counts, means = (counts, means) if place is None else (counts[[place]], means[[place]])
         total = counts.sum()
-        products = self._columns.T @ blas.dsymm(1.0, gram, np.asfortranarray(self._columns), lower=1)
+        products = self._columns.T @ triangles.product(gram, self._columns)
         centres = np.sqrt(counts)[:, None] * (means @ self._columns)
         covariance = (products - centres.T @ centres) / total
-        length = np.trace(gram) - counts @ np.sum(means**2, axis=1)
+        length = triangles.trace(gram, means.shape[1]) - counts @ np.sum(means**2, axis=1)
         square = length
         if self._metric.inverse is not None:
-            square = _trace_of_product(self._metric.inverse, gram)
+            square = triangles.trace_of_product(self._metric.inverse, gram)
             square -= counts @ np.sum(means.T * self._metric.times(means.T), axis=0)
         return max(square, 0.0) / total, max(length, 0.0) / total, covariance
 
@@ -157,9 +158,3 @@ def _root(covariance):
     """Symmetric root, which is unique; covariances of projections may be singular."""
     values, vectors = linalg.eigh(covariance)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-
-
-def _trace_of_product(one, other):
-    """Trace of the product of two symmetric matrices, of which the lower triangles are there."""
-    products = sum(float(a[i:] @ b[i:]) for i, (a, b) in enumerate(zip(one.T, other.T, strict=True)))
-    return 2.0 * products - float(np.diag(one) @ np.diag(other))

@@ -8,6 +8,7 @@ from scipy.linalg import blas, lapack
 
 from dgm_tf import stopping
 from dgm_tf.errors import UserError
+from dgm_tf.methods import triangles
 from dgm_tf.methods.left_out import Metric, draw
 from dgm_tf.training.randomness import numpy_generator
 
@@ -62,11 +63,11 @@ def lda(statistics, regularization=None, balanced=True):
     squares = np.trace(scatter)
     _subtract_products(scatter, statistics.sums / np.sqrt(statistics.counts)[:, None])
     degrees = max(1, total - statistics.num_classes)
-    share = regularization
-    if share is None:
-        others = statistics.per_class and statistics.num_classes > 1 and statistics.num_features <= _MOST_FEATURES
-        share = held_out(statistics, scatter) if others else oracle_shrinkage(scatter / degrees, degrees)
+    share, others = regularization, statistics.per_class and statistics.num_classes > 1
+    if share is None and others and statistics.num_features <= _MOST_FEATURES:
+        share = held_out(statistics, scatter)
     scatter /= degrees
+    share = oracle_shrinkage(scatter, degrees) if share is None else share
     level = _level(scatter, squares / degrees)
     scatter *= 1.0 - share
     _add_to_diagonal(scatter, share * level)
@@ -116,17 +117,22 @@ def held_out(statistics, scatter):
       statistics: `ClassStatistics` with a Gram matrix of each class.
       scatter: [D, D], lower triangle: of all vectors around their classes' means.
     """
-    squares = np.array([np.trace(gram) for gram in statistics.grams])
-    order = np.lexsort((statistics.counts, squares - np.sum(statistics.sums**2, axis=1) / statistics.counts))
+    order = np.lexsort(
+        (statistics.counts, statistics.traces() - np.sum(statistics.sums**2, axis=1) / statistics.counts)
+    )
     likelihoods = np.zeros(len(SHRINKAGES))
     for fold in range(min(_MOST_FOLDS, len(order))):
         left_out = order[fold::_MOST_FOLDS]
         apart = _scatter_of(statistics, left_out)
         count = int(statistics.counts[left_out].sum())
         rest = int(statistics.counts.sum()) - count - (len(order) - len(left_out))
-        values, vectors = linalg.eigh((scatter - apart) / max(1, rest), lower=True, check_finite=False)
+        others = (scatter - apart) / max(1, rest)
+        values, vectors = linalg.eigh(others, lower=True, overwrite_a=True, check_finite=False)
+        del others  # a matrix less in memory
         values = np.maximum(values, 0.0)
-        along = np.sum(vectors * blas.dsymm(1.0, np.asfortranarray(apart), vectors, lower=1), axis=0)
+        products = blas.dsymm(1.0, np.asfortranarray(apart), vectors, lower=1)
+        products *= vectors
+        along = np.sum(products, axis=0)
         for i, share in enumerate(SHRINKAGES):
             shrunk = (1.0 - share) * values + share * (values.mean() or np.finfo(np.float32).tiny)
             likelihoods[i] -= (count - len(left_out)) * np.sum(np.log(shrunk)) + np.sum(along / shrunk)
@@ -135,9 +141,7 @@ def held_out(statistics, scatter):
 
 def _scatter_of(statistics, labels):
     """Scatter of some classes' vectors around the classes' means, lower triangle."""
-    matrix = statistics.grams[labels[0]].copy(order="F")
-    for label in labels[1:]:
-        matrix += statistics.grams[label]
+    matrix = statistics.gram(labels=labels)
     _subtract_products(matrix, statistics.sums[labels] / np.sqrt(statistics.counts[labels])[:, None])
     return matrix
 
@@ -198,8 +202,7 @@ def _regressed(head, statistics, seed):
 def _logit_covariance(head, statistics):
     """Covariance of the logits within classes, [classes, classes]."""
     total = int(statistics.counts.sum())
-    kernel = np.asfortranarray(head.kernel)
-    products = kernel.T @ blas.dsymm(1.0, statistics.gram(), kernel, lower=1)
+    products = sum(head.kernel.T @ triangles.product(triangle, head.kernel) for triangle in statistics.triangles)
     centres = (statistics.sums / np.sqrt(statistics.counts)[:, None]) @ head.kernel
     return (products - centres.T @ centres) / max(1, total - statistics.num_classes)
 

@@ -73,7 +73,11 @@ class Method:
         self.networks = networks
 
     def arrays(self):
-        """Dict name -> numpy array: what saving keeps beside the networks, such as stored real images."""
+        """Dict name -> numpy array: what saving keeps beside the networks, such as stored real images.
+
+        They are no copies: a failed task is undone, and a checkpoint is written, from what this gave. So a method never
+        changes such an array in place, but puts another in its place.
+        """
         return {}
 
     def array_specs(self, networks, num_classes, image_shape):

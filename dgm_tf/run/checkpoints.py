@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import pathlib
+import shutil
 import time
 
 from dgm_tf import serialization
@@ -150,9 +151,8 @@ def write_checkpoint(directory, arrays, learner, notes, names=(CHECKPOINT, TASK_
       learner: its description; notes: of the recorder.
       names: of the files.
     """
-    data = files.npz_bytes(arrays, learner=learner, notes=notes)
     for name in names:
-        files.write_atomically(pathlib.Path(directory) / name, data)
+        files.write_arrays(pathlib.Path(directory) / name, arrays, learner=learner, notes=notes)
 
 
 def has_checkpoint(directory):
@@ -200,7 +200,12 @@ def read_checkpoint(directory):
 def _replace_latest(path):
     if is_chief():
         with contextlib.suppress(OSError):  # it is said again the next time
-            files.write_atomically(path.with_name(CHECKPOINT), path.read_bytes())
+            files.write_atomically(path.with_name(CHECKPOINT), lambda file: _copy(path, file))
+
+
+def _copy(path, target):
+    with open(path, "rb") as file:
+        shutil.copyfileobj(file, target)
 
 
 def _read(path):

@@ -89,6 +89,7 @@ def run_experiment(
         learner, drift = Learner(method, seed), ReplayDrift()
         if saved is not None:
             learner = _resumed(saved, method, drift, folder, None if extend else stream)
+            saved = dataclasses.replace(saved, arrays={})  # which the learner has
         own = _own_folder(folder, cache_dir, stack)
         best, judge = BestEpoch(stream, evaluation), Judge(stream, evaluation, cache_dir)
         head = saved.metrics_head if saved is not None and is_chief() else None

@@ -31,6 +31,9 @@ class Source:
         return Arrays(images[:16], labels[:16], images[16:], labels[16:], ("ant", "bee"))
 
 
+BUFFER = 2**16  # bytes
+
+
 class Disk:
     """Counts what is written by Python, and is full after so many writes."""
 
@@ -50,10 +53,10 @@ class Disk:
 
 
 class Written:
-    """A file on such a disk."""
+    """A file on such a disk, to which a buffer is written at a time."""
 
     def __init__(self, file, disk):
-        self._file, self._disk = file, disk
+        self._file, self._disk, self._buffered = file, disk, BUFFER
 
     def __getattr__(self, name):
         return getattr(self._file, name)
@@ -65,7 +68,10 @@ class Written:
         self._file.close()
 
     def write(self, data):
-        self._disk.use()
+        if self._buffered + len(data) > BUFFER:
+            self._disk.use()
+            self._buffered = 0
+        self._buffered += len(data)
         return self._file.write(data)
 
 

@@ -1,5 +1,7 @@
 """ClosedForm and its feature space: order does not matter, nothing but statistics is kept, and all of it survives."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -174,11 +176,37 @@ def test_more_features_than_memory_are_refused_before_any_is_extracted(monkeypat
 def test_more_classes_than_memory_are_refused_when_their_task_begins(monkeypatch):
     learner = learned(spaces.closed_form(num_features=6), (0,))
     before = learner.logits(IMAGES)
-    monkeypatch.setattr(limits, "free_memory", lambda: 8 * 6**2 * 6)  # two to solve with, one new, three packed
+    monkeypatch.setattr(limits, "free_memory", lambda: 8 * 6**2 * 3)  # two and a half to learn with, half of one kept
     learner.learn(task(1, (1,)))
     with pytest.raises(UserError, match="use fewer features, or per_class = False"):
-        learner.learn(task(2, (2,)))
+        learner.learn(task(2, (2, 3)))
     assert learner.num_tasks == 2 and learner.logits(IMAGES).shape[1] == 2 and before.shape[1] == 1
+
+
+@pytest.mark.parametrize("head", ["ridge", "lda"])
+def test_a_task_takes_less_than_three_gram_matrices(head):
+    """What it goes back to included."""
+    size = 800
+    settings = {"regularization": 0.1, "per_class": False, "balanced": False, "false_alarms": None}
+    learner, second = Learner(spaces.closed_form(head=head, random_features=size, **settings)), task(1, (1,))
+    learner.learn(task(0, (0,)))
+    tracemalloc.start()
+    learner.learn(second)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.9 * 8 * size**2
+
+
+def test_statistics_that_were_given_out_never_change():
+    """A failed task is undone by them, and a checkpoint written of them."""
+    learner = learned(spaces.closed_form(per_class=False), (0, 1))
+    given = learner.method.arrays()
+    copies = {name: array.copy() for name, array in given.items()}
+    learner.method.restore_arrays(given)
+    assert given["gram/0000"] is learner.method.arrays()["gram/0000"], "it is no copy"
+    learner.learn(task(1, (2,)))
+    assert all(np.array_equal(given[name], copies[name]) for name in given)
+    assert not np.array_equal(given["gram/0000"], learner.method.arrays()["gram/0000"])
 
 
 def test_a_classifier_of_more_classes_than_were_learned_is_refused(tmp_path):

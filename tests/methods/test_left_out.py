@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from dgm_tf.measures.calibration import reliability
-from dgm_tf.methods.class_statistics import ClassStatistics, spreads
+from dgm_tf.methods.class_statistics import ClassStatistics
 from dgm_tf.methods.left_out import draw
 from dgm_tf.methods.linear_heads import lda, temperature
+from dgm_tf.methods.spreads import spreads
 
 FEATURES, SHARE = 40, 0.1
 RNG = np.random.default_rng(1)

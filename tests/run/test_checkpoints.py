@@ -164,13 +164,13 @@ def test_the_last_checkpoint_stays_until_the_next_one_is_whole(make, monkeypatch
 
 def test_training_goes_on_while_it_writes_and_changes_nothing_of_it(make, monkeypatch, tmp_path):
     variable, may_write = keras.Variable(np.zeros(1000), dtype="float32", name="momentum"), threading.Event()
-    npz_bytes = files.npz_bytes
+    write_arrays = files.write_arrays
 
     def slow_write(*arguments, **texts):
         assert may_write.wait(10)
-        return npz_bytes(*arguments, **texts)
+        return write_arrays(*arguments, **texts)
 
-    monkeypatch.setattr(files, "npz_bytes", slow_write)
+    monkeypatch.setattr(files, "write_arrays", slow_write)
     checkpointer, adam = make(), make_adam(0.1, [variable])
     checkpointer.save(Learner(), [variable])
     for _ in range(3):
