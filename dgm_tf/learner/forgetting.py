@@ -38,7 +38,7 @@ def _forget(learner, labels, callbacks):
         learner.position = done
         run_phase(learner, context, make(), callbacks)
     notify(learner, callbacks, "on_phases_end", context)
-    learner.method.end_forgetting(context)
+    learner.method.calibrate(context)
     learner.position = done
     check_finite(learner, learner.arrays(), lambda: "forget")
 

@@ -115,6 +115,7 @@ class Learner:
         self._run_phases(context, phases, callbacks)
         with self.clock.measure("end_task"):
             outcome = self.method.end_task(context)
+            outcome |= self.method.calibrate(context)
             # Weights may be finite and too large to compute with: no loss was read after the last step.
             results = self.arrays() | {"logits": self.method.logits(np.asarray(task.train.images[:PROBES]))}
             check_finite(self, results, lambda: f"{task_name(context)}, at its end")

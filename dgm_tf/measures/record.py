@@ -113,6 +113,10 @@ class Record:
         """Whether a measure has a value: after one of the tasks, or its last one."""
         return self.last.get(name) is not None or any(value is not None for value in self.column(name))
 
+    def is_measured(self, name):
+        """Whether a measure applies to the run, though it may have no value."""
+        return name in self.last or any(name in task.measured for task in self.task_records)
+
     def final(self, name):
         """A measure's last value, None where there is none."""
         if name in self.last:

@@ -111,16 +111,18 @@ class DGM(GenerativeMethod):
         return GeneratorMemory(generator, self.task_classes, generator.number_of)
 
     def arrays(self):
-        """The stored real images, and how many images each class had."""
-        return self._stored.arrays() | ({"train_counts": self._counts} if len(self._counts) else {})
+        """The stored real images, how many images each class had, and the confidence."""
+        return super().arrays() | self._stored.arrays() | ({"train_counts": self._counts} if len(self._counts) else {})
 
     def array_specs(self, networks, num_classes, image_shape):
         """Of the same."""
         counts = {"train_counts": ArraySpec((num_classes,), np.dtype(np.int64), required=False)}
-        return self._stored.array_specs(num_classes, image_shape) | counts
+        own = self._stored.array_specs(num_classes, image_shape) | counts
+        return super().array_specs(networks, num_classes, image_shape) | own
 
     def restore_arrays(self, arrays):
         """Takes them back."""
+        super().restore_arrays(arrays)
         self._stored.restore(arrays)
         self._counts = np.asarray(arrays.get("train_counts", np.zeros(0)), np.int64)
 

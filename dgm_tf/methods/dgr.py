@@ -122,6 +122,9 @@ class DGR(GenerativeMethod):
     importance: float | None = None
     selection_limit: int = 4
 
+    # The solver itself says what its images show, which tells nothing of how sure it may be.
+    calibrates = False
+
     def __post_init__(self):
         self.gan, self.settings = _alone(self.gan), _alone(self.settings)
         super().__post_init__()

@@ -59,7 +59,7 @@ class EWC(RegularizedClassifier):
         train = context.task.train
         order = numpy_generator(context.task_seed, "fisher").permutation(len(train))[: self.fisher_images]
         labels = train.labels[order] if self.expectation == "labels" else None
-        return diagonal_fisher(self.classifier, np.asarray(to_float(train.images[order])), labels)
+        return diagonal_fisher(self.networks.classifier, np.asarray(to_float(train.images[order])), labels)
 
 
 def _sum_of_parabolas(factor, anchor, other_factor, other_anchor):

@@ -114,8 +114,8 @@ class EWCM(GenerativeMethod):
         return keep_student(self.networks, context)
 
     def arrays(self):
-        """Importances of the ended tasks, and of the present one where they have been measured."""
-        return {
+        """Importances of the ended tasks, and of the present one where they have been measured; the confidence."""
+        return super().arrays() | {
             f"{name}/{i:04d}": array
             for name, arrays in (("importance", self._importances), ("importance of task", self._of_task))
             for i, array in enumerate(arrays)
@@ -124,10 +124,12 @@ class EWCM(GenerativeMethod):
     def array_specs(self, networks, num_classes, image_shape):
         """An importance for each of the generator's trainable variables."""
         specs = [ArraySpec(tuple(v.shape)) for v in networks.generator.trainable_variables]
-        return dict(zip(keys("importance", specs), specs, strict=True))
+        own = dict(zip(keys("importance", specs), specs, strict=True))
+        return super().array_specs(networks, num_classes, image_shape) | own
 
     def restore_arrays(self, arrays):
         """Takes them back."""
+        super().restore_arrays(arrays)
         self._importances, self._of_task = (
             [arrays[key] for key in sorted(arrays) if key.startswith(f"{name}/")]
             for name in ("importance", "importance of task")

@@ -139,10 +139,7 @@ class FeatureSpace(Method):
 
     def end_task(self, context):
         """The method's."""
-        try:
-            return self.method.end_task(self._inner(context))
-        finally:
-            self._contexts = (None, None)
+        return self.method.end_task(self._inner(context))
 
     def network_classes(self):
         """The method's, and the extractor's."""
@@ -170,9 +167,12 @@ class FeatureSpace(Method):
         shape = (self.networks.extractor.num_features,)
         return self.method.forget(labels, dataclasses.replace(context, image_shape=shape))
 
-    def end_forgetting(self, context):
+    def calibrate(self, context):
         """The method's."""
-        self.method.end_forgetting(context)
+        try:
+            return self.method.calibrate(self._inner(context) if hasattr(context.task, "train") else context)
+        finally:
+            self._contexts = (None, None)
 
     def remains(self, labels, task_classes):
         """The method's, and what the extractor may hold of the first task."""

@@ -3,11 +3,14 @@
 import contextlib
 import dataclasses
 
+import numpy as np
+
 from dgm_tf import checks
 from dgm_tf.errors import UserError
+from dgm_tf.methods.confidence import ConfidentMethod
 from dgm_tf.methods.fitting import Fitting
 from dgm_tf.methods.generator_memory import GeneratorMemory
-from dgm_tf.methods.method import Method, next_discriminator
+from dgm_tf.methods.method import next_discriminator
 from dgm_tf.methods.networks import Networks
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training import task_size
@@ -17,7 +20,7 @@ from dgm_tf.training.randomness import seeded_initializers
 
 
 @dataclasses.dataclass
-class GenerativeMethod(Method):
+class GenerativeMethod(ConfidentMethod):
     """A generator that replays the classes learned, and a two-headed discriminator that classifies.
 
     A subclass makes its networks in `begin_task`, lets `fitting` make its `phases`, and ends the task in `end_task`.
@@ -37,6 +40,7 @@ class GenerativeMethod(Method):
     settings: ClassifierSettings = ClassifierSettings()
     reinitialize_discriminator: bool = True
 
+    calibrates = True
     cannot_forget = "one generator makes the images of all classes, and each task has changed all of it"
 
     def __post_init__(self):
@@ -71,6 +75,11 @@ class GenerativeMethod(Method):
         """Images of learned classes."""
         return self.memory.replay(labels, seed)
 
+    def earlier_images(self, classes, count, seed):
+        """Replay of the classes, from another seed than what the classifier learned from."""
+        labels = np.repeat(np.asarray(classes, np.int32), count)
+        return self.replay(labels, seed), labels
+
     def replayed(self, context):
         """The groups of earlier classes' images that a task learns from: for each earlier task one."""
         return self.fitting(context).replay(self.replay)
@@ -92,6 +101,7 @@ class GenerativeMethod(Method):
     def beginning(self, context):
         """Inside, networks are made for a task, from the run's seed."""
         check_batch_size(self.gan.batch_size)
+        self.confidence = None
         with seeded_initializers(context.seed, "begin task", context.index):
             yield
         self.task_classes = context.task_classes

@@ -74,7 +74,7 @@ class ICaRL(RehearsingClassifier):
         self._reader.means.assign(arrays["means"])
 
     @property
-    def classifier(self):
+    def trained_classifier(self):
         """The network, read by nearest means."""
         return self._reader
 

@@ -116,8 +116,12 @@ class Method:
             "ClosedForm, DGM and ICaRL can, see docs/forgetting.md"
         )
 
-    def end_forgetting(self, context):
-        """Called after the last phase of forgetting."""
+    def calibrate(self, context):
+        """Finds how sure the classifier may be; returns a dict of results, such as {"temperature": 2.0}.
+
+        Called after `end_task`, and after the last phase of forgetting with a `RestContext`.
+        """
+        return {}
 
     def remains(self, labels, task_classes):
         """List of sentences: what stays of classes that `forget` takes out. task_classes: per task its labels."""

@@ -53,6 +53,11 @@ class RegularizedClassifier(RehearsingClassifier):
         self.traces = {}
 
     @property
+    def calibrates(self):
+        """Unless nothing is stored."""
+        return bool(self.samples_per_class)
+
+    @property
     def importances(self):
         """List of arrays >= 0: the penalty's factors."""
         return self.carried["importances"]
@@ -76,7 +81,7 @@ class RegularizedClassifier(RehearsingClassifier):
     def begin_task(self, context):
         """A network at the first task, new outputs at the others, and arrays to match."""
         super().begin_task(context)
-        variables = class_variables(self.classifier)
+        variables = class_variables(self.networks.classifier)
         self.carried = {name: _padded(arrays, variables) for name, arrays in self.carried.items()}
         first = self.first_traces([np.asarray(v).copy() for v in variables])
         self.traces = {name: [trace(array) for array in arrays] for name, arrays in first.items()}
@@ -90,7 +95,8 @@ class RegularizedClassifier(RehearsingClassifier):
 
     def end_task(self, context):
         """Consolidates the task and stores some of its images."""
-        self.carried = self.consolidate(context, [np.asarray(v).copy() for v in class_variables(self.classifier)])
+        weights = [np.asarray(v).copy() for v in class_variables(self.networks.classifier)]
+        self.carried = self.consolidate(context, weights)
         self.traces = {}
         train = context.task.train
         for label in context.task.classes if self.samples_per_class else ():
@@ -135,7 +141,7 @@ class RegularizedClassifier(RehearsingClassifier):
 
     def watch(self, schedule):
         """The penalty's present value."""
-        return {"loss/penalty": float(self.penalty().value(class_variables(self.classifier)))}, {}
+        return {"loss/penalty": float(self.penalty().value(class_variables(self.networks.classifier)))}, {}
 
     @property
     def caution(self):

@@ -2,10 +2,13 @@
 
 import dataclasses
 
+import numpy as np
+
 from dgm_tf import checks
 from dgm_tf.keeps import Keeps
+from dgm_tf.methods.confidence import ConfidentMethod
 from dgm_tf.methods.exemplars import ExemplarMemory
-from dgm_tf.methods.method import Method, next_discriminator
+from dgm_tf.methods.method import next_discriminator
 from dgm_tf.methods.networks import Networks
 from dgm_tf.networks.dcgan import DCGANDiscriminator
 from dgm_tf.training.augmentation import Augmentation
@@ -17,7 +20,7 @@ from dgm_tf.training.randomness import seeded_initializers
 
 
 @dataclasses.dataclass
-class SingleClassifier(Method):
+class SingleClassifier(ConfidentMethod):
     """A classifier that learns from the task's own images; subclasses say from what else, and by what rules.
 
     Attributes:
@@ -54,6 +57,7 @@ class SingleClassifier(Method):
     def begin_task(self, context):
         """A network with outputs for all classes seen so far."""
         check_batch_size(self.batch_size)
+        self.confidence = None
         with seeded_initializers(context.seed, "begin task", context.index):
             self.networks.classifier = next_discriminator(
                 self.networks.classifier, self.discriminator, context, self.afresh
@@ -99,25 +103,33 @@ class RehearsingClassifier(SingleClassifier):
     """
 
     keeps = Keeps.IMAGES
+    calibrates = True
 
     def __post_init__(self):
         super().__post_init__()
         self.exemplars = ExemplarMemory()
+
+    def earlier_images(self, classes, count, seed):
+        """Stored images of the classes, although the classifier learned from them."""
+        parts = [self.exemplars.images_of(label)[:count] for label in classes]
+        return np.concatenate(parts), np.repeat(np.asarray(classes, np.int32), list(map(len, parts)))
 
     def replay_groups(self):
         """The stored images, if there are any."""
         return [self.exemplars.group()] if len(self.exemplars) else []
 
     def arrays(self):
-        """The stored images."""
-        return self.exemplars.arrays()
+        """The stored images, and the confidence."""
+        return super().arrays() | self.exemplars.arrays()
 
     def array_specs(self, networks, num_classes, image_shape):
-        """Stored images of every class."""
-        return ExemplarMemory.array_specs(num_classes, image_shape)
+        """Stored images of every class, and the confidence."""
+        own = ExemplarMemory.array_specs(num_classes, image_shape)
+        return super().array_specs(networks, num_classes, image_shape) | own
 
     def restore_arrays(self, arrays):
         """Takes them back."""
+        super().restore_arrays(arrays)
         self.exemplars.restore(arrays)
 
     def memory_bytes(self):

@@ -120,7 +120,7 @@ def _task_facts(record):
 
 def _measured_facts(record):
     """Last values of the measures that are shown below the tables."""
-    facts = [about for about in record.measures.values() if about.shown is Shown.FACT]
+    facts = [a for a in record.measures.values() if a.shown is Shown.FACT and record.is_measured(a.name)]
     return {about.title: _number(record.final(about.name), about, " %") for about in facts}
 
 
