@@ -157,7 +157,7 @@ def test_dgm_counts_stored_images_as_memory(method_and_context):
 
 def test_dgm_without_real_images_stores_none():
     method, _ = untrained(dgm())
-    assert method.memory_bytes().keys() == {"generator", "masks"} and method.arrays() == {}
+    assert method.memory_bytes().keys() == {"generator", "masks"} and method.arrays().keys() == {"train_counts"}
 
 
 def test_dgm_resumes_in_the_middle_of_a_task():

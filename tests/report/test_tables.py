@@ -70,10 +70,13 @@ class TestTaskTable:
         assert "task 2: class 10, class 11 + 8" in text and "22.00" in text and "class 29" not in text
 
     def test_what_is_missing_reads_as_a_dash(self):
-        lines = _printed(task_table(MINIMAL)).splitlines()
+        lines = _printed(task_table({**MINIMAL, "forgetting": [None, None]})).splitlines()
         for name in ("forgetting", "time"):
             assert [line.split()[1] for line in lines if line.split()[:1] == [name]] == ["-"]
         assert not any(name in line for line in lines for name in ("GAN-test", "top-5"))
+
+    def test_measures_that_do_not_apply_are_not_there(self):
+        assert "forgetting" not in _printed(task_table(MINIMAL)) and "forgetting" in _printed(task_table(FULL))
 
 
 class TestFinalTable:
