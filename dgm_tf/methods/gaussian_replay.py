@@ -41,6 +41,7 @@ class GaussianReplay(SingleClassifier):
     keeps = Keeps.STATISTICS
     replay_is_frozen = True
     afresh = True
+    calibrates = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -86,6 +87,11 @@ class GaussianReplay(SingleClassifier):
     def replay(self, labels, seed=0):
         """Vectors float32 [N, D]."""
         return self.networks.generator.draw(labels, seed)
+
+    def earlier_images(self, classes, count, seed):
+        """Draws of the classes."""
+        labels = np.repeat(np.asarray(classes, np.int32), count)
+        return self.replay(labels, seed), labels
 
     def replay_count(self, context):
         """As set."""

@@ -146,7 +146,11 @@ class _Forgetting:
     def _take_outputs(self, layer):
         old = self._old.output_layer
         axis = layer.kernel_shape(-1, -2).index(-2)
-        self._take(layer.task_kernels, lambda task: self._kept_outputs(task, old.task_kernel(task), axis))
+
+        def kernel(task):
+            return self._without_codes(task, layer, self._kept_outputs(task, old.task_kernel(task), axis))
+
+        self._take(layer.task_kernels, kernel)
         if layer.use_bias:
             self._take(layer.task_biases, lambda task: self._kept_outputs(task, old.task_bias(task), 0))
 
@@ -159,6 +163,15 @@ class _Forgetting:
         for place in self._places_of(task):
             values[place * size : (place + 1) * size] = 0.0
         return np.moveaxis(values, 0, axis)
+
+    def _without_codes(self, task, layer, kernel):
+        """Weights of a task's output layer, 0 for one-hot codes of forgotten classes, where it reads z, too."""
+        axis, width = layer.kernel_shape(-1, -2).index(-1), self._old.task_widths[task][-1]
+        if self._old.conditioning != "one_hot" or kernel.shape[axis] == width:
+            return kernel
+        kernel = np.moveaxis(np.array(kernel), axis, 0)
+        kernel[[width + code for code in self._gone_of(task)]] = 0.0
+        return np.moveaxis(kernel, 0, axis)
 
     def _take_kernels(self, new):
         """Takes over the weights that tasks use; new has all weights drawn anew, and the tasks' bits."""

@@ -12,12 +12,18 @@ import pytest
 from dgm_tf import serialization
 from dgm_tf.methods.generator_memory import GeneratorMemory
 from dgm_tf.networks.dcgan import DCGANGenerator
+from dgm_tf.networks.dense import DenseGenerator
 from dgm_tf.networks.forgetting import shared, without
 from dgm_tf.networks.resnet import ResNetGenerator
 from tests.networks.test_resnet import train
 
 LATENT, SIZE = 24, 16
 TASKS = ((0, 1, 2), (3,), (4, 5), (6,))
+MAKE = {
+    "dcgan": (DCGANGenerator, (SIZE, SIZE, 3), {"filters": 2}),
+    "resnet": (ResNetGenerator, (SIZE, SIZE, 3), {"filters": 3}),
+    "dense": (DenseGenerator, (3,), {"units": (6, 5)}),
+}
 KINDS = {
     "codes": {},
     "outputs": {"output_per": "class"},
@@ -40,14 +46,15 @@ def learn(generator, rng, classes):
 def learned(network, kind):
     """A generator behind all tasks; nobody changes it."""
     network, plasticity = network.split()
-    make, filters = (DCGANGenerator, 2) if network == "dcgan" else (ResNetGenerator, 3)
-    generator, rng = make((SIZE, SIZE, 3), plasticity, filters, LATENT, **KINDS[kind]), np.random.default_rng(0)
+    make, shape, settings = MAKE[network]
+    rng, settings = np.random.default_rng(0), settings | KINDS[kind]
+    generator = make(image_shape=shape, plasticity=plasticity, latent_size=LATENT, **settings)
     for classes in TASKS:
         generator = learn(generator, rng, len(classes))
     return generator
 
 
-@pytest.fixture(params=["dcgan weights", "dcgan units", "resnet weights", "resnet units"])
+@pytest.fixture(params=[f"{name} {plasticity}" for name in MAKE for plasticity in ("weights", "units")])
 def network(request):
     return request.param
 
@@ -151,6 +158,9 @@ def test_of_several_classes_the_output_and_the_code_of_one_are_gone(network, kin
         same = kernels[0] == kernels[1]
         assert same[0].any() and same[LATENT - 1].any()
         assert not same[1].any(), "no task reads the class's entry of z"
+        if network.startswith("dense"):  # whose output layer reads z, too
+            rows = new.output_layer.task_kernel(0)[-LATENT:]
+            assert not rows[1].any() and rows[[0, 2]].all()
 
 
 def test_free_capacity_stays_that_of_the_first_task(network):
