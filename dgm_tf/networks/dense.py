@@ -89,9 +89,7 @@ class DenseGenerator(PlasticGenerator):
         if self.start == "random":
             return
         groups = [np.arange(len(labels))] if self._heads(-1) is None else _rows_of_classes(labels)
-        kernel, bias = np.asarray(self.output_layer.kernel).copy(), []
-        if self.start == "gaussian":
-            kernel[:] = 0.0
+        kernel, bias = np.zeros(self.output_layer.kernel.shape, np.float32), []
         for head, rows in enumerate(groups):
             vectors = np.asarray(images[rows], np.float64)
             bias.append(vectors.mean(axis=0))
