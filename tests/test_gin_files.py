@@ -19,7 +19,7 @@ EVERY_DAY = (
     "mnist_dgmw", "mnist_dgma", "imagenet50_dgmw", "mnist_dgr", "mnist_ewc_m",
     "mnist_mergan_jtr", "mnist_mergan_ra", "mnist_ft", "mnist_jt", "mnist_icarl", "mnist_ewc_s", "mnist_pi_s",
     "mnist_rwalk_s", "mnist_closed_form", "cifar10_closed_form_small", "photos", "photos_joint", "photos_ft",
-    "photos_icarl",
+    "photos_icarl", "photos_gaussian", "photos_dgm", "cifar10_dgmw_features",
 )  # fmt: skip
 # As a person runs it; for the others a few steps are not worth tracing. DGR's export needs its functions' graphs.
 TRACED = ("quickstart", "mnist_dgr", "mnist_dgr_fast")
