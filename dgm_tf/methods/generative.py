@@ -49,10 +49,10 @@ class GenerativeMethod(ConfidentMethod):
         checks.instance(self, "gan", (GANSettings,))
         checks.instance(self, "settings", (ClassifierSettings,))
         checks.flag(self, "reinitialize_discriminator")
-        if self.gan.auxiliary_loss and self.settings.replay_schedule == "none":
+        if self.gan.auxiliary_loss and self.settings.replay_schedule == "none" and not self.gan.class_loss:
             raise UserError(
                 "GANSettings.auxiliary_loss: with ClassifierSettings.replay_schedule 'none' the class head learns "
-                "nothing beside the generator: expected False, got True"
+                "nothing beside the generator: expected False, or GANSettings.class_loss = True, got True"
             )
         self.task_classes = ()
 

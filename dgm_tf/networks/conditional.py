@@ -9,7 +9,21 @@ from dgm_tf.errors import UserError
 from dgm_tf.layers import ClassBatchNormalization
 from dgm_tf.layers.masked import paste
 from dgm_tf.networks.dcgan import upsampling_layer
+from dgm_tf.networks.task_generator import INITIALIZERS
 from dgm_tf.registry import register
+
+
+class Bias(keras.layers.Layer):
+    """A number added to each channel, 0 at first."""
+
+    def build(self, input_shape):
+        """Creates it."""
+        self.bias = self.add_weight(name="bias", shape=(input_shape[-1],), initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, inputs):
+        """inputs + bias."""
+        return inputs + tf.cast(self.bias, inputs.dtype)
 
 
 @gin.register(denylist=["image_shape", "num_classes"])  # which follow from the task
@@ -28,11 +42,18 @@ class ConditionalGenerator(keras.Model):
       filters: f; the layers are 4f, 2f and f wide.
       kernel_size: of all layers but the first, whose kernel is the 4x4 map that it makes.
       latent_size: dimensions of z.
+      initializer: of the kernels, of `INITIALIZERS`.
+      use_bias: whether the layers have biases.
+
+    The published GAN has biases and starts with initializer "xavier", He's for a uniform distribution.
 
     Shapes: latents float32 [N, num_classes + latent_size] -> images float32 [N, 32, 32, channels] in [-1, 1].
     """
 
-    def __init__(self, image_shape=(32, 32, 1), num_classes=1, filters=32, kernel_size=5, latent_size=128):
+    def __init__(
+        self, image_shape=(32, 32, 1), num_classes=1, filters=32, kernel_size=5, latent_size=128, initializer="normal",
+        use_bias=False,
+    ):  # fmt: skip
         super().__init__(name="generator", autocast=False)
         if tuple(image_shape[:2]) != (32, 32):
             raise UserError(f"image_shape: ConditionalGenerator makes 32x32 images, got {tuple(image_shape)}")
@@ -40,17 +61,25 @@ class ConditionalGenerator(keras.Model):
         self.filters, self.kernel_size, self.latent_size = filters, kernel_size, latent_size
         for name in ("num_classes", "filters", "kernel_size", "latent_size"):
             checks.integer(self, name, "[1, inf)")
+        self.initializer, self.use_bias = initializer, use_bias
+        checks.choice(self, "initializer", INITIALIZERS)
+        checks.flag(self, "use_bias")
         widths = [4 * filters, 2 * filters, filters]
-        self.convolutions = [
-            upsampling_layer(i, width, kernel_size, name=f"convolution_{i}") for i, width in enumerate(widths)
-        ]
+        self.convolutions = [self._layer(i, width, f"convolution_{i}") for i, width in enumerate(widths)]
         self.norms = [ClassBatchNormalization(num_classes, name=f"norm_{i}") for i in range(len(widths))]
-        self.output_layer = upsampling_layer(len(widths), image_shape[-1], kernel_size, name="image")
+        self.output_layer = self._layer(len(widths), image_shape[-1], "image")
+        self.biases = [Bias(name=f"bias_{i}") for i in range(len(widths) + 1)] if use_bias else []
         self._build_layers([latent_size, *widths])
+
+    def _layer(self, index, filters, name):
+        start = INITIALIZERS[self.initializer]()
+        return upsampling_layer(index, filters, self.kernel_size, kernel_initializer=start, name=name)
 
     def _build_layers(self, widths):
         for layer, inputs in zip((*self.convolutions, self.output_layer), widths, strict=True):
             layer.build((None, None, None, inputs))
+        for bias, outputs in zip(self.biases, (*widths[1:], self.image_shape[-1]), strict=bool(self.biases)):
+            bias.build((None, None, None, outputs))
         for norm, width in zip(self.norms, widths[1:], strict=True):
             norm.build((None, None, None, width))
         self.built = True
@@ -66,9 +95,14 @@ class ConditionalGenerator(keras.Model):
         """Images."""
         codes, z = latents[:, : self.num_classes], latents[:, self.num_classes :]
         x = z[:, None, None, :]
-        for layer, norm in zip(self.convolutions, self.norms, strict=True):
-            x = tf.nn.relu(norm(layer(x), codes, training=training))
-        return tf.tanh(tf.cast(self.output_layer(x), tf.float32))
+        for i, norm in enumerate(self.norms):
+            x = tf.nn.relu(norm(self._linear(i, x), codes, training=training))
+        return tf.tanh(tf.cast(self._linear(len(self.norms), x), tf.float32))
+
+    def _linear(self, index, x):
+        """The layer at an index, with its bias."""
+        x = (*self.convolutions, self.output_layer)[index](x)
+        return self.biases[index](x) if self.use_bias else x
 
     def plain(self, task):
         """This network: all tasks share it, and it has no masks to be folded in."""
@@ -84,4 +118,6 @@ class ConditionalGenerator(keras.Model):
     def get_config(self):
         """Keras config."""
         names = ("num_classes", "filters", "kernel_size", "latent_size")
-        return {"image_shape": list(self.image_shape)} | {name: getattr(self, name) for name in names}
+        later = {"initializer": self.initializer} if self.initializer != "normal" else {}
+        later |= {"use_bias": True} if self.use_bias else {}
+        return {"image_shape": list(self.image_shape)} | {name: getattr(self, name) for name in names} | later

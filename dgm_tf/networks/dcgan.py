@@ -19,6 +19,7 @@ from dgm_tf.networks.two_headed import TwoHeadedNetwork
 from dgm_tf.registry import register
 
 HEADS = ("normal", "uniform")
+NORMALIZATIONS = ("batch", None)
 
 
 def _initializer():
@@ -114,15 +115,19 @@ class DCGANDiscriminator(TwoHeadedNetwork):
       filters: of the convolutions, each of which halves height and width; None: 32, 64, 128 ... down to 4x4 maps.
       spectral_normalization: whether the convolutions' kernels are divided by their largest singular value (not the
         paper's).
-      heads: how they start: "normal", as N(0, 0.02), or "uniform", as the published experiments' do, whose class head
-        has no bias either: within 1 / sqrt(features).
+      heads: how they start: "normal", as the convolutions, or "uniform", as the published experiments' do, whose class
+        head has no bias either: within 1 / sqrt(features).
+      initializer: of the convolutions' kernels, of `INITIALIZERS`.
+      normalization: "batch", or None, as in MeRGAN's GAN: a gradient penalty for each image forbids batch norm.
+      use_bias: whether convolutions have biases, as in MeRGAN's GAN.
 
     Shapes: images float32 [N, H, W, channels] in [-1, 1] -> (realness [N], logits [N, num_classes]).
     """
 
     def __init__(
-        self, image_shape=(32, 32, 1), num_classes=1, filters=None, spectral_normalization=False, heads="normal"
-    ):
+        self, image_shape=(32, 32, 1), num_classes=1, filters=None, spectral_normalization=False, heads="normal",
+        initializer="normal", normalization="batch", use_bias=False,
+    ):  # fmt: skip
         super().__init__(name="discriminator", autocast=False)
         size = checked_size(self, image_shape)
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
@@ -133,29 +138,36 @@ class DCGANDiscriminator(TwoHeadedNetwork):
                 f"DCGANDiscriminator.filters: expected at most {doublings(1, size)} convolutions, each of which halves "
                 f"an image of {size} pixels, got {len(self.filters)}"
             )
-        self.spectral_normalization, self.heads = spectral_normalization, heads
-        checks.flag(self, "spectral_normalization")
-        checks.choice(self, "heads", HEADS)
+        self.spectral_normalization, self.heads, self.initializer = spectral_normalization, heads, initializer
+        self.normalization, self.use_bias = normalization, use_bias
+        self._check()
+        start = INITIALIZERS[initializer]
         convolution = SpectralConv2D if spectral_normalization else keras.layers.Conv2D
         self.convolutions = [
-            convolution(
-                f, 5, 2, padding="same", use_bias=False, kernel_initializer=_initializer(), name=f"convolution_{i}"
-            )
+            convolution(f, 5, 2, padding="same", use_bias=use_bias, kernel_initializer=start(), name=f"convolution_{i}")
             for i, f in enumerate(self.filters)
         ]
-        self.norms = [BatchNormalization(name=f"norm_{i}") for i in range(1, len(self.filters))]
+        normalized = range(1, len(self.filters) if normalization else 1)
+        self.norms = [BatchNormalization(name=f"norm_{i}") for i in normalized]
         normal = heads == "normal"
-        head = {"kernel_initializer": _initializer() if normal else torch_uniform(), "dtype": "float32"}
+        head = {"kernel_initializer": start() if normal else torch_uniform(), "dtype": "float32"}
         self.realness = keras.layers.Dense(1, name="realness", **head)
         self.logits = keras.layers.Dense(num_classes, use_bias=normal, name="logits", **head)
         self._build_layers()
+
+    def _check(self):
+        for name in ("spectral_normalization", "use_bias"):
+            checks.flag(self, name)
+        checks.choice(self, "heads", HEADS)
+        checks.choice(self, "initializer", INITIALIZERS)
+        checks.choice(self, "normalization", NORMALIZATIONS)
 
     def _build_layers(self):
         channels, area = self.image_shape[-1], int(np.prod(self.image_shape[:2]))
         for i, filters in enumerate(self.filters):
             self.convolutions[i].build((None, None, None, channels))
             channels, area = filters, area // 4
-            if i:
+            if i and self.norms:
                 self.norms[i - 1].build((None, None, None, channels))
         self.realness.build((None, area * channels))
         self.logits.build((None, area * channels))
@@ -166,17 +178,20 @@ class DCGANDiscriminator(TwoHeadedNetwork):
         x = images
         for i, convolution in enumerate(self.convolutions):
             x = convolution(x, training=training)
-            if i:
+            if i and self.norms:
                 x = self.norms[i - 1](x, training=training, update_statistics=update_statistics)
             x = tf.nn.leaky_relu(x, 0.2)
         return tf.reshape(x, [-1, int(np.prod(x.shape[1:]))])
 
     def get_config(self):
-        """Keras config; what is off is left out, so that networks saved before it was there stay the same."""
+        """Keras config; defaults of what came later are left out, so that networks stay as they were saved before."""
         config = {
             "image_shape": list(self.image_shape),
             "num_classes": self.num_classes,
             "filters": list(self.filters),
         }
-        config |= {"spectral_normalization": True} if self.spectral_normalization else {}
-        return config | ({"heads": self.heads} if self.heads != "normal" else {})
+        defaults = {
+            "spectral_normalization": False, "heads": "normal", "initializer": "normal", "normalization": "batch",
+            "use_bias": False,
+        }  # fmt: skip
+        return config | {name: getattr(self, name) for name in defaults if getattr(self, name) != defaults[name]}

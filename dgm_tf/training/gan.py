@@ -53,6 +53,9 @@ class GANSettings:
       critic_steps: critic updates for each generator update.
       auxiliary_loss: whether the generator also minimises the cross-entropy of its images' classes. None: in tasks of
         several classes, whose images it would otherwise mix.
+      class_loss: whether the critic's update also minimises the cross-entropy of its real images' classes, as of an
+        AC-GAN (Odena et al., 2017): the class head then learns from what the critic sees. Updates of its own, by
+        `ClassifierSettings.replay_schedule`, come beside that.
       clip_norm: global norm that the generator's gradients are clipped at. The default stops an explosion and nothing
         else; a lower one helps a generator that diverges.
     """
@@ -72,6 +75,7 @@ class GANSettings:
     auxiliary_loss: bool | None = None
     clip_norm: float = 1e4
     adam: str = "pytorch"
+    class_loss: bool = False
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "min_batches", "critic_steps"):
@@ -81,6 +85,7 @@ class GANSettings:
         for name in ("beta_1", "beta_2"):
             checks.number(self, name, "[0, 1)")
         checks.choice(self, "adam", ADAMS)
+        checks.flag(self, "class_loss")
         checks.number(self, "learning_rate_decay", "[0, 1]")
         checks.number(self, "gradient_penalty_weight", "[0, inf)")
         if self.gradient_penalty_share is not None:
@@ -196,17 +201,20 @@ class GANPhase(Phase):
         return metrics | self._update_generator(batches, schedule, generator_seed)
 
     def _update_critic(self, batches, schedule, seed):
-        heads = {id(v) for v in self._discriminator.logits.trainable_variables}
+        heads = {id(v) for v in self._discriminator.logits.trainable_variables if not self._gan.class_loss}
         variables = [v for v in self._discriminator.trainable_variables if id(v) not in heads]
         for i, (images, labels) in enumerate(batches):
             z_seed, mix_seed = split_seed(fold_in(seed, i), 2)
             fake = tf.stop_gradient(self._generate(labels, schedule, z_seed))
             mix = replica_slice(uniform([replica_count() * tf.shape(labels)[0]], mix_seed))
             with tf.GradientTape() as tape:
-                distance = losses.wasserstein_discriminator_loss(self._critic(images), self._critic(fake))
+                scores, logits = self._discriminator(images, training=True)
+                distance = losses.wasserstein_discriminator_loss(scores, self._critic(fake))
                 some = slice(max(1, round(self._gan.gradient_penalty_share * images.shape[0])))
                 penalty = losses.wasserstein_gradient_penalty(self._critic, images[some], fake[some], mix[some])
                 loss = distance + self._gan.gradient_penalty_weight * penalty
+                if self._gan.class_loss:
+                    loss += losses.acgan_loss(logits, labels)
             apply_mean_gradients(self._d_optimizer, tape.gradient(loss, variables), variables)
         return {"loss/critic": loss, "loss/wasserstein_distance": -distance, "loss/gradient_penalty": penalty}
 

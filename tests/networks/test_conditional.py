@@ -94,3 +94,35 @@ def test_all_tasks_share_it():
 def test_bad_arguments_are_named(bad, message):
     with pytest.raises(UserError, match=message):
         ConditionalGenerator(**bad)
+
+
+def test_the_published_network_has_biases_and_starts_by_he():
+    published = ConditionalGenerator(filters=8, initializer="xavier", use_bias=True)
+    for layer in published.convolutions:
+        kernel = np.asarray(layer.kernel)
+        fans = kernel.shape[0] ** 2 * sum(kernel.shape[2:])
+        assert np.std(kernel) == pytest.approx(np.sqrt(4 / fans), rel=0.1)
+        assert np.max(np.abs(kernel)) <= np.sqrt(3) * np.sqrt(4 / fans) + 1e-6
+    assert [bias.bias.shape[0] for bias in published.biases] == [32, 16, 8, 1]
+    assert ConditionalGenerator().count_params() == ConditionalGenerator(use_bias=True).count_params() - 225
+
+
+def test_a_bias_moves_the_image():
+    generator = small(use_bias=True)
+    latents = generator.latents(z(), [0, 1, 1])
+    generator.output_layer.kernel.assign(1e-3 * generator.output_layer.kernel)
+    generator.biases[-1].bias.assign([0.0])
+    before = generator(latents).numpy()
+    generator.biases[-1].bias.assign([0.5])
+    np.testing.assert_allclose(np.arctanh(generator(latents)), np.arctanh(before) + 0.5, atol=1e-3)
+    generator.biases[0].bias.assign(10.0 + generator.biases[0].bias)
+    assert np.max(np.abs(generator(latents) - np.tanh(np.arctanh(before) + 0.5))) > 1e-4
+
+
+def test_what_came_later_goes_into_the_config_where_it_is_set():
+    generator = small(2, use_bias=True, initializer="xavier")
+    wider = generator.widen(3)
+    assert wider.use_bias and wider.initializer == "xavier" and "use_bias" not in small().get_config()
+    np.testing.assert_array_equal(wider.biases[0].bias, generator.biases[0].bias)
+    with pytest.raises(UserError, match="ConditionalGenerator.initializer: expected one of 'normal', 'xavier', got"):
+        ConditionalGenerator(initializer="he")

@@ -245,3 +245,17 @@ def test_published_heads_start_uniform_and_the_class_head_has_no_bias():
 def test_an_initializer_that_there_is_not_is_named(name):
     with pytest.raises(UserError, match=f"DCGANGenerator.{name}: expected one of None, 'normal', 'xavier', got 'he'"):
         DCGANGenerator(**{name: "he"})
+
+
+def test_mergans_critic_scores_each_image_alone():
+    settings = {"initializer": "xavier", "normalization": None, "use_bias": True}
+    network = DCGANDiscriminator(num_classes=3, filters=(4, 4, 4), **settings)
+    assert not network.norms and all(layer.use_bias for layer in network.convolutions)
+    images = tf.random.stateless_normal([4, 32, 32, 1], [0, 0])
+    for alone, among in zip(network(images[:1], training=True), network(images, training=True), strict=True):
+        np.testing.assert_allclose(alone, among[:1], atol=1e-5)
+    kernel = np.asarray(network.convolutions[1].kernel)
+    assert np.std(kernel) == pytest.approx(np.sqrt(4 / (25 * 8)), rel=0.15)
+    again = DCGANDiscriminator.from_config(network.get_config())
+    assert {name: getattr(again, name) for name in settings} == settings
+    assert network.get_config().keys() - DCGANDiscriminator().get_config().keys() == settings.keys()

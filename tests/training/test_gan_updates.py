@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dgm_tf import losses
 from dgm_tf.training import gan, task_size
 from dgm_tf.training.classifier import ClassifierSettings
 from dgm_tf.training.gan import GANPhase, GANSettings
@@ -326,3 +327,17 @@ def test_each_optimizer_has_the_rule_of_its_settings(of_gan, of_classifier):
     step = Step(dataclasses.replace(SETTINGS, adam=of_gan), classifier)
     rules = [o.rule for o in (step.d_optimizer, step.g_optimizer, step.c_optimizer)]
     assert rules == [of_gan, of_gan, of_classifier]
+
+
+def test_with_a_class_loss_the_critics_update_teaches_the_class_head_its_real_images_classes():
+    with_loss, without = (Step(dataclasses.replace(SETTINGS, class_loss=on)) for on in (True, False))
+    (gradients,), (plain,) = (step.d_optimizer.steps for step in (with_loss, without))
+    heads = {v.path for v in with_loss.discriminator.logits.trainable_variables}
+    assert gradients.keys() - plain.keys() == heads and heads
+    pictures, labels = with_loss.phase.pool.gather(tf.constant(with_loss.phase.images.of_step(0)[0][0], tf.int32))
+    with tf.GradientTape() as tape:
+        loss = losses.acgan_loss(with_loss.discriminator(pictures, training=True)[1], labels)
+    head = with_loss.discriminator.logits.trainable_variables
+    for variable, expected in zip(head, tape.gradient(loss, head), strict=True):
+        np.testing.assert_allclose(gradients[variable.path], expected, atol=1e-6)
+    assert with_loss.metrics["loss/critic"] == pytest.approx(without.metrics["loss/critic"] + float(loss), rel=1e-5)
