@@ -27,6 +27,7 @@ from dgm_tf.training.gan import GANSettings
 # Every shipped gin file and every run folder builds on these: another value is another method under the same name.
 _CLASSIFIER = {
     "discriminator": DCGANDiscriminator, "epochs": 3, "batch_size": 64, "learning_rate": 1e-3, "augmentation": None,
+    "adam": "pytorch",
 }  # fmt: skip
 _REGULARIZED = {**_CLASSIFIER, "samples_per_class": 10, "current_share": None}
 _SHARED = {
@@ -42,12 +43,13 @@ DEFAULTS = {
         "epochs": 100, "batch_size": 64, "min_batches": 1, "min_batches_per_class": None,
         "generator_learning_rate": 2e-3, "discriminator_learning_rate": 2e-3, "learning_rate_decay": 0.0,
         "beta_1": 0.5, "beta_2": 0.999, "gradient_penalty_weight": 1.0, "gradient_penalty_share": None,
-        "critic_steps": 1, "auxiliary_loss": None, "clip_norm": 1e4,
+        "critic_steps": 1, "auxiliary_loss": None, "clip_norm": 1e4, "adam": "pytorch",
+        "class_loss": False,
     },
     ClassifierSettings: {
         "replay_schedule": "balanced", "updates": 1, "own_optimizer": None, "current_share": None, "closing_epochs": 0,
         "augmentation": None, "generated_current": None, "min_replay_per_class": 0, "quantize_replay": False,
-        "learning_rate": 1e-3, "learning_rate_decay": 0.0,
+        "learning_rate": 1e-3, "learning_rate_decay": 0.0, "adam": "pytorch",
     },
     Augmentation: {
         "black_level": (0.0, 0.3), "contrast": (0.7, 1.1), "translation": 0.08, "rotation": 0.03, "zoom": 0.1,
@@ -60,7 +62,8 @@ DEFAULTS = {
     },
     DGM: {
         **_SHARED, "generator": DCGANGenerator, "reinitialize_discriminator": True, "sparsity_weight": 0.08,
-        "mask_scale_per_epoch": 100.0, "real": None, "distillation": None,
+        "mask_scale_per_epoch": 100.0, "real": None, "distillation": None, "alpha": "entries",
+        "reset_realness": False,
     },
     DGR: {
         **_SHARED, "gan": GANSettings(auxiliary_loss=False),
