@@ -77,10 +77,17 @@ def _tell(folder, found, kinds):
     tables.print_report(table)
     for place in dict.fromkeys(cache.path.parent for cache in found.caches):
         say(shown(f"Caches: {place}; other runs may share them, and --delete_caches deletes them"))
+    if found.nearest:
+        rows = [f"{name} {_distance(own)} ({_distance(test)})" for name, (own, test) in found.nearest.items()]
+        say(shown(f"Distance of replayed (and of test) images to the nearest training image: {listed(rows, NAMED)}"))
     if found.few:
         rows = [f"{name} ({count})" for name, count in found.few.items()]
         text = "the statistics of few photos say much about each, and the mean of one is that photo's features"
         say(shown(f"Warning: {text}: {listed(rows, NAMED)}"))
+
+
+def _distance(value):
+    return "-" if value is None else f"{value:.3f}"
 
 
 if __name__ == "__main__":

@@ -54,11 +54,13 @@ class Inventory:
       files: [`Kept`], each file of the run folder.
       caches: [`caches.Cache`].
       few: {class: number of photos}, of classes whose statistics are of few.
+      nearest: {class: (replayed, test)}, distances to the nearest training image, as `Memorisation` measured them.
     """
 
     files: list
     caches: list
     few: dict
+    nearest: dict = dataclasses.field(default_factory=dict)
 
     @property
     def total(self):
@@ -82,6 +84,9 @@ class Inventory:
             "caches": [{"kind": c.kind, "path": str(c.path), "nbytes": c.nbytes} for c in self.caches],
             "cache_bytes": sum(cache.nbytes for cache in self.caches),
             "classes_of_few_photos": self.few,
+            "nearest_training_image": {
+                name: {"replayed": replayed, "test": test} for name, (replayed, test) in self.nearest.items()
+            },
         }
 
 
@@ -99,7 +104,18 @@ def inventory(folder, learner, cache_dirs):
     for path, size in caches.sizes_in(root):
         name = path.relative_to(root)
         files.append(Kept(_kind(name, stored), name.as_posix(), size))
-    return Inventory(files, caches.found_in(cache_dirs), {} if learner is None else _few(learner))
+    few = {} if learner is None else _few(learner)
+    return Inventory(files, caches.found_in(cache_dirs), few, _nearest(folder.record(large=False)))
+
+
+def _nearest(record):
+    """{class: (replayed, test)} of a `Record` or None."""
+    found = {}
+    for task, measured in enumerate(record.column("memorisation") if record is not None else ()):
+        names = [record.class_names[label] for label in record.tasks[task]]
+        if isinstance(measured, dict):
+            found |= dict(zip(names, zip(measured["replayed"], measured["test"], strict=True), strict=True))
+    return found
 
 
 def _kind(name, stored):

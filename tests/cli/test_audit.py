@@ -10,6 +10,9 @@ import pytest
 from dgm_tf import config
 from dgm_tf.cli import audit, predict
 from dgm_tf.disk import files
+from dgm_tf.measures import record
+from dgm_tf.measures.memorisation import Memorisation
+from dgm_tf.measures.standard import descriptions
 from dgm_tf.run import experiment
 from tests.cli.test_forget import PARAMS
 from tests.in_process import give
@@ -121,3 +124,17 @@ def test_no_run_is_told_in_one_line(tmp_path, capsys):
     assert "expected the folder of a run" in capsys.readouterr().err
     assert give(audit) == 2 and not give(audit, "--help")
     assert "--delete_caches" in capsys.readouterr().out
+
+
+def test_distances_to_the_nearest_training_image_are_shown_where_they_were_measured(run, tmp_path, capsys):
+    results = record.read(run)
+    last = results.task_records[-1]
+    last.measured["memorisation"] = {"replayed": [0.125], "test": [None]}
+    results.measures |= descriptions([Memorisation()])
+    results.write(run)
+    capsys.readouterr()
+    assert not give(audit, f"--run_dir={run}", f"--json={tmp_path / 'audit.json'}")
+    name = results.class_names[-1]
+    assert f"nearest training image: {name} 0.125 (-)" in capsys.readouterr().out
+    entry = files.read_json(tmp_path / "audit.json")["nearest_training_image"]
+    assert entry == {name: {"replayed": 0.125, "test": None}}
