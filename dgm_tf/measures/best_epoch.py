@@ -49,15 +49,16 @@ class BestEpoch(Callback):
         """
         limit = self._settings.validation_per_class
         current = context.task.validation if len(context.task.validation) else context.task.train
-        splits, replayed = [_first_of_each_class(current.images, current.labels, limit)], ((), ())
+        splits = [_first_of_each_class(current.images, current.labels, limit)]
+        replayed = np.zeros(0, np.float32)
         if self._settings.protocol == "published":
             past = [self._stream.past_validation(t) for t in range(context.index)]
             splits += [_first_of_each_class(split.images, split.labels, limit) for split in past if len(split)]
-        elif learner.method.replays and context.earlier_classes:
-            labels = np.repeat(np.asarray(context.earlier_classes, np.int32), limit)
-            replayed = (learner.method.replay(labels, seed=context.task_seed + 1), labels)
-        images, known = zip(*splits, strict=True)
-        return np.concatenate([to_float(part) for part in images]), replayed[0], np.concatenate([*known, replayed[1]])
+        images, labels = zip(*splits, strict=True)
+        if self._settings.protocol != "published" and learner.method.replays and context.earlier_classes:
+            asked = np.repeat(np.asarray(context.earlier_classes, np.int32), limit)
+            replayed, labels = learner.method.replay(asked, seed=context.task_seed + 1), (*labels, asked)
+        return np.concatenate([to_float(part) for part in images]), replayed, np.concatenate(labels)
 
     def logits(self, learner, images):
         """The best epoch's logits; None if no epoch was measured."""

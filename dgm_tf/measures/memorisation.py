@@ -25,7 +25,8 @@ class Memorisation(Detail):
 
     def after_task(self, view):
         """{"replayed", "test"}: for each class of the task the median distance in pixels, see `nearest`; or None."""
-        task, found = view.context.task, {"replayed": [], "test": []}
+        task = view.context.task
+        found: dict[str, list] = {"replayed": [], "test": []}
         for label in task.classes:
             train = task.train.of_class(label)
             replayed = view.learner.replay(np.full(MOST, label), seed=1)

@@ -4,9 +4,7 @@ import dataclasses
 import pathlib
 
 import gin
-import keras
 import numpy as np
-import tensorflow as tf
 
 from dgm_tf import checks
 from dgm_tf.data.rows import concatenated
@@ -16,6 +14,7 @@ from dgm_tf.features.extraction import Extraction, mirrored
 from dgm_tf.features.features import Features
 from dgm_tf.keeps import Keeps
 from dgm_tf.methods.method import Method
+from dgm_tf.networks.feature_classifier import FeatureClassifier
 from dgm_tf.registry import register
 from dgm_tf.training.inference import in_batches
 from dgm_tf.training.pool import to_uint8
@@ -275,34 +274,3 @@ class _VectorTask:
         if name not in self._splits:
             self._splits[name] = self._vectors_of(getattr(self._task, name))
         return self._splits[name]
-
-
-class FeatureClassifier(keras.Model):
-    """An extractor and a classifier of its vectors as one network, which shares their weights.
-
-    Args:
-      extractor: `FeatureExtractor`.
-      head: network of vectors, (realness, logits).
-      mirrored: whether logits are the mean over each image and its mirrored copy.
-
-    Shapes: images float32 [N, H, W, C] in [-1, 1] -> (realness [N], logits [N, classes]).
-    """
-
-    def __init__(self, extractor, head, mirrored=False):
-        super().__init__(name="feature_classifier", dtype="float32")
-        self.extractor, self.head, self.mirrored = extractor, head, mirrored
-        self.built = True
-
-    def call(self, images, training=False):
-        """(realness, logits)."""
-        return self._mean(lambda vectors: self.head(vectors, training=False), images)
-
-    def logits_and_scores(self, images):
-        """(logits, scores [N]) where the head has them."""
-        return self._mean(self.head.logits_and_scores, images)
-
-    def _mean(self, function, images):
-        """A function's answers, means over the views of each image."""
-        views = [images, tf.reverse(images, axis=[2])] if self.mirrored else [images]
-        answers = [function(self.extractor(view, training=False)) for view in views]
-        return tuple(tf.add_n(part) / len(views) for part in zip(*answers, strict=True))

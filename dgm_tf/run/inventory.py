@@ -110,7 +110,7 @@ def inventory(folder, learner, cache_dirs):
 
 def _nearest(record):
     """{class: (replayed, test)} of a `Record` or None."""
-    found = {}
+    found: dict[str, tuple] = {}
     for task, measured in enumerate(record.column("memorisation") if record is not None else ()):
         names = [record.class_names[label] for label in record.tasks[task]]
         if isinstance(measured, dict):
