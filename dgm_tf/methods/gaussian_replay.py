@@ -28,7 +28,7 @@ class GaussianReplay(SingleClassifier):
     As all classes are drawn alike, nothing but the classes can be told apart by it. It learns in a `FeatureSpace`.
 
     Attributes:
-      components: principal components that are kept of a class, at most D.
+      components: principal components that are kept of a class, at most D; features vary independently in the rest.
       per_class: vectors drawn of each class.
       The others: see `SingleClassifier`. The learning rate falls linearly to zero.
     """

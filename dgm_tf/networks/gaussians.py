@@ -1,4 +1,4 @@
-"""A Gaussian of each class's feature vectors: its mean and its principal components."""
+"""A Gaussian of each class's feature vectors: mean, principal components, and the rest of each feature's variance."""
 
 import keras
 import numpy as np
@@ -25,6 +25,7 @@ class ClassGaussians(keras.Model):
       counts: [classes], of the vectors that each was made of.
       means: [classes, D]; axes: [classes, components, D], each as long as its standard deviation, 0 where a class has
         fewer.
+      rests: [classes, D], standard deviations of what the axes leave over of each feature.
     """
 
     def __init__(self, image_shape=(1,), num_classes=1, components=1):
@@ -38,6 +39,7 @@ class ClassGaussians(keras.Model):
         self.counts = self._constant("counts", (num_classes,))
         self.means = self._constant("means", (num_classes, size))
         self.axes = self._constant("axes", (num_classes, components, size))
+        self.rests = self._constant("rests", (num_classes, size))
         self.built = True
 
     def _constant(self, name, shape):
@@ -59,19 +61,23 @@ class ClassGaussians(keras.Model):
         mean = vectors.mean(axis=0)
         axes, found = np.zeros(self.axes.shape[1:]), principal_axes(vectors - mean, self.components)
         axes[: len(found)] = found
-        for variable, value in ((self.counts, len(vectors)), (self.means, mean), (self.axes, axes)):
+        rest = np.sqrt(np.maximum(vectors.var(axis=0) - np.sum(axes**2, axis=0), 0.0))
+        values = ((self.counts, len(vectors)), (self.means, mean), (self.axes, axes), (self.rests, rest))
+        for variable, value in values:
             every = np.asarray(variable).copy()
             every[label] = value
             variable.assign(every)
 
     def draw(self, labels, seed):
         """float32 [N, D], a vector of each label; labels: int [N]; a function of seed, an int."""
-        labels, means, axes = np.asarray(labels), np.asarray(self.means), np.asarray(self.axes)
+        labels, size = np.asarray(labels), self.image_shape[0]
+        means, axes, rests = (np.asarray(weight) for weight in (self.means, self.axes, self.rests))
         vectors = np.empty((len(labels), *self.image_shape), np.float32)
         for label in np.unique(labels):
             rows = np.flatnonzero(labels == label)
-            z = numpy_generator(seed, "gaussian", int(label)).standard_normal((len(rows), self.components), np.float32)
-            vectors[rows] = means[label] + z @ axes[label]
+            noise = numpy_generator(seed, "gaussian", int(label)).standard_normal
+            z, rest = (noise((len(rows), count), np.float32) for count in (self.components, size))
+            vectors[rows] = means[label] + z @ axes[label] + rest * rests[label]
         return vectors
 
     def get_config(self):

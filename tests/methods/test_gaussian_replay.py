@@ -41,8 +41,14 @@ def test_draws_have_the_mean_and_covariance_of_a_classs_vectors():
     drawn = gaussians.draw(np.ones(30000, int), seed=3)
     np.testing.assert_allclose(drawn.mean(axis=0), vectors.mean(axis=0), atol=0.05)
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(vectors.T), atol=0.15)
-    np.testing.assert_array_equal(gaussians.draw([0, 1, 1], 3)[1:], drawn[:2])
     assert not gaussians.draw([0], 3).any()
+
+
+def test_few_components_leave_each_features_variance_as_it_is():
+    vectors = np.random.default_rng(0).normal(size=(500, 5)) * [1.0, 2.0, 3.0, 4.0, 5.0]
+    gaussians = ClassGaussians((5,), 1, 2)
+    gaussians.fit(0, vectors)
+    np.testing.assert_allclose(gaussians.draw(np.zeros(30000, int), 0).std(axis=0), vectors.std(axis=0), rtol=0.02)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -64,7 +70,7 @@ def test_it_learns_and_is_saved(learner, tmp_path):
 def test_it_says_what_it_keeps(learner):
     method = learner.method
     assert method.keeps is Keeps.STATISTICS and method.images_per_class().tolist() == [16, 16, 16]
-    assert method.memory_bytes() == {"class statistics": 4 * 3 * (1 + 16 + 16 * 16)}
+    assert method.memory_bytes() == {"class statistics": 4 * 3 * (1 + 16 + 16 * 16 + 16)}
     assert method.replays and not method.replays_images and method.replay_is_frozen
 
 
