@@ -22,7 +22,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-MEASURED = ("average_accuracy", "micro_accuracy", "top5_average_accuracy", "expected_calibration_error")
+MEASURED = (
+    "average_accuracy", "micro_accuracy", "top5_average_accuracy", "expected_calibration_error", "uncalibrated_error",
+    "unknown_auroc", "false_alarms",
+)  # fmt: skip
 
 
 def run(gin_file, params, folder):

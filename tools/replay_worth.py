@@ -107,8 +107,8 @@ def classifier(learner, tasks, groups, settings, distillation, seed):
         teacher = classifier(learner, tasks[:-1], before, settings, None, seed)
     task_classes = tuple(tuple(task.classes) for task in tasks)
     with seeded_initializers(seed, "replay worth"):
-        config = method.classifier.get_config() | {"num_classes": sum(map(len, task_classes))}
-        network = type(method.classifier).from_config(config)
+        config = method.networks.classifier.get_config() | {"num_classes": sum(map(len, task_classes))}
+        network = type(method.networks.classifier).from_config(config)
     method.settings, method.distillation, method.networks.teacher = settings, distillation, teacher
     context = TaskContext(last, task_classes, tuple(last.train.images.shape[1:]), seed)
     groups = method.replayed(context) if groups is None else groups

@@ -14,7 +14,7 @@ from dgm_tf import registry, serialization
 from dgm_tf.data import ImageFolder
 from dgm_tf.errors import UserError
 from dgm_tf.features import applications, efficientnet_lite, graph
-from dgm_tf.features.backbone import Backbone
+from dgm_tf.features.backbone import LENGTH, Backbone
 from dgm_tf.features.extractor import BackboneExtractor, most_levels
 from tests import letters
 from tests.features import models, torch_files
@@ -56,13 +56,13 @@ class TestLevels:
         assert most_levels(nodes, (128, 128, 3), 1280 + 192 + 112) == 2
         assert most_levels(nodes, (128, 128, 3), 1000) == 0
 
-    def test_each_vector_has_length_one(self, weights):
+    def test_all_vectors_have_one_length(self, weights):
         network = Backbone().extractor(IMAGES, seed=0)
         features, last = np.asarray(network(models.signed(IMAGES))), extracted(Backbone())
         assert network.levels > 0
-        np.testing.assert_allclose(np.sum(features**2, axis=1), network.levels + 1, rtol=1e-5)
+        np.testing.assert_allclose(np.sum(features**2, axis=1), LENGTH**2 * (network.levels + 1), rtol=1e-5)
         lengths = np.linalg.norm(last, axis=1, keepdims=True)
-        np.testing.assert_allclose(features[:, -last.shape[1] :], last / lengths, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(features[:, -last.shape[1] :], LENGTH * last / lengths, rtol=1e-4, atol=1e-5)
 
     @pytest.mark.parametrize(("levels", "expected"), [(-1, r"\[0, inf\)"), (99, "levels: expected an integer in")])
     def test_other_numbers_of_levels_are_refused(self, weights, levels, expected):

@@ -16,7 +16,7 @@ def learn(**settings):
     for task in TASKS[:2]:
         one.learn(task)
         labels = task.train.labels if one.method.expectation == "labels" else None
-        network = one.method.classifier
+        network = one.method.networks.classifier
         fishers.append(diagonal_fisher(network, np.asarray(to_float(task.train.images)), labels))
         weights.append([network.hidden[0].get_weights()[0], network.logits.get_weights()[1]])
     return one.method, [[f[0], f[-1]] for f in fishers], weights

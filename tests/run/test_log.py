@@ -32,6 +32,8 @@ class Phase:
 class Method:
     """Watched as DGM is: shares of ones and, at a mask scale, mask values."""
 
+    replays_images = True
+
     def watch(self, schedule):
         return {"masks/share_of_ones/a": 0.5}, {"masks/values/a": np.array([0.0, schedule["mask_scale"]])}
 
