@@ -7,7 +7,9 @@ r"""Writes the page of what commands on a folder of photos show, from the JSON o
 import argparse
 import json
 import pathlib
+import textwrap
 
+WIDTH = 98  # columns of the page
 SHOWN = 40  # lines of a screen's text; of a longer one the first and the last
 
 TITLES = {
@@ -39,14 +41,17 @@ photos are never learned: they are labelled before, after, and when the class is
 def _walk(file, found):
     steps, name = found["steps"], found["steps"][0]["line"].split("--gin_file=")[1].split()[0]
     rows = [
-        f"| `{step['command']}` | {_what(step, position)} | {step['seconds']} |" for position, step in enumerate(steps)
+        f"| {position} | `{step['command']}` | {_what(step)} | {step['seconds']} |"
+        for position, step in enumerate(steps, start=1)
     ]
-    table = ["| command | what | seconds |", "|---|---|---:|", *rows]
-    head = [f"## {name}", "", f"{found['machine']}, {found['date']}; all in `{file}`.", "", *table, ""]
-    return "\n".join([*head, *(_step(step, position) for position, step in enumerate(steps))])
+    figures = [f"<!-- figures: docs/results/{file}", 'seconds = steps[int(row[0]) - 1]["seconds"]', "-->"]
+    table = ["| step | command | what | seconds |", "|---|---|---|---:|", *rows]
+    about = f"{found['machine']}, {found['date']}; all of it is in `{file}`."
+    head = [f"## {name}", "", about, "", *figures, "", *table, ""]
+    return "\n".join([*head, *(_step(step, position) for position, step in enumerate(steps, start=1))])
 
 
-def _what(step, position):
+def _what(step):
     if step["command"] == "bin/predict":
         folder = step["line"].split("--image_dir=")[1].split()[0]
         return (
@@ -61,8 +66,12 @@ def _step(step, position):
     lines = [line.rstrip() for line in step["screen"].rstrip().split("\n")]
     if len(lines) > SHOWN:
         lines = [*lines[: SHOWN // 2], "...", *lines[-SHOWN // 2 :]]
-    title = f"### {position + 1}. {_what(step, position)[0].upper()}{_what(step, position)[1:]}"
-    return "\n".join([title, "", "```text", f"$ {step['line']}", *lines, "```", ""])
+    what = _what(step)
+    counted = [f"{count} times *{label}*" for label, count in step.get("labels", {}).items()]
+    told = [*textwrap.wrap(f"Labels: {', '.join(counted)}.", WIDTH), ""] if counted else []
+    command = " \\\n    ".join(step["line"].split())
+    title = f"### {position}. {what[0].upper()}{what[1:]}"
+    return "\n".join([title, "", *told, "```text", f"$ {command}", *lines, "```", ""])
 
 
 def main():

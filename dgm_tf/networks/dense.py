@@ -5,7 +5,6 @@ import functools
 import gin
 import keras
 import numpy as np
-import scipy.linalg
 import tensorflow as tf
 
 from dgm_tf import checks, limits
@@ -13,13 +12,13 @@ from dgm_tf.keeps import Keeps
 from dgm_tf.layers import MaskedDense, TaskDense
 from dgm_tf.networks.folded import FoldedNetwork, at_least_one, of_class
 from dgm_tf.networks.forward import in_sequence
+from dgm_tf.networks.gaussians import principal_axes
 from dgm_tf.networks.plastic import PlasticGenerator
 from dgm_tf.networks.task_generator import CODE_SHARE, FOLLOW_FROM_TASKS
 from dgm_tf.registry import register
 
 STARTS = ("random", "mean", "gaussian")
 ONE_HOT_SHARE = 2  # one-hot codes take up to one in so many entries of z
-_LEAST_VARIANCE = 1e-9  # of a component, as a share of the first one's
 
 
 @gin.register(denylist=FOLLOW_FROM_TASKS)
@@ -94,7 +93,7 @@ class DenseGenerator(PlasticGenerator):
             vectors = np.asarray(images[rows], np.float64)
             bias.append(vectors.mean(axis=0))
             if self.start == "gaussian":
-                axes = _principal_axes(vectors - bias[-1], self.latent_size - self._code_entries)
+                axes = principal_axes(vectors - bias[-1], self.latent_size - self._code_entries)[::-1]
                 kernel[len(kernel) - len(axes) :, head * len(bias[-1]) : (head + 1) * len(bias[-1])] = axes
         self.output_layer.kernel.assign(kernel)
         self.output_layer.bias.assign(np.concatenate(bias))
@@ -130,18 +129,6 @@ class DenseGenerator(PlasticGenerator):
 
 def _rows_of_classes(labels):
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]
-
-
-def _principal_axes(vectors, most):
-    """[k, D]: the principal axes of centred vectors [N, D], the largest last, each as long as its deviation."""
-    count, size = vectors.shape
-    wide = count < size
-    gram = (vectors @ vectors.T if wide else vectors.T @ vectors) / count
-    most = min(most, len(gram))
-    variances, axes = scipy.linalg.eigh(gram, subset_by_index=[len(gram) - most, len(gram) - 1])
-    kept = variances > _LEAST_VARIANCE * variances[-1]
-    variances, axes = variances[kept], axes[:, kept]
-    return axes.T @ vectors / np.sqrt(count) if wide else np.sqrt(variances)[:, None] * axes.T
 
 
 class FoldedDense(FoldedNetwork):

@@ -71,6 +71,14 @@ def test_it_starts_as_a_gaussian_of_the_tasks_mean_and_covariance():
     np.testing.assert_allclose(np.cov(made.T), np.cov(vectors.T), atol=0.4)
 
 
+@pytest.mark.parametrize(("conditioning", "code"), [("one_hot", 4), ("embedding", 2)])
+def test_the_start_leaves_out_what_the_classs_code_may_take_of_z(conditioning, code):
+    generator = DenseGenerator((20,), (6,), start="gaussian", latent_size=8, conditioning=conditioning)
+    generator.start_near(np.random.default_rng(0).normal(size=(50, 20)), np.zeros(50, int))
+    used = np.asarray(generator.output_layer.kernel)[6:].any(axis=1)
+    assert used.tolist() == [False] * code + [True] * (8 - code)
+
+
 def test_each_class_of_a_task_starts_from_its_own_vectors():
     rng = np.random.default_rng(0)
     vectors, labels = np.concatenate([gaussian_vectors(rng), gaussian_vectors(rng) + 50.0]), np.repeat([4, 5], 400)
