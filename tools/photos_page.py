@@ -33,8 +33,9 @@ _HEAD = """\
 # Photos, from the first training to forgetting a class
 
 Written by `tools/photos_page.py` from what `tools/photos_walk.py` has recorded. The photos are
-TrashNet's, in one folder for each class. Five classes are learned first, *trash* later. Twenty of its
-photos are never learned: they are labelled before, after, and when the class is forgotten.
+TrashNet's, in one folder for each class. Five classes are learned first, *trash* later. Twenty of
+its photos are never learned: they are labelled before, after, and when the class is forgotten.
+Photos of trash look much like those of the other classes: many are not told as unknown.
 """
 
 
@@ -63,7 +64,7 @@ def _what(step):
 
 
 def _step(step, position):
-    lines = [line.rstrip() for line in step["screen"].rstrip().split("\n")]
+    lines = [part for line in step["screen"].rstrip().split("\n") for part in _broken(line.rstrip())]
     if len(lines) > SHOWN:
         lines = [*lines[: SHOWN // 2], "...", *lines[-SHOWN // 2 :]]
     what = _what(step)
@@ -72,6 +73,11 @@ def _step(step, position):
     command = " \\\n    ".join(step["line"].split())
     title = f"### {position}. {what[0].upper()}{what[1:]}"
     return "\n".join([title, "", *told, "```text", f"$ {command}", *lines, "```", ""])
+
+
+def _broken(line):
+    """A line in parts that fit the page."""
+    return [line[start : start + WIDTH] for start in range(0, len(line), WIDTH)] or [""]
 
 
 def main():
