@@ -39,9 +39,10 @@ def wasserstein_gradient_penalty(critic, real, fake, mix):
 def replay_alignment_loss(images, replayed):
     """mean |x - x'|_2^2 over the batch, the squares summed over an image (Wu et al., 2018, eq. 8).
 
-    images, replayed: [N, H, W, C], of the new generator and of the old one, from the same z and classes.
+    images, replayed: [N, H, W, C], or vectors [N, D], of the new generator and of the old one, from the same z and
+    classes.
     """
-    return tf.reduce_mean(tf.reduce_sum(tf.square(images - replayed), axis=[1, 2, 3]))
+    return tf.reduce_mean(tf.reduce_sum(tf.square(images - replayed), axis=range(1, images.shape.rank)))
 
 
 def acgan_loss(logits, labels):

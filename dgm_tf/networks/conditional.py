@@ -26,10 +26,41 @@ class Bias(keras.layers.Layer):
         return inputs + tf.cast(self.bias, inputs.dtype)
 
 
+class SharedGenerator(keras.Model):
+    """Base of class-conditional generators that all tasks share. A subclass is built in its constructor.
+
+    Attributes:
+      num_classes: width of the code; latent_size: dimensions of z.
+
+    Shapes: latents float32 [N, num_classes + latent_size] -> what it makes, float32.
+    """
+
+    num_classes: int
+    latent_size: int
+
+    def latents(self, z, labels, num_classes=None, task=None):
+        """The full input: z float32 [N, latent_size], labels int [N] -> [N, num_classes + latent_size].
+
+        num_classes, task: as `TaskGenerator.latents`; the code is the same for all tasks.
+        """
+        return tf.concat([tf.one_hot(labels, self.num_classes, dtype=z.dtype), z], axis=1)
+
+    def plain(self, task):
+        """This network: all tasks share it, and it has no masks to be folded in."""
+        return self
+
+    def widen(self, num_classes):
+        """Returns a copy that has room for new classes; everything learned is kept."""
+        wider = type(self).from_config(self.get_config() | {"num_classes": num_classes})
+        for new, old in zip(wider.weights, self.weights, strict=True):
+            paste(new, old)
+        return wider
+
+
 @gin.register(denylist=["image_shape", "num_classes"])  # which follow from the task
 @register
 @keras.saving.register_keras_serializable("dgm_tf")
-class ConditionalGenerator(keras.Model):
+class ConditionalGenerator(SharedGenerator):
     """Three transposed convolutions with class-conditional batch norm and ReLU, one to the image (Wu et al., 2018).
 
     Its input is a class's one-hot code, which chooses gamma and beta, followed by z, which the convolutions see. With
@@ -84,13 +115,6 @@ class ConditionalGenerator(keras.Model):
             norm.build((None, None, None, width))
         self.built = True
 
-    def latents(self, z, labels, num_classes=None, task=None):
-        """The full input: z float32 [N, latent_size], labels int [N] -> [N, num_classes + latent_size].
-
-        num_classes, task: as `TaskGenerator.latents`; the code is the same for all tasks.
-        """
-        return tf.concat([tf.one_hot(labels, self.num_classes, dtype=z.dtype), z], axis=1)
-
     def call(self, latents, training=False):
         """Images."""
         codes, z = latents[:, : self.num_classes], latents[:, self.num_classes :]
@@ -103,17 +127,6 @@ class ConditionalGenerator(keras.Model):
         """The layer at an index, with its bias."""
         x = (*self.convolutions, self.output_layer)[index](x)
         return self.biases[index](x) if self.use_bias else x
-
-    def plain(self, task):
-        """This network: all tasks share it, and it has no masks to be folded in."""
-        return self
-
-    def widen(self, num_classes):
-        """Returns a copy that has room for new classes; everything learned is kept."""
-        wider = type(self).from_config(self.get_config() | {"num_classes": num_classes})
-        for new, old in zip(wider.weights, self.weights, strict=True):
-            paste(new, old)
-        return wider
 
     def get_config(self):
         """Keras config."""
