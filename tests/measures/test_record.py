@@ -167,7 +167,7 @@ class TestDamage:
 
 
 def test_results_of_before_they_were_signed_are_read(project_root):
-    results = record.read(project_root / "docs" / "results" / "quickstart.json")
+    results = record.read(project_root / "docs" / "results" / "mnist_dgmw_fast.json")
     assert results.finished and len(results.last["confusion"]) == len(results.class_names)
 
 
