@@ -42,7 +42,8 @@ def replay_alignment_loss(images, replayed):
     images, replayed: [N, H, W, C], or vectors [N, D], of the new generator and of the old one, from the same z and
     classes.
     """
-    return tf.reduce_mean(tf.reduce_sum(tf.square(images - replayed), axis=range(1, images.shape.rank)))
+    squares = tf.square(images - replayed)
+    return tf.reduce_mean(tf.reduce_sum(squares, axis=range(1, squares.shape.rank)))
 
 
 def acgan_loss(logits, labels):
