@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import optimize, special
 
+from dgm_tf import checks
 from dgm_tf.methods.array_spec import ArraySpec
 from dgm_tf.methods.exemplars import normalized_features
 from dgm_tf.methods.method import Method
@@ -172,10 +173,17 @@ class ConfidentMethod(Method):
         }
 
     def restore_arrays(self, arrays):
-        """Takes it back."""
+        """Takes it back.
+
+        Raises:
+          UserError: if it is none that `calibrate` can find.
+        """
         self.confidence = None
         if {"confidence", "confidence_means"} <= arrays.keys():
             factor, limit = map(float, arrays["confidence"])
+            fits = 0.0 < factor < np.inf and np.isfinite(limit) and np.isfinite(arrays["confidence_means"]).all()
+            expected = "a factor above 0, a limit and directions, all finite"
+            checks.argument("confidence", [factor, limit], fits, expected)
             self.confidence = Confidence(factor, arrays["confidence_means"], limit)
 
 

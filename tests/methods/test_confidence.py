@@ -159,3 +159,10 @@ def test_while_a_task_is_learned_nothing_is_told():
         told = []
         learner.learn(tiny.task(1, (2,)))
     assert told == [False] and learner.method.tells_known
+
+
+@pytest.mark.parametrize("bad", [(0.0, 0.5), (-1.0, 0.5), (np.nan, 0.5), (np.inf, 0.5), (1.0, np.nan)])
+def test_a_confidence_that_none_can_have_is_refused(bad):
+    arrays = {"confidence": np.array(bad), "confidence_means": np.ones((2, 3), np.float32)}
+    with pytest.raises(UserError, match="confidence: expected a factor above 0, a limit and directions, all finite"):
+        DGM().restore_arrays(arrays)
